@@ -1,0 +1,56 @@
+// From annotation to the interleaved conversation: one user turn and one state a second.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "streamo/data/annotation.h"
+#include "streamo/text/chat_format.h"
+#include "streamo/text/special_tokens.h"
+
+namespace streamo::data {
+
+struct ConversationOptions {
+  double fps = 1.0;
+  std::string system_prompt;      // default_system_prompt() unless set
+  std::string default_question;   // asked at turn 0 when the annotation has no question at all
+};
+std::string default_system_prompt();
+std::string default_question();
+
+struct TurnLabel {
+  text::State state = text::State::kSilence;
+  std::string answer;  // of a response
+};
+
+// What the annotation said that the conversation cannot: each entry a readable line.
+struct ConversionLosses {
+  std::vector<std::string> overwritten_answers, out_of_range, unreadable_times, end_before_start;
+  size_t total() const;
+};
+
+// The labels of turns 0..num_turns-1, by the rules of docs/data.md ("States").
+std::vector<TurnLabel> label_turns(const Annotation& annotation, int64_t num_turns, double fps,
+                                   ConversionLosses* losses);
+
+// A conversation as the stream format stores it and as training reads it.
+struct Conversation {
+  std::vector<text::Message> messages;  // system, then user/assistant in turn
+  std::string video_path;               // of `<stream>` placeholders
+  std::vector<std::string> image_paths;  // of `<image>` placeholders, instead of a video
+  std::string video_name, task_type, source;
+};
+
+Conversation build_conversation(const Annotation& annotation, int64_t num_turns, const ConversationOptions& options,
+                                ConversionLosses* losses);
+
+// `<4s-5s>`; at other rates the bounds in seconds, shortest decimal.
+std::string time_tag(int64_t turn, double fps);
+
+nlohmann::ordered_json to_stream_json(const Conversation& conversation);
+core::Result<Conversation> parse_stream_json(const nlohmann::json& record);
+
+}  // namespace streamo::data

@@ -1,0 +1,23 @@
+// The size at which the model sees a picture.
+#pragma once
+
+#include <cstdint>
+
+namespace streamo::video {
+
+struct FrameSize {
+  int height = 0, width = 0;  // pixels
+  friend bool operator==(const FrameSize&, const FrameSize&) = default;
+};
+
+// Limits of the resized picture: sides are multiples of `factor`, height*width within [min, max] pixels.
+struct PixelLimits {
+  int64_t min_pixels = 3136, max_pixels = 100352;
+  int factor = 28;  // patch size x merge size
+};
+
+// Qwen2.5-VL's smart resize, with Python's rounding (half to even).
+// Throws core::Error{kData} for an aspect ratio of 200 or more, as the original refuses it.
+FrameSize smart_resize(FrameSize original, const PixelLimits& limits);
+
+}  // namespace streamo::video

@@ -1,0 +1,69 @@
+#include "streamo/core/log.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+
+namespace streamo::core {
+namespace {
+
+std::mutex& output_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+
+double monotonic_seconds() {
+  using Clock = std::chrono::steady_clock;
+  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+}
+
+void log_line(const char* level, const std::string& message) {
+  const std::lock_guard lock(output_mutex());
+  // A live line (progress bar, training line) may be on the screen: start on a clean one.
+  fmt::print(stderr, "{}{}{}\n", stderr_is_terminal() ? "\r\x1b[K" : "", level, message);
+}
+
+ProgressBar::ProgressBar(std::string label, int64_t total)
+    : label_(std::move(label)), total_(std::max<int64_t>(total, 1)), started_(monotonic_seconds()) {}
+
+ProgressBar::~ProgressBar() {
+  if (stderr_is_terminal() && done_ > 0) {
+    draw();
+    fmt::print(stderr, "\n");
+  }
+}
+
+void ProgressBar::advance(int64_t count) {
+  done_ += count;
+  const double now = monotonic_seconds();
+  if (stderr_is_terminal()) {
+    if (now - last_drawn_ < 0.1) return;
+    last_drawn_ = now;
+    draw();
+  } else if (const int tenth = static_cast<int>(10 * done_ / total_); tenth > last_tenth_) {
+    last_tenth_ = tenth;
+    const double elapsed = now - started_;
+    log_info("{} {}/{} ({:.1f} s)", label_, done_, total_, elapsed);
+  }
+}
+
+void ProgressBar::draw() {
+  constexpr int kWidth = 30;
+  const double elapsed = std::max(monotonic_seconds() - started_, 1e-3);
+  const double rate = static_cast<double>(done_) / elapsed;
+  const int filled = static_cast<int>(kWidth * std::min(done_, total_) / total_);
+  const std::lock_guard lock(output_mutex());
+  fmt::print(stderr, "\r\x1b[K{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s  {:.0f} s left", label_, "", filled, "",
+             kWidth - filled, done_, total_, rate,
+             static_cast<double>(std::max<int64_t>(total_ - done_, 0)) / std::max(rate, 1e-9));
+}
+
+}  // namespace streamo::core

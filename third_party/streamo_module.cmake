@@ -1,0 +1,45 @@
+# streamo_module(NAME [TORCH] DEPENDS ... [PRIVATE_DEPENDS ...])
+#   One static library `streamo_NAME` of all sources of the folder. It links only what DEPENDS names, so that
+#   an include against the direction of the architecture does not even find its symbols
+#   (tests/architecture checks the text too). TORCH: links LibTorch and shares the one precompiled header.
+function(streamo_module name)
+  cmake_parse_arguments(ARG "TORCH" "" "DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(streamo_${name} STATIC ${sources})
+  target_include_directories(streamo_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(streamo_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+  if(ARG_TORCH)
+    target_link_libraries(streamo_${name} PUBLIC LibTorch::LibTorch)
+    streamo_use_torch_pch(streamo_${name})
+  endif()
+endfunction()
+
+# streamo_test(NAME [TORCH] DEPENDS ...): all *_test.cpp of the folder as one GoogleTest program, run by CTest.
+function(streamo_test name)
+  cmake_parse_arguments(ARG "TORCH" "" "DEPENDS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src)
+  target_compile_definitions(${name}_test PRIVATE STREAMO_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                                  STREAMO_BINARY="$<TARGET_FILE:streamo>")
+  target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
+  if(ARG_TORCH)
+    target_link_libraries(${name}_test PRIVATE LibTorch::LibTorch)
+    streamo_use_torch_pch(${name}_test)
+  endif()
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600 LABELS ${name})
+endfunction()
+
+# torch.h costs about 20 s a source without this, 3 s with it (clang).
+add_library(streamo_torch_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/torch_pch.cpp)
+target_link_libraries(streamo_torch_pch PUBLIC LibTorch::LibTorch)
+target_precompile_headers(streamo_torch_pch PRIVATE <torch/torch.h>)
+function(streamo_use_torch_pch target)
+  target_precompile_headers(${target} REUSE_FROM streamo_torch_pch)
+endfunction()
