@@ -22,13 +22,15 @@ int fail(const char* message, int exit_code) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe must not kill a run: writes report it instead
-  CLI::App app("Streamo: train vision-language models that watch a video live and know when to speak.");
+  CLI::App app(
+      "Streamo: train vision-language models that watch a video live and know when to speak.");
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   using namespace streamo::app;
-  for (const auto add : {add_synthesize_command, add_convert_command, add_frames_command, add_tokenizer_command,
-                         add_train_command, add_eval_command, add_export_command, add_report_command,
-                         add_inspect_command, add_config_command, add_doctor_command}) {
+  for (const auto add :
+       {add_synthesize_command, add_convert_command, add_frames_command, add_tokenizer_command,
+        add_train_command, add_eval_command, add_export_command, add_report_command,
+        add_inspect_command, add_config_command, add_doctor_command}) {
     add(app);
   }
   try {
@@ -42,8 +44,10 @@ int main(int argc, char** argv) {
   } catch (const streamo::core::Error& error) {
     return fail(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return fail("out of memory, this process, use smaller batches (train.micro_batch_size, data.max_length)",
-                static_cast<int>(ErrorKind::kMemory));
+    return fail(
+        "out of memory, this process, use smaller batches (train.micro_batch_size, "
+        "data.max_length)",
+        static_cast<int>(ErrorKind::kMemory));
   } catch (const std::exception& error) {
     return fail(error.what(), static_cast<int>(ErrorKind::kInternal));
   }

@@ -12,7 +12,8 @@ Error::Error(ErrorKind kind, std::string what, std::string where, std::string hi
 }
 
 void check_failed(const char* condition, const char* file, int line, const std::string& message) {
-  throw Error(ErrorKind::kInternal, fmt::format("internal check failed: {} ({})", message, condition),
+  throw Error(ErrorKind::kInternal,
+              fmt::format("internal check failed: {} ({})", message, condition),
               fmt::format("{}:{}", file, line), "this is a bug in streamo, please report it");
 }
 

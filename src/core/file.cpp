@@ -44,8 +44,8 @@ void rename_and_sync(const fs::path& from, const fs::path& to) {
 std::string read_file(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    throw Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(errno)), path.string(),
-                "check the path");
+    throw Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(errno)),
+                path.string(), "check the path");
   }
   std::string content;
   std::string chunk(kBufferBytes, '\0');
@@ -55,7 +55,8 @@ std::string read_file(const fs::path& path) {
     if (got < 0) {
       const int error = errno;
       ::close(fd);
-      throw Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(error)), path.string(),
+      throw Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(error)),
+                  path.string(),
                   error == EISDIR ? "this is a folder, give a file" : "check the file");
     }
     if (got == 0) break;
@@ -71,7 +72,8 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
   writer.commit();
 }
 
-AtomicWriter::AtomicWriter(fs::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+AtomicWriter::AtomicWriter(fs::path path)
+    : path_(std::move(path)), temporary_(temporary_name(path_)) {
   std::error_code ignored;
   fs::create_directories(folder_of(path_), ignored);  // if it fails, open() says why
   fault_point("file.open");
@@ -123,7 +125,8 @@ void sync_path(const fs::path& path) {
   if (result != 0) throw_disk("flush to disk", path, error);
 }
 
-void write_directory_atomic(const fs::path& path, const std::function<void(const fs::path&)>& fill) {
+void write_directory_atomic(const fs::path& path,
+                            const std::function<void(const fs::path&)>& fill) {
   const fs::path temporary = temporary_name(path);
   std::error_code error;
   fs::remove_all(temporary, error);

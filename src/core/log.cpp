@@ -17,8 +17,12 @@ std::mutex& output_mutex() {
 
 }  // namespace
 
-bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
-bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+bool stderr_is_terminal() {
+  return ::isatty(STDERR_FILENO) == 1;
+}
+bool stdout_is_terminal() {
+  return ::isatty(STDOUT_FILENO) == 1;
+}
 
 double monotonic_seconds() {
   using Clock = std::chrono::steady_clock;
@@ -32,7 +36,9 @@ void log_line(const char* level, const std::string& message) {
 }
 
 ProgressBar::ProgressBar(std::string label, int64_t total)
-    : label_(std::move(label)), total_(std::max<int64_t>(total, 1)), started_(monotonic_seconds()) {}
+    : label_(std::move(label)),
+      total_(std::max<int64_t>(total, 1)),
+      started_(monotonic_seconds()) {}
 
 ProgressBar::~ProgressBar() {
   if (stderr_is_terminal() && done_ > 0) {
@@ -61,8 +67,8 @@ void ProgressBar::draw() {
   const double rate = static_cast<double>(done_) / elapsed;
   const int filled = static_cast<int>(kWidth * std::min(done_, total_) / total_);
   const std::lock_guard lock(output_mutex());
-  fmt::print(stderr, "\r\x1b[K{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s  {:.0f} s left", label_, "", filled, "",
-             kWidth - filled, done_, total_, rate,
+  fmt::print(stderr, "\r\x1b[K{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s  {:.0f} s left", label_, "",
+             filled, "", kWidth - filled, done_, total_, rate,
              static_cast<double>(std::max<int64_t>(total_ - done_, 0)) / std::max(rate, 1e-9));
 }
 

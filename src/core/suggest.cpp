@@ -25,7 +25,9 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-std::string_view last_component(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+std::string_view last_component(std::string_view name) {
+  return name.substr(name.rfind('.') + 1);
+}
 
 }  // namespace
 
@@ -34,8 +36,9 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   size_t best_distance = name.size() / 3 + 2;  // farther than this is no typing mistake
   for (const std::string& candidate : candidates) {
     // "lr" for "optim.lr": the right key in the wrong section.
-    const size_t distance = std::min(edit_distance(name, candidate),
-                                     edit_distance(last_component(name), last_component(candidate)) + 1);
+    const size_t distance =
+        std::min(edit_distance(name, candidate),
+                 edit_distance(last_component(name), last_component(candidate)) + 1);
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;

@@ -50,8 +50,8 @@ struct Fault {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}         // NOLINT: implicit by design, `return value;`
-  Result(Fault fault) : state_(std::move(fault)) {}     // NOLINT: likewise
+  Result(T value) : state_(std::move(value)) {}      // NOLINT: implicit by design, `return value;`
+  Result(Fault fault) : state_(std::move(fault)) {}  // NOLINT: likewise
   explicit operator bool() const { return state_.index() == 0; }
   T& operator*() & { return std::get<0>(state_); }
   const T& operator*() const& { return std::get<0>(state_); }
@@ -71,8 +71,7 @@ class [[nodiscard]] Result {
 }  // namespace streamo::core
 
 // An invariant of ours. Never reachable by wrong user input.
-#define STREAMO_CHECK(condition, message)                                           \
-  do {                                                                              \
-    if (!(condition))                                                               \
-      ::streamo::core::check_failed(#condition, __FILE__, __LINE__, (message));     \
+#define STREAMO_CHECK(condition, message)                                                       \
+  do {                                                                                          \
+    if (!(condition)) ::streamo::core::check_failed(#condition, __FILE__, __LINE__, (message)); \
   } while (false)

@@ -25,7 +25,8 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   log_line("warning: ", fmt::format(format, std::forward<Args>(args)...));
 }
 
-// A bar with rate and remaining time that redraws on a terminal and prints a line every 10 % elsewhere.
+// A bar with rate and remaining time that redraws on a terminal and prints a line every 10 %
+// elsewhere.
 class ProgressBar {
  public:
   ProgressBar(std::string label, int64_t total);

@@ -1,7 +1,7 @@
 // Random numbers as pure functions of a key: no global generator, no hidden state.
 //
-// Every random choice of a run is keyed by (seed, purpose, epoch, sample ...), so it is the same for any
-// number of threads and ranks and after a resume.
+// Every random choice of a run is keyed by (seed, purpose, epoch, sample ...), so it is the same
+// for any number of threads and ranks and after a resume.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ class Rng {  // splitmix64 (Steele, Lea, Flood 2014), a counter through a strong
   explicit Rng(std::initializer_list<uint64_t> key);
 
   uint64_t next();
-  double uniform();                             // [0, 1)
-  double uniform(double low, double high);      // [low, high)
-  int64_t integer(int64_t low, int64_t high);   // both ends included
+  double uniform();                            // [0, 1)
+  double uniform(double low, double high);     // [low, high)
+  int64_t integer(int64_t low, int64_t high);  // both ends included
   bool chance(double probability) { return uniform() < probability; }
 
   template <typename T>

@@ -7,8 +7,8 @@
 
 namespace streamo::core {
 
-// The candidate with the smallest edit distance (insert, delete, replace, swap of neighbours; a shared last
-// component after a dot counts for it), or "" when none is near.
+// The candidate with the smallest edit distance (insert, delete, replace, swap of neighbours; a
+// shared last component after a dot counts for it), or "" when none is near.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
 
 // "did you mean NEAREST?", or "known: a, b, c" when nothing is near.

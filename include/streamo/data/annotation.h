@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "streamo/core/error.h"
 
@@ -15,8 +14,9 @@ namespace streamo::data {
 
 // A time as it stands in the file. Which turn it names depends on fps: see turn_index().
 struct TimeValue {
-  double value = 0;         // seconds, or turns when `is_turn_count`
-  bool is_turn_count = false;  // a JSON number or an integral string: counted in turns, not scaled by fps
+  double value = 0;  // seconds, or turns when `is_turn_count`
+  bool is_turn_count =
+      false;  // a JSON number or an integral string: counted in turns, not scaled by fps
 };
 
 struct Question {
@@ -33,7 +33,8 @@ struct Annotation {
   std::string video_name, video_path, task_type, source;
   std::vector<Question> questions;
   std::vector<Response> responses;
-  std::vector<std::string> unreadable_times;  // each as "response 2: end_time 'soon'": counted, not fatal
+  std::vector<std::string>
+      unreadable_times;  // each as "response 2: end_time 'soon'": counted, not fatal
 };
 
 // "" and null are absent (nullopt inside the Result); an unreadable text is a Fault.

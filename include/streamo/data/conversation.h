@@ -2,10 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "streamo/data/annotation.h"
 #include "streamo/text/chat_format.h"
@@ -15,8 +14,8 @@ namespace streamo::data {
 
 struct ConversationOptions {
   double fps = 1.0;
-  std::string system_prompt;      // default_system_prompt() unless set
-  std::string default_question;   // asked at turn 0 when the annotation has no question at all
+  std::string system_prompt;     // default_system_prompt() unless set
+  std::string default_question;  // asked at turn 0 when the annotation has no question at all
 };
 std::string default_system_prompt();
 std::string default_question();
@@ -38,14 +37,14 @@ std::vector<TurnLabel> label_turns(const Annotation& annotation, int64_t num_tur
 
 // A conversation as the stream format stores it and as training reads it.
 struct Conversation {
-  std::vector<text::Message> messages;  // system, then user/assistant in turn
-  std::string video_path;               // of `<stream>` placeholders
+  std::vector<text::Message> messages;   // system, then user/assistant in turn
+  std::string video_path;                // of `<stream>` placeholders
   std::vector<std::string> image_paths;  // of `<image>` placeholders, instead of a video
   std::string video_name, task_type, source;
 };
 
-Conversation build_conversation(const Annotation& annotation, int64_t num_turns, const ConversationOptions& options,
-                                ConversionLosses* losses);
+Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
+                                const ConversationOptions& options, ConversionLosses* losses);
 
 // `<4s-5s>`; at other rates the bounds in seconds, shortest decimal.
 std::string time_tag(int64_t turn, double fps);

@@ -3,21 +3,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "streamo/core/error.h"
 
 namespace streamo::data {
 
-// The places of the records in the file, found in one pass without parsing them; a record is read when asked
-// for. Holds 16 bytes a record. read() may be called from many threads.
+// The places of the records in the file, found in one pass without parsing them; a record is read
+// when asked for. Holds 16 bytes a record. read() may be called from many threads.
 class RecordFile {
  public:
-  // Accepts: a JSON array, JSON Lines, or one single object (then single_object() is true); a BOM, CRLF and
-  // blank lines. Throws core::Error{kData} naming file and line when the structure is broken.
+  // Accepts: a JSON array, JSON Lines, or one single object (then single_object() is true); a BOM,
+  // CRLF and blank lines. Throws core::Error{kData} naming file and line when the structure is
+  // broken.
   explicit RecordFile(std::filesystem::path path);
   ~RecordFile();
   RecordFile(const RecordFile&) = delete;

@@ -15,8 +15,9 @@
 namespace streamo::data {
 
 struct SourceOptions {
-  std::string format = "auto";         // auto | raw | stream: auto looks at the first record of each file
-  std::filesystem::path video_prefix;  // in front of relative video paths; empty: the annotation file's folder
+  std::string format = "auto";  // auto | raw | stream: auto looks at the first record of each file
+  std::filesystem::path
+      video_prefix;  // in front of relative video paths; empty: the annotation file's folder
   ConversationOptions conversation;
   video::PixelLimits pixel_limits;
 };
@@ -35,14 +36,16 @@ class SampleSource {
 
   size_t size() const;
   std::string id(size_t index) const;
-  // Without decoding: raw annotations only have their video probed. May be called from many threads.
+  // Without decoding: raw annotations only have their video probed. May be called from many
+  // threads.
   core::Result<Conversation> conversation(size_t index) const;
-  // Decodes the pictures. Frames against placeholders: one more is dropped, one less repeats the last, more of
-  // a difference is a Fault. May be called from many threads.
+  // Decodes the pictures. Frames against placeholders: one more is dropped, one less repeats the
+  // last, more of a difference is a Fault. May be called from many threads.
   core::Result<Sample> load(size_t index) const;
   // The pictures of a conversation (a window of one starts at `first_frame`).
   core::Result<std::vector<video::Frame>> frames(const Conversation& conversation) const;
-  // A hash of the files' names, sizes and record offsets: tells whether a resumed run sees the same data.
+  // A hash of the files' names, sizes and record offsets: tells whether a resumed run sees the same
+  // data.
   std::string fingerprint() const;
   const SourceOptions& options() const { return options_; }
 

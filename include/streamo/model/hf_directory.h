@@ -16,23 +16,27 @@ namespace streamo::model {
 // Builds the family config.json names ("model_type"), without weights. Throws core::Error{kModel}.
 std::shared_ptr<VisionLanguageModel> build_model(const std::filesystem::path& config_json);
 
-// Random weights (normal, config's initializer_range; norms 1, biases 0), a pure function of the seed.
+// Random weights (normal, config's initializer_range; norms 1, biases 0), a pure function of the
+// seed.
 void initialize_weights(VisionLanguageModel& model, uint64_t seed);
 
-// Reads every weight of *.safetensors into the model; a missing, unknown or misshapen one is refused with
-// both shapes and the nearest name.
+// Reads every weight of *.safetensors into the model; a missing, unknown or misshapen one is
+// refused with both shapes and the nearest name.
 void load_weights(VisionLanguageModel& model, const std::filesystem::path& model_dir);
 
 // Weight name in the files -> tensor (shares storage with the model). Tied heads appear once.
 std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model);
 
-// Writes model.safetensors (sharded with an index above `shard_bytes`) and copies config.json, tokenizer and
-// processor files from `source_dir`. Published atomically.
+// Writes model.safetensors (sharded with an index above `shard_bytes`) and copies config.json,
+// tokenizer and processor files from `source_dir`. Published atomically.
 void save_model_directory(VisionLanguageModel& model, const std::filesystem::path& source_dir,
-                          const std::filesystem::path& out_dir, int64_t shard_bytes = 5'000'000'000);
+                          const std::filesystem::path& out_dir,
+                          int64_t shard_bytes = 5'000'000'000);
 
-// Writes config.json, preprocessor_config.json, generation_config.json and chat_template.json of a named preset
+// Writes config.json, preprocessor_config.json, generation_config.json and chat_template.json of a
+// named preset
 // ("example": the Qwen2.5-VL architecture, small) for a tokenizer of `vocab_size` ids.
-void write_preset(const std::string& preset, int64_t vocab_size, const std::filesystem::path& out_dir);
+void write_preset(const std::string& preset, int64_t vocab_size,
+                  const std::filesystem::path& out_dir);
 
 }  // namespace streamo::model

@@ -11,8 +11,8 @@
 
 namespace streamo::model {
 
-// Maps the file and checks the whole header (length, types, shapes, offsets without gap or overlap) before a
-// byte is used. Throws core::Error{kModel} naming file and tensor.
+// Maps the file and checks the whole header (length, types, shapes, offsets without gap or overlap)
+// before a byte is used. Throws core::Error{kModel} naming file and tensor.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -36,7 +36,8 @@ class SafetensorsFile {
 };
 
 // Tensors in name order, atomically. Throws core::Error{kDisk}.
-void write_safetensors(const std::filesystem::path& path, const std::map<std::string, torch::Tensor>& tensors,
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, torch::Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
 }  // namespace streamo::model

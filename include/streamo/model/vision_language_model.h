@@ -1,6 +1,7 @@
 // What the trainer, the live session and the exporter need from a model family.
 //
-// Shapes: L tokens of all packed samples, P image patches, V = P / merge^2 visual tokens, H hidden size.
+// Shapes: L tokens of all packed samples, P image patches, V = P / merge^2 visual tokens, H hidden
+// size.
 #pragma once
 
 #include <torch/torch.h>
@@ -21,10 +22,10 @@ struct ImageGrid {  // patches of one picture
 
 // One packed micro-batch, or the new tokens of a live session.
 struct ModelInput {
-  torch::Tensor input_ids;     // [L] int64
-  torch::Tensor position_ids;  // [3, L] int64: temporal, height, width
+  torch::Tensor input_ids;          // [L] int64
+  torch::Tensor position_ids;       // [3, L] int64: temporal, height, width
   std::vector<int64_t> cu_seqlens;  // [samples + 1] host; attention never crosses a border
-  torch::Tensor pixel_values;       // [P, channels * 2 * patch * patch] float; undefined: no pictures
+  torch::Tensor pixel_values;  // [P, channels * 2 * patch * patch] float; undefined: no pictures
   std::vector<ImageGrid> image_grid;  // the pictures in the order of their placeholders
 };
 
@@ -41,20 +42,25 @@ enum class Part { kVision, kMerger, kLanguage, kEmbedding };
 class VisionLanguageModel : public torch::nn::Module {
  public:
   // Merged features of the pictures, [V, H].
-  virtual torch::Tensor encode_images(const torch::Tensor& pixel_values, std::span<const ImageGrid> grid) = 0;
+  virtual torch::Tensor encode_images(const torch::Tensor& pixel_values,
+                                      std::span<const ImageGrid> grid) = 0;
   // Final-norm hidden states, [L, H].
   virtual torch::Tensor forward(const ModelInput& input) = 0;
-  // As forward for one sample, attending to what `cache` holds, which grows by these tokens. No gradient.
+  // As forward for one sample, attending to what `cache` holds, which grows by these tokens. No
+  // gradient.
   virtual torch::Tensor forward_cached(const ModelInput& input, KvCache& cache) = 0;
   // The output projection, [vocabulary, H]; the embedding itself when tied.
   virtual torch::Tensor lm_head_weight() = 0;
 
-  // Positions of a token sequence with its pictures: [3, L] int64 on the CPU. `start`: first position.
-  // `next_position` (may be null) receives the one that follows.
-  virtual torch::Tensor position_ids(std::span<const int32_t> input_ids, std::span<const ImageGrid> grid,
-                                     int64_t start, int64_t* next_position) const = 0;
-  // uint8 pictures [n, height, width, 3] of one size -> pixel_values [n * patches, 1176] and their grid.
-  virtual torch::Tensor patchify(const torch::Tensor& pictures, std::vector<ImageGrid>* grid) const = 0;
+  // Positions of a token sequence with its pictures: [3, L] int64 on the CPU. `start`: first
+  // position. `next_position` (may be null) receives the one that follows.
+  virtual torch::Tensor position_ids(std::span<const int32_t> input_ids,
+                                     std::span<const ImageGrid> grid, int64_t start,
+                                     int64_t* next_position) const = 0;
+  // uint8 pictures [n, height, width, 3] of one size -> pixel_values [n * patches, 1176] and their
+  // grid.
+  virtual torch::Tensor patchify(const torch::Tensor& pictures,
+                                 std::vector<ImageGrid>* grid) const = 0;
 
   virtual Part part_of(const std::string& parameter_name) const = 0;
   virtual void set_gradient_checkpointing(bool enabled) = 0;

@@ -1,7 +1,9 @@
 // ChatML as Qwen2.5-VL has it: `<|im_start|>role\ncontent<|im_end|>`, turns joined by a newline.
 //
-// Supervised is each assistant turn's content and its <|im_end|>, nothing else; the text ends at the last
-// <|im_end|>. One code path serves training (whole conversations) and live inference (piece by piece).
+// Supervised is each assistant turn's content and its <|im_end|>, nothing else; the text ends at
+// the last
+// <|im_end|>. One code path serves training (whole conversations) and live inference (piece by
+// piece).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +17,8 @@
 
 namespace streamo::text {
 
-inline constexpr TokenId kIgnore = -100;  // label of an unsupervised position, as Hugging Face has it
+inline constexpr TokenId kIgnore =
+    -100;  // label of an unsupervised position, as Hugging Face has it
 
 struct Message {
   std::string role;     // system | user | assistant
@@ -24,7 +27,8 @@ struct Message {
 
 struct TokenSequence {
   std::vector<TokenId> input_ids;  // [L]
-  std::vector<TokenId> labels;     // [L], kIgnore where unsupervised; labels[i] is input_ids[i] elsewhere
+  std::vector<TokenId>
+      labels;  // [L], kIgnore where unsupervised; labels[i] is input_ids[i] elsewhere
   int64_t num_images = 0;
 };
 
@@ -32,9 +36,11 @@ class ChatFormat {
  public:
   explicit ChatFormat(const Tokenizer& tokenizer);
 
-  // Appends one message. `image_tokens`: visual tokens of each placeholder in it, in order; their number must
-  // be the number of placeholders (STREAMO_CHECK). Text pieces between special tokens are tokenized apart.
-  void append(const Message& message, std::span<const int64_t> image_tokens, TokenSequence& sequence) const;
+  // Appends one message. `image_tokens`: visual tokens of each placeholder in it, in order; their
+  // number must be the number of placeholders (STREAMO_CHECK). Text pieces between special tokens
+  // are tokenized apart.
+  void append(const Message& message, std::span<const int64_t> image_tokens,
+              TokenSequence& sequence) const;
   // What a live session feeds before the model speaks: "\n<|im_start|>assistant\n".
   std::vector<TokenId> assistant_prompt() const;
 

@@ -30,8 +30,10 @@ class Tokenizer {
 // Throws core::Error{kModel} naming what is missing.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_dir);
 
-// Trains a SentencePiece model on `texts` (BPE with byte fallback, so that any text can be encoded) in which
-// every string of special_token_strings() is one token, and writes tokenizer.model and tokenizer_config.json.
-void train_tokenizer(const std::vector<std::string>& texts, int vocab_size, const std::filesystem::path& out_dir);
+// Trains a SentencePiece model on `texts` (BPE with byte fallback, so that any text can be encoded)
+// in which every string of special_token_strings() is one token, and writes tokenizer.model and
+// tokenizer_config.json.
+void train_tokenizer(const std::vector<std::string>& texts, int vocab_size,
+                     const std::filesystem::path& out_dir);
 
 }  // namespace streamo::text

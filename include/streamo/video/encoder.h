@@ -11,7 +11,7 @@
 namespace streamo::video {
 
 struct EncoderOptions {
-  FrameSize size;             // even sides
+  FrameSize size;                   // even sides
   int rate_num = 25, rate_den = 1;  // frames a second
   int gop_size = 50;
   int b_frames = 2;

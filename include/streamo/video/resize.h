@@ -10,7 +10,8 @@ struct FrameSize {
   friend bool operator==(const FrameSize&, const FrameSize&) = default;
 };
 
-// Limits of the resized picture: sides are multiples of `factor`, height*width within [min, max] pixels.
+// Limits of the resized picture: sides are multiples of `factor`, height*width within [min, max]
+// pixels.
 struct PixelLimits {
   int64_t min_pixels = 3136, max_pixels = 100352;
   int factor = 28;  // patch size x merge size

@@ -1,8 +1,9 @@
 // One picture a second, by presentation time.
 //
-// The definition (docs/data.md): the video starts at o, the time of its first displayed frame. Sample k is the
-// frame on screen at o + (k + phase)/fps: the last frame whose time is <= that, compared exactly in the
-// stream's time base. There are n = max(floor((P_last - o) fps) + 1, floor(D fps)) samples.
+// The definition (docs/data.md): the video starts at o, the time of its first displayed frame.
+// Sample k is the frame on screen at o + (k + phase)/fps: the last frame whose time is <= that,
+// compared exactly in the stream's time base. There are n = max(floor((P_last - o) fps) + 1,
+// floor(D fps)) samples.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +18,17 @@
 namespace streamo::video {
 
 struct SampleOptions {
-  double fps = 1.0;    // samples a second; turned into an exact fraction
-  double phase = 0.0;  // 0: the frame at the beginning of each second
+  double fps = 1.0;                         // samples a second; turned into an exact fraction
+  double phase = 0.0;                       // 0: the frame at the beginning of each second
   std::optional<PixelLimits> pixel_limits;  // smart resize; none: the original size
 };
 
 // What is known without decoding a picture: the packets are read, not decoded.
 struct VideoInfo {
-  double start = 0;     // o, seconds on the container's clock
-  double duration = 0;  // D, seconds from o to the end of the last frame
-  double frame_rate = 0;  // average, for display only
-  FrameSize size;         // as shown: after rotation, before resizing
+  double start = 0;         // o, seconds on the container's clock
+  double duration = 0;      // D, seconds from o to the end of the last frame
+  double frame_rate = 0;    // average, for display only
+  FrameSize size;           // as shown: after rotation, before resizing
   int64_t num_samples = 0;  // n at the asked fps
 };
 
@@ -47,14 +48,15 @@ core::Result<VideoInfo> probe(const std::filesystem::path& path, const SampleOpt
 // A forward-only reader. Each wanted frame is converted and scaled once; others are only decoded.
 class SecondSampler {
  public:
-  static core::Result<SecondSampler> open(const std::filesystem::path& path, const SampleOptions& options);
+  static core::Result<SecondSampler> open(const std::filesystem::path& path,
+                                          const SampleOptions& options);
   SecondSampler(SecondSampler&&) noexcept;
   SecondSampler& operator=(SecondSampler&&) noexcept;
   ~SecondSampler();
 
   const VideoInfo& info() const;
-  // The next sample; nullopt after the last. A damaged stretch repeats the last good picture (the timeline is
-  // kept); a Fault when no picture can be had at all.
+  // The next sample; nullopt after the last. A damaged stretch repeats the last good picture (the
+  // timeline is kept); a Fault when no picture can be had at all.
   core::Result<std::optional<Frame>> next();
 
  private:
@@ -64,7 +66,8 @@ class SecondSampler {
 };
 
 // All samples of a file. `last_index` < 0: to the end; else samples 0..last_index only.
-core::Result<std::vector<Frame>> sample_video(const std::filesystem::path& path, const SampleOptions& options,
+core::Result<std::vector<Frame>> sample_video(const std::filesystem::path& path,
+                                              const SampleOptions& options,
                                               int64_t last_index = -1);
 
 }  // namespace streamo::video
