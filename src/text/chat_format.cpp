@@ -1,0 +1,109 @@
+#include "streamo/text/chat_format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "streamo/core/error.h"
+
+namespace streamo::text {
+namespace {
+
+constexpr std::array<std::string_view, 2> kPlaceholders = {"<stream>", "<image>"};
+constexpr std::string_view kAssistant = "assistant";
+
+// Tokens that only this file may write. The states are not among them: assistants speak in them.
+constexpr std::array<std::string_view, 7> kReserved = {
+    kEndOfText, kImStart, kImEnd, kVisionStart, kVisionEnd, kImagePad, kVideoPad};
+
+struct Match {
+  size_t position = std::string_view::npos, length = 0;
+};
+
+template <size_t N>
+Match find_first(std::string_view text, const std::array<std::string_view, N>& needles,
+                 size_t start) {
+  Match best;
+  for (const std::string_view needle : needles) {
+    const size_t position = text.find(needle, start);
+    if (position < best.position) best = {position, needle.size()};
+  }
+  return best;
+}
+
+void push(TokenId id, bool supervised, TokenSequence& sequence) {
+  sequence.input_ids.push_back(id);
+  sequence.labels.push_back(supervised ? id : kIgnore);
+}
+
+void push_text(const Tokenizer& tokenizer, std::string_view text, bool supervised,
+               TokenSequence& sequence) {
+  // A reserved token that someone typed into a question is text like any other: as a token it could
+  // end the turn or claim a picture that is not there. Cutting behind its "<" keeps it from
+  // matching.
+  size_t done = 0;
+  while (done < text.size()) {
+    const Match reserved = find_first(text, kReserved, done);
+    const size_t end =
+        reserved.length == 0 ? text.size() : std::min(text.size(), reserved.position + 1);
+    for (const TokenId id : tokenizer.encode(text.substr(done, end - done))) {
+      push(id, supervised, sequence);
+    }
+    done = end;
+  }
+}
+
+}  // namespace
+
+int64_t count_placeholders(std::string_view content) {
+  int64_t count = 0;
+  for (Match match; (match = find_first(content, kPlaceholders, 0)).length > 0; ++count) {
+    content.remove_prefix(match.position + match.length);
+  }
+  return count;
+}
+
+ChatFormat::ChatFormat(const Tokenizer& tokenizer)
+    : tokenizer_(tokenizer), special_(SpecialTokens::resolve(tokenizer)) {}
+
+void ChatFormat::append(const Message& message, std::span<const int64_t> image_tokens,
+                        TokenSequence& sequence) const {
+  const bool supervised = message.role == kAssistant;
+  if (!sequence.input_ids.empty()) push_text(tokenizer_, "\n", false, sequence);
+  push(special_.im_start, false, sequence);
+
+  // The header of an assistant turn is tokenized apart, as it is when the model is asked to speak.
+  std::string text = message.role + "\n";
+  if (supervised) {
+    push_text(tokenizer_, text, false, sequence);
+    text.clear();
+  }
+  const std::string_view content = message.content;
+  size_t done = 0, image = 0;
+  for (Match match; (match = find_first(content, kPlaceholders, done)).length > 0; ++image) {
+    STREAMO_CHECK(image < image_tokens.size(), "more placeholders than pictures");
+    text.append(content.substr(done, match.position - done));
+    push_text(tokenizer_, text, supervised, sequence);
+    text.clear();
+    push(special_.vision_start, false, sequence);
+    for (int64_t i = 0; i < image_tokens[image]; ++i) push(special_.image_pad, false, sequence);
+    push(special_.vision_end, false, sequence);
+    done = match.position + match.length;
+  }
+  STREAMO_CHECK(image == image_tokens.size(), "more pictures than placeholders");
+  text.append(content.substr(done));
+  push_text(tokenizer_, text, supervised, sequence);
+  push(special_.im_end, supervised, sequence);
+  sequence.num_images += static_cast<int64_t>(image);
+}
+
+std::vector<TokenId> ChatFormat::assistant_prompt() const {
+  TokenSequence sequence;
+  push_text(tokenizer_, "\n", false, sequence);
+  push(special_.im_start, false, sequence);
+  push_text(tokenizer_, fmt::format("{}\n", kAssistant), false, sequence);
+  return std::move(sequence.input_ids);
+}
+
+}  // namespace streamo::text
