@@ -1,0 +1,47 @@
+// One sample, or a window of one, as the model sees it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "streamo/data/sample_source.h"
+#include "streamo/text/chat_format.h"
+
+namespace streamo::data {
+
+struct Example {
+  std::string id;
+  std::vector<text::TokenId> input_ids;  // [L]
+  // The supervised positions: the hidden state at rows[i] predicts targets[i], which stands at
+  // rows[i] + 1.
+  std::vector<int64_t> rows;
+  std::vector<text::TokenId> targets;
+  std::vector<int> states;           // of each target: 0..2 (text::State), -1 for text
+  std::vector<video::Frame> frames;  // in the order of their placeholders
+};
+
+// Rounds [first, first + count) of a conversation: a round is a user message and the assistant's.
+// The system prompt is kept. A window that begins mid-stream asks the open question again, as a
+// live context window does: the last question before it, unless its first turn asks one itself.
+Conversation window_of(const Conversation& conversation, int64_t first, int64_t count);
+Sample window_of(Sample sample, int64_t first, int64_t count);  // with its pictures
+int64_t num_rounds(const Conversation& conversation);
+int64_t num_placeholders(const Conversation& conversation);
+
+// Visual tokens of a picture: one for each square of `token_side` pixels (28).
+int64_t image_tokens(video::FrameSize size, int64_t token_side);
+
+// Tokenizes; pictures must be as many as placeholders (STREAMO_CHECK). A Fault when nothing is
+// supervised.
+core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
+                                     int64_t token_side);
+
+// Tokens of each message as it will stand in the text (with its joining newline), for pictures of
+// the given numbers of visual tokens in order.
+std::vector<int64_t> count_message_tokens(const std::vector<text::Message>& messages,
+                                          const text::ChatFormat& chat,
+                                          std::span<const int64_t> image_tokens);
+
+}  // namespace streamo::data

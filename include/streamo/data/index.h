@@ -1,0 +1,45 @@
+// What there is to train on: one item a sample, or a window of one, with its exact number of
+// tokens.
+//
+// Made at start from the annotations and the videos' packets; no picture is decoded.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "streamo/data/sample_report.h"
+#include "streamo/data/sample_source.h"
+#include "streamo/text/chat_format.h"
+
+namespace streamo::data {
+
+enum class Overlong { kDrop, kSplit, kTruncate };
+Overlong parse_overlong(const std::string& name);  // drop | split | truncate
+
+struct IndexOptions {
+  int64_t max_length = 32768;  // tokens of one item
+  Overlong overlong = Overlong::kSplit;
+  int64_t token_side = 28;  // pixels of a visual token's side
+  int num_workers = 4;
+};
+
+struct Item {
+  size_t sample = 0;        // of the SampleSource
+  int64_t first_round = 0;  // rounds of the conversation
+  int64_t num_rounds = 0;
+  int64_t tokens = 0;
+  int64_t frames = 0;
+};
+
+struct Index {
+  std::vector<Item> items;  // in the order of the files
+  int64_t total_tokens = 0, total_frames = 0;
+  int64_t overlong_samples = 0;  // samples that were dropped, split or cut
+};
+
+// Samples that cannot be used go to the report. Throws core::Error{kData} when none is left.
+Index build_index(const SampleSource& source, const text::ChatFormat& chat,
+                  const IndexOptions& options, SampleReport& report);
+
+}  // namespace streamo::data

@@ -1,0 +1,29 @@
+// Every sample that is not trained on, with the reason: counted, and listed in skipped.jsonl.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace streamo::data {
+
+class SampleReport {
+ public:
+  // `file` empty: only counts. An existing file (a resumed run) is read; its samples are not listed
+  // again.
+  explicit SampleReport(std::filesystem::path file = {});
+
+  // Once a sample; thread-safe. Appends {"id","reason"} to the file at once.
+  void add(const std::string& id, const std::string& reason);
+  int64_t size() const;
+  std::map<std::string, std::string> entries() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::filesystem::path file_;
+  std::map<std::string, std::string> entries_;
+};
+
+}  // namespace streamo::data

@@ -1,0 +1,120 @@
+#include "streamo/data/example.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace streamo::data {
+namespace {
+
+using text::Message;
+
+size_t first_user_message(const std::vector<Message>& messages) {
+  const auto is_user = [](const Message& message) { return message.role == "user"; };
+  return static_cast<size_t>(std::find_if(messages.begin(), messages.end(), is_user) -
+                             messages.begin());
+}
+
+// The text of a user turn before its time tag: the question, without its closing newline.
+std::string question_of(const std::string& user_content) {
+  const size_t tag =
+      user_content.starts_with('<') ? 0 : user_content.rfind("\n<", user_content.rfind("s>"));
+  return tag == 0 || tag == std::string::npos ? "" : user_content.substr(0, tag);
+}
+
+}  // namespace
+
+int64_t num_rounds(const Conversation& conversation) {
+  const size_t first = first_user_message(conversation.messages);
+  return static_cast<int64_t>((conversation.messages.size() - first) / 2);
+}
+
+int64_t num_placeholders(const Conversation& conversation) {
+  int64_t count = 0;
+  for (const Message& message : conversation.messages)
+    count += text::count_placeholders(message.content);
+  return count;
+}
+
+Conversation window_of(const Conversation& conversation, int64_t first, int64_t count) {
+  const std::vector<Message>& all = conversation.messages;
+  const size_t head = first_user_message(all);
+  const size_t begin = head + 2 * static_cast<size_t>(first);
+  const size_t end = begin + 2 * static_cast<size_t>(count);
+  STREAMO_CHECK(first >= 0 && count > 0 && end <= all.size(),
+                "the window lies outside the conversation");
+  Conversation window = conversation;
+  window.messages.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(head));
+  window.messages.insert(window.messages.end(), all.begin() + static_cast<std::ptrdiff_t>(begin),
+                         all.begin() + static_cast<std::ptrdiff_t>(end));
+  std::string& opening = window.messages[head].content;
+  for (size_t turn = begin; question_of(opening).empty() && turn > head; turn -= 2) {
+    const std::string open_question = question_of(all[turn - 2].content);
+    if (!open_question.empty()) opening = open_question + "\n" + opening;
+  }
+  return window;
+}
+
+Sample window_of(Sample sample, int64_t first, int64_t count) {
+  if (first == 0 && count == num_rounds(sample.conversation)) return sample;
+  const auto placeholders_from = [&](int64_t round) {
+    const int64_t rounds = num_rounds(sample.conversation) - round;
+    return rounds == 0 ? 0 : num_placeholders(window_of(sample.conversation, round, rounds));
+  };
+  const int64_t all = num_placeholders(sample.conversation);
+  const int64_t begin = all - placeholders_from(first), end = all - placeholders_from(first + count);
+  Sample window{sample.id, window_of(sample.conversation, first, count), {}};
+  window.frames.assign(std::make_move_iterator(sample.frames.begin() + begin),
+                       std::make_move_iterator(sample.frames.begin() + end));
+  return window;
+}
+
+int64_t image_tokens(video::FrameSize size, int64_t token_side) {
+  return (size.height / token_side) * (size.width / token_side);
+}
+
+core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
+                                     int64_t token_side) {
+  STREAMO_CHECK(num_placeholders(sample.conversation) == static_cast<int64_t>(sample.frames.size()),
+                "every placeholder has its picture");
+  std::vector<int64_t> tokens_of_frame;
+  for (const video::Frame& frame : sample.frames)
+    tokens_of_frame.push_back(image_tokens(frame.size, token_side));
+  text::TokenSequence sequence;
+  std::span<const int64_t> left = tokens_of_frame;
+  for (const Message& message : sample.conversation.messages) {
+    const auto here = static_cast<size_t>(text::count_placeholders(message.content));
+    chat.append(message, left.first(here), sequence);
+    left = left.subspan(here);
+  }
+  Example example;
+  for (size_t i = 1; i < sequence.labels.size(); ++i) {
+    const text::TokenId target = sequence.labels[i];
+    if (target == text::kIgnore) continue;
+    example.rows.push_back(static_cast<int64_t>(i) - 1);
+    example.targets.push_back(target);
+    example.states.push_back(chat.special().state_index(target));
+  }
+  if (example.rows.empty())
+    return core::Fault{sample.id + ": nothing to learn from, no assistant turn"};
+  example.id = std::move(sample.id);
+  example.input_ids = std::move(sequence.input_ids);
+  example.frames = std::move(sample.frames);
+  return example;
+}
+
+std::vector<int64_t> count_message_tokens(const std::vector<Message>& messages,
+                                          const text::ChatFormat& chat,
+                                          std::span<const int64_t> image_tokens) {
+  std::vector<int64_t> counts;
+  text::TokenSequence sequence;
+  for (const Message& message : messages) {
+    const size_t before = sequence.input_ids.size();
+    const auto here = static_cast<size_t>(text::count_placeholders(message.content));
+    chat.append(message, image_tokens.first(here), sequence);
+    image_tokens = image_tokens.subspan(here);
+    counts.push_back(static_cast<int64_t>(sequence.input_ids.size() - before));
+  }
+  return counts;
+}
+
+}  // namespace streamo::data

@@ -1,0 +1,164 @@
+#include "streamo/data/index.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "streamo/core/parallel.h"
+#include "streamo/core/suggest.h"
+#include "streamo/data/example.h"
+
+namespace streamo::data {
+namespace {
+
+// Sizes of the pictures the model will see, by file: a video carries several samples.
+class SizeCache {
+ public:
+  explicit SizeCache(const SourceOptions& options)
+      : options_{options.conversation.fps, 0.0, options.pixel_limits} {}
+
+  core::Result<video::FrameSize> resized_size(const std::string& path) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto known = sizes_.find(path); known != sizes_.end()) return known->second;
+    }
+    const auto info = video::probe(path, options_);
+    if (!info) return info.fault();
+    const video::FrameSize size = video::smart_resize(info->size, *options_.pixel_limits);
+    const std::lock_guard lock(mutex_);
+    sizes_[path] = size;
+    return size;
+  }
+
+ private:
+  video::SampleOptions options_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, video::FrameSize> sizes_;
+};
+
+core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
+                                                      int64_t token_side, SizeCache& sizes) {
+  std::vector<int64_t> tokens;
+  for (const std::string& image : conversation.image_paths) {
+    const auto size = sizes.resized_size(image);
+    if (!size) return size.fault();
+    tokens.push_back(image_tokens(*size, token_side));
+  }
+  const auto placeholders = static_cast<size_t>(num_placeholders(conversation));
+  if (!conversation.video_path.empty()) {
+    const auto size = sizes.resized_size(conversation.video_path);
+    if (!size) return size.fault();
+    tokens.assign(placeholders, image_tokens(*size, token_side));
+  }
+  if (!tokens.empty())
+    tokens.resize(placeholders, tokens.back());  // a missing last picture is repeated
+  if (tokens.size() != placeholders) {
+    return core::Fault{fmt::format("{} placeholders and no pictures", placeholders)};
+  }
+  return tokens;
+}
+
+// Cuts a conversation into windows of at most max_length tokens, each as long as it can be.
+class Splitter {
+ public:
+  Splitter(const Conversation& conversation, const text::ChatFormat& chat,
+           std::vector<int64_t> picture_tokens)
+      : conversation_(conversation), chat_(chat), picture_tokens_(std::move(picture_tokens)) {}
+
+  // The longest window from round `first` that fits; num_rounds 0 when not even one round does.
+  Item longest_from(int64_t first, int64_t max_length) const {
+    const int64_t rounds = num_rounds(conversation_) - first;
+    const Conversation rest = window_of(conversation_, first, rounds);
+    const int64_t frames_before = num_placeholders(conversation_) - num_placeholders(rest);
+    const std::span<const int64_t> pictures =
+        std::span(picture_tokens_).subspan(static_cast<size_t>(frames_before));
+    const std::vector<int64_t> counts = count_message_tokens(rest.messages, chat_, pictures);
+    const size_t head = rest.messages.size() - 2 * static_cast<size_t>(rounds);
+    Item item{.first_round = first};
+    for (size_t i = 0; i < head; ++i) item.tokens += counts[i];
+    for (size_t i = head; i + 1 < counts.size(); i += 2) {
+      if (item.tokens + counts[i] + counts[i + 1] > max_length) break;
+      item.tokens += counts[i] + counts[i + 1];
+      item.frames += text::count_placeholders(rest.messages[i].content);
+      ++item.num_rounds;
+    }
+    return item;
+  }
+
+ private:
+  const Conversation& conversation_;
+  const text::ChatFormat& chat_;
+  std::vector<int64_t> picture_tokens_;
+};
+
+struct SampleItems {
+  std::vector<Item> items;
+  std::optional<std::string> reason;  // why there are none
+  bool overlong = false;
+};
+
+SampleItems items_of(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
+                     const IndexOptions& options, SizeCache& sizes) {
+  SampleItems result;
+  const auto conversation = source.conversation(sample);
+  if (!conversation) return {{}, conversation.reason()};
+  if (num_rounds(*conversation) == 0) return {{}, "no user turn with an answer"};
+  auto pictures = tokens_of_pictures(*conversation, options.token_side, sizes);
+  if (!pictures) return {{}, pictures.reason()};
+  const Splitter splitter(*conversation, chat, *std::move(pictures));
+  const int64_t rounds = num_rounds(*conversation);
+  for (int64_t first = 0; first < rounds;) {
+    Item item = splitter.longest_from(first, options.max_length);
+    item.sample = sample;
+    result.overlong |= item.num_rounds < rounds - first;
+    if (item.num_rounds == 0 || (result.overlong && options.overlong == Overlong::kDrop)) {
+      return {{}, fmt::format("longer than data.max_length = {} tokens", options.max_length), true};
+    }
+    first += item.num_rounds;
+    result.items.push_back(item);
+    if (options.overlong == Overlong::kTruncate) break;
+  }
+  return result;
+}
+
+}  // namespace
+
+Overlong parse_overlong(const std::string& name) {
+  if (name == "drop") return Overlong::kDrop;
+  if (name == "split") return Overlong::kSplit;
+  STREAMO_CHECK(name == "truncate", "the config schema allows no other value");
+  return Overlong::kTruncate;
+}
+
+Index build_index(const SampleSource& source, const text::ChatFormat& chat,
+                  const IndexOptions& options, SampleReport& report) {
+  SizeCache sizes(source.options());
+  std::vector<SampleItems> of_sample(source.size());
+  core::parallel_for(source.size(), options.num_workers, [&](size_t sample) {
+    of_sample[sample] = items_of(source, sample, chat, options, sizes);
+  });
+  Index index;
+  for (size_t sample = 0; sample < of_sample.size(); ++sample) {
+    const SampleItems& found = of_sample[sample];
+    index.overlong_samples += found.overlong ? 1 : 0;
+    if (found.reason) report.add(source.id(sample), *found.reason);
+    for (const Item& item : found.items) {
+      index.total_tokens += item.tokens;
+      index.total_frames += item.frames;
+      index.items.push_back(item);
+    }
+  }
+  if (index.items.empty()) {
+    const auto skipped = report.entries();
+    throw core::Error(
+        core::ErrorKind::kData, "no sample can be used",
+        skipped.empty() ? "" : skipped.begin()->first + ": " + skipped.begin()->second,
+        "check data.train and data.video_prefix");
+  }
+  return index;
+}
+
+}  // namespace streamo::data

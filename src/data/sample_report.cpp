@@ -1,0 +1,44 @@
+#include "streamo/data/sample_report.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "streamo/core/error.h"
+
+namespace streamo::data {
+
+SampleReport::SampleReport(std::filesystem::path file) : file_(std::move(file)) {
+  std::ifstream lines(file_);
+  for (std::string line; std::getline(lines, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (entry.is_object()) entries_.emplace(entry.value("id", ""), entry.value("reason", ""));
+  }
+}
+
+void SampleReport::add(const std::string& id, const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (!entries_.emplace(id, reason).second || file_.empty()) return;
+  std::ofstream out(file_, std::ios::app);
+  // A file name may hold bytes that are no UTF-8: replace them rather than lose the line.
+  out << nlohmann::ordered_json{{"id", id}, {"reason", reason}}.dump(
+             -1, ' ', false, nlohmann::json::error_handler_t::replace)
+      << '\n';
+  if (!out.flush()) {
+    throw core::Error(core::ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(errno),
+                      file_.string(), "free some space or choose another checkpoint.dir");
+  }
+}
+
+int64_t SampleReport::size() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(entries_.size());
+}
+
+std::map<std::string, std::string> SampleReport::entries() const {
+  const std::lock_guard lock(mutex_);
+  return entries_;
+}
+
+}  // namespace streamo::data

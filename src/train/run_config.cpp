@@ -1,0 +1,169 @@
+#include "streamo/train/run_config.h"
+
+#include "streamo/core/error.h"
+
+namespace streamo::train {
+namespace {
+
+using core::a_path;
+using core::at_least;
+using core::between;
+using core::ConfigSchema;
+using core::one_of;
+
+void describe_model(ConfigSchema& schema, RunConfig::Model& model) {
+  schema.add("model.path", &model.path, "Hugging Face model directory to start from.", a_path());
+  schema.add("model.preset", &model.preset,
+             "Instead of a path: a model with random weights and a tokenizer trained on the run's "
+             "own text.",
+             one_of({"", "example"}));
+  schema.add("model.vocab_size", &model.vocab_size, "Tokens of a preset's tokenizer.",
+             between(300, 1 << 20));
+  schema.add("model.dtype", &model.dtype,
+             "Of weights and activations; bfloat16 keeps float32 masters.",
+             one_of({"float32", "bfloat16"}));
+  schema.add("model.freeze_vision", &model.freeze_vision,
+             "Do not train the vision tower (the merger apart).");
+  schema.add("model.freeze_merger", &model.freeze_merger, "Do not train the vision merger.");
+  schema.add("model.freeze_language", &model.freeze_language,
+             "Do not train the decoder, embeddings and head.");
+  schema.add("model.gradient_checkpointing", &model.gradient_checkpointing,
+             "Recompute each block in the backward pass: less memory, a third more time.");
+}
+
+void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
+  schema.add("data.train", &data.train, "Annotation files to train on, raw or stream format.",
+             a_path());
+  schema.add("data.eval", &data.eval, "Annotation files to evaluate on.", a_path());
+  schema.add("data.format", &data.format,
+             "Of the annotation files; auto looks at each file's first record.",
+             one_of({"auto", "raw", "stream"}));
+  schema.add("data.video_prefix", &data.video_prefix,
+             "Folder of relative video paths; empty: the annotation file's.", a_path());
+  schema.add("data.system_prompt", &data.system_prompt,
+             "Of raw annotations; empty: the built-in one.");
+  schema.add("data.default_question", &data.default_question,
+             "Asked at turn 0 of a raw annotation without question; empty: the built-in one.");
+  schema.add("data.fps", &data.fps, "Turns a second of video.", between(0.01, 60));
+  schema.add("data.min_pixels", &data.min_pixels,
+             "Of a resized frame; 0: as the model directory says.", at_least(0));
+  schema.add("data.max_pixels", &data.max_pixels,
+             "Of a resized frame; 0: as the model directory says.", at_least(0));
+  schema.add("data.max_length", &data.max_length,
+             "Tokens of one sample, and of one packed micro-batch.", at_least(16));
+  schema.add("data.overlong", &data.overlong,
+             "Samples above max_length: drop, split into windows that carry the open question, or "
+             "truncate.",
+             one_of({"drop", "split", "truncate"}));
+  schema.add("data.packing", &data.packing,
+             "Fill each micro-batch up to max_length tokens with whole samples; attention stays "
+             "inside each.");
+  schema.add("data.num_workers", &data.num_workers, "Threads that decode ahead of training.",
+             between(1, 1024));
+  schema.add("data.frame_memory_mb", &data.frame_memory_mb,
+             "Memory for resized frames that later samples of the same video reuse.", at_least(0));
+  schema.add("data.seed", &data.seed, "Of the order of the samples.", at_least(0));
+  schema.add("data.max_bad_fraction", &data.max_bad_fraction,
+             "Share of samples that may be unusable before the run stops.", between(0, 1));
+}
+
+void describe_optimization(ConfigSchema& schema, RunConfig& config) {
+  schema.add("loss.gamma", &config.loss.gamma, "Focusing exponent of the state tokens' focal loss.",
+             between(0, 10));
+  schema.add("loss.alpha_scope", &config.loss.alpha_scope,
+             "Over what the states' class weights are counted.",
+             one_of({"micro_batch", "sample", "running"}));
+  RunConfig::Optim& optim = config.optim;
+  schema.add("optim.lr", &optim.lr, "Peak learning rate.", at_least(0));
+  schema.add("optim.betas", &optim.betas, "AdamW's decay rates of the two moments.", between(0, 1));
+  schema.add("optim.eps", &optim.eps, "AdamW's epsilon.", at_least(0));
+  schema.add("optim.weight_decay", &optim.weight_decay, "Decoupled weight decay.", at_least(0));
+  schema.add(
+      "optim.decay", &optim.decay,
+      "What decays: matrices (no norms, no biases), all, or the rule of the transformers library.",
+      one_of({"matrices", "all", "transformers"}));
+  schema.add("optim.warmup_ratio", &optim.warmup_ratio,
+             "Share of the steps with rising learning rate.", between(0, 1));
+  schema.add("optim.schedule", &optim.schedule, "Of the learning rate after the warm-up.",
+             one_of({"cosine", "linear", "constant"}));
+  schema.add("optim.clip_grad_norm", &optim.clip_grad_norm,
+             "Largest gradient norm; 0: no clipping.", at_least(0));
+}
+
+void describe_run(ConfigSchema& schema, RunConfig& config) {
+  RunConfig::Train& train = config.train;
+  schema.add("train.epochs", &train.epochs, "Passes over the data.", at_least(1));
+  schema.add("train.max_steps", &train.max_steps,
+             "Stop after so many steps instead of epochs; 0: epochs count.", at_least(0));
+  schema.add("train.micro_batch_size", &train.micro_batch_size,
+             "Samples of a micro-batch when data.packing is off.", at_least(1));
+  schema.add("train.grad_accum_steps", &train.grad_accum_steps,
+             "Micro-batches of one optimizer step.", at_least(1));
+  schema.add("train.seed", &train.seed, "Of random initial weights.", at_least(0));
+  schema.add("train.num_threads", &train.num_threads,
+             "CPU threads of the arithmetic; 0: one a core.", at_least(0));
+  schema.add("checkpoint.dir", &config.checkpoint.dir,
+             "Run folder: metrics, checkpoints, report, final model.", a_path());
+  schema.add("checkpoint.every_steps", &config.checkpoint.every_steps,
+             "Steps between checkpoints; 0: only at the end.", at_least(0));
+  schema.add("checkpoint.keep", &config.checkpoint.keep, "Newest checkpoints that are kept.",
+             at_least(1));
+  schema.add("checkpoint.resume", &config.checkpoint.resume,
+             "auto: go on from the newest sound checkpoint of the run folder; none: refuse a "
+             "folder that has "
+             "some; else the path of a checkpoint.");
+  schema.add("log.every_steps", &config.log.every_steps, "Steps between lines of metrics.",
+             at_least(1));
+  schema.add("log.tensorboard", &config.log.tensorboard, "Write TensorBoard events.");
+  schema.add("eval.every_steps", &config.eval.every_steps,
+             "Steps between evaluations on data.eval; 0: only after the last step.", at_least(0));
+  schema.add("eval.max_samples", &config.eval.max_samples, "Samples of an evaluation; 0: all.",
+             at_least(0));
+  schema.add("eval.teacher_forced", &config.eval.teacher_forced,
+             "Evaluate on the true history instead of the model's own outputs.");
+}
+
+[[noreturn]] void refuse(const std::string& what, const std::string& hint) {
+  throw core::Error(core::ErrorKind::kConfig, what, "", hint);
+}
+
+void check_together(const RunConfig& config) {
+  if (config.model.path.empty() == config.model.preset.empty()) {
+    refuse("exactly one of model.path and model.preset must be set",
+           "set model.path to a model directory");
+  }
+  if (config.data.train.empty()) refuse("data.train is empty", "name at least one annotation file");
+  if (config.data.max_pixels > 0 && config.data.min_pixels > config.data.max_pixels) {
+    refuse("data.min_pixels is larger than data.max_pixels", "swap them");
+  }
+  if (config.eval.every_steps > 0 && config.data.eval.empty()) {
+    refuse("eval.every_steps is set and data.eval is empty",
+           "name an annotation file to evaluate on");
+  }
+  if (config.model.freeze_vision && config.model.freeze_merger && config.model.freeze_language) {
+    refuse("all parts of the model are frozen", "leave one of the model.freeze_* keys false");
+  }
+}
+
+}  // namespace
+
+core::ConfigSchema schema_of(RunConfig& config) {
+  core::ConfigSchema schema;
+  describe_model(schema, config.model);
+  describe_data(schema, config.data);
+  describe_optimization(schema, config);
+  describe_run(schema, config);
+  return schema;
+}
+
+RunConfig load_run_config(const std::filesystem::path& path,
+                          const std::vector<std::string>& overrides) {
+  RunConfig config;
+  core::ConfigSchema schema = schema_of(config);
+  schema.load_file(path);
+  schema.apply_overrides(overrides);
+  check_together(config);
+  return config;
+}
+
+}  // namespace streamo::train
