@@ -33,10 +33,18 @@ void save_model_directory(VisionLanguageModel& model, const std::filesystem::pat
                           const std::filesystem::path& out_dir,
                           int64_t shard_bytes = 5'000'000'000);
 
-// Writes config.json, preprocessor_config.json, generation_config.json and chat_template.json of a
+// What a preset's config needs to know of its tokenizer.
+struct PresetTokens {
+  int64_t vocab_size = 0;
+  int64_t image_token_id = 0, video_token_id = 0, vision_start_token_id = 0,
+          vision_end_token_id = 0;
+  int64_t eos_token_id = 0, pad_token_id = 0;
+};
+
+// Writes config.json, preprocessor_config.json, generation_config.json and chat_template.jinja of a
 // named preset
-// ("example": the Qwen2.5-VL architecture, small) for a tokenizer of `vocab_size` ids.
-void write_preset(const std::string& preset, int64_t vocab_size,
+// ("example": the Qwen2.5-VL architecture, small).
+void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir);
 
 }  // namespace streamo::model

@@ -66,6 +66,7 @@ class VisionLanguageModel : public torch::nn::Module {
   virtual void set_gradient_checkpointing(bool enabled) = 0;
   virtual int64_t pixels_per_token_side() const = 0;  // patch * merge: 28
   virtual int64_t num_layers() const = 0;
+  virtual double initializer_range() const = 0;  // standard deviation of random initial weights
 };
 
 }  // namespace streamo::model

@@ -1,0 +1,39 @@
+// The family's config.json as a struct.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+namespace streamo::model::qwen2_5_vl {
+
+struct VisionConfig {
+  int64_t hidden_size = 1280, depth = 32, num_heads = 16, intermediate_size = 3420;
+  int64_t out_hidden_size = 2048;
+  int64_t in_channels = 3, patch_size = 14, spatial_merge_size = 2, temporal_patch_size = 2;
+  int64_t window_size = 112;  // pixels
+  std::vector<int64_t> fullatt_block_indexes = {7, 15, 23, 31};
+};
+
+struct TextConfig {
+  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
+  int64_t num_attention_heads = 0, num_key_value_heads = 0;
+  double rms_norm_eps = 1e-5, rope_theta = 1e6;
+  std::vector<int64_t> mrope_section;  // sums to head_dim / 2
+  bool tie_word_embeddings = false;
+  int64_t head_dim() const { return hidden_size / num_attention_heads; }
+};
+
+struct Config {
+  VisionConfig vision;
+  TextConfig text;
+  int64_t image_token_id = 0;
+  double initializer_range = 0.02;
+};
+
+// Reads both generations of the file: flat with rope_scaling, and nested with text_config and
+// rope_parameters. Throws core::Error{kModel} naming the key that is missing or contradictory.
+Config parse_config(const nlohmann::json& json, const std::string& file);
+
+}  // namespace streamo::model::qwen2_5_vl

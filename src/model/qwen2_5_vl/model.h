@@ -1,0 +1,45 @@
+// Qwen2.5-VL (arXiv 2502.13923): the vision tower's tokens stand in the decoder's sequence for
+// <|image_pad|>.
+#pragma once
+
+#include <memory>
+
+#include "config.h"
+#include "streamo/model/vision_language_model.h"
+#include "text.h"
+#include "vision.h"
+
+namespace streamo::model::qwen2_5_vl {
+
+// Registered under the names of the published files: visual.*, model.*, lm_head.weight.
+class Model : public VisionLanguageModel {
+ public:
+  explicit Model(const Config& config);
+
+  torch::Tensor encode_images(const torch::Tensor& pixel_values,
+                              std::span<const ImageGrid> grid) override;
+  torch::Tensor forward(const ModelInput& input) override;
+  torch::Tensor forward_cached(const ModelInput& input, KvCache& cache) override;
+  torch::Tensor lm_head_weight() override;
+
+  torch::Tensor position_ids(std::span<const int32_t> input_ids, std::span<const ImageGrid> grid,
+                             int64_t start, int64_t* next_position) const override;
+  torch::Tensor patchify(const torch::Tensor& pictures,
+                         std::vector<ImageGrid>* grid) const override;
+
+  Part part_of(const std::string& parameter_name) const override;
+  void set_gradient_checkpointing(bool enabled) override;
+  int64_t pixels_per_token_side() const override;
+  int64_t num_layers() const override { return config_.text.num_hidden_layers; }
+  double initializer_range() const override { return config_.initializer_range; }
+
+ private:
+  torch::Tensor embed(const ModelInput& input);
+
+  Config config_;
+  std::shared_ptr<VisionTower> visual_;
+  std::shared_ptr<Decoder> model_;
+  std::shared_ptr<nn::Linear> lm_head_;  // null when tied
+};
+
+}  // namespace streamo::model::qwen2_5_vl

@@ -1,0 +1,74 @@
+// The vision tower: patches -> visual tokens. Most blocks attend within windows of 112 x 112
+// pixels, a few within the whole picture. Qwen2.5-VL technical report, arXiv 2502.13923,
+// section 2.1.
+//
+// P patches, V = P / 4 visual tokens, C channels of the tower, H hidden size of the decoder.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "config.h"
+#include "streamo/model/vision_language_model.h"
+#include "streamo/nn/linear.h"
+#include "streamo/nn/patch_embed.h"
+#include "streamo/nn/rms_norm.h"
+#include "streamo/nn/rotary.h"
+#include "streamo/nn/swiglu.h"
+
+namespace streamo::model::qwen2_5_vl {
+
+class VisionBlock : public torch::nn::Module {
+ public:
+  explicit VisionBlock(const VisionConfig& config);
+  // x [P, C] -> [P, C]; attention stays between neighbouring borders.
+  torch::Tensor forward(const torch::Tensor& x, const nn::RotaryTable& rotary,
+                        std::span<const int64_t> cu_seqlens) const;
+
+ private:
+  struct Attention;
+  int64_t num_heads_;
+  std::shared_ptr<nn::RmsNorm> norm1_, norm2_;
+  std::shared_ptr<Attention> attn_;
+  std::shared_ptr<nn::SwigluMlp> mlp_;
+};
+
+// 2 x 2 patches -> one visual token of the decoder's size.
+class PatchMerger : public torch::nn::Module {
+ public:
+  explicit PatchMerger(const VisionConfig& config);
+  torch::Tensor forward(const torch::Tensor& x) const;  // [P, C] -> [V, H]
+
+ private:
+  int64_t merged_size_;
+  std::shared_ptr<nn::RmsNorm> ln_q_;
+  std::shared_ptr<nn::Linear> expand_, project_;
+};
+
+// Where the patches of a batch of pictures stand and who attends to whom; host integers.
+struct VisionLayout {
+  std::vector<int64_t> rows, columns;  // [P] of each patch, in the order of the input
+  std::vector<int64_t> window_order;   // [V] visual tokens (groups of 4 patches) sorted by window
+  std::vector<int64_t> cu_pictures, cu_windows;  // borders in patches
+};
+VisionLayout vision_layout(const VisionConfig& config, std::span<const ImageGrid> grid);
+
+class VisionTower : public torch::nn::Module {
+ public:
+  explicit VisionTower(const VisionConfig& config);
+  // [P, channels * 2 * 14 * 14] -> [V, H], in the order of the input.
+  torch::Tensor forward(const torch::Tensor& pixel_values, std::span<const ImageGrid> grid) const;
+  void set_gradient_checkpointing(bool enabled) { recompute_ = enabled; }
+
+ private:
+  VisionConfig config_;
+  bool recompute_ = false;
+  std::shared_ptr<nn::PatchEmbed> patch_embed_;
+  std::vector<std::shared_ptr<VisionBlock>> blocks_;
+  std::shared_ptr<PatchMerger> merger_;
+};
+
+}  // namespace streamo::model::qwen2_5_vl

@@ -1,0 +1,215 @@
+#include "streamo/model/safetensors.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/core/suggest.h"
+
+namespace streamo::model {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+static_assert(std::endian::native == std::endian::little,
+              "the format is little-endian and is mapped as it is");
+
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
+
+struct DtypeName {
+  const char* name;
+  torch::ScalarType dtype;
+};
+constexpr DtypeName kDtypes[] = {{"F64", torch::kDouble}, {"F32", torch::kFloat},
+                                 {"F16", torch::kHalf},   {"BF16", torch::kBFloat16},
+                                 {"I64", torch::kLong},   {"I32", torch::kInt},
+                                 {"I16", torch::kShort},  {"I8", torch::kChar},
+                                 {"U8", torch::kByte},    {"BOOL", torch::kBool}};
+
+std::optional<torch::ScalarType> dtype_of(const std::string& name) {
+  for (const DtypeName& entry : kDtypes) {
+    if (name == entry.name) return entry.dtype;
+  }
+  return std::nullopt;
+}
+
+const char* name_of(torch::ScalarType dtype) {
+  for (const DtypeName& entry : kDtypes) {
+    if (dtype == entry.dtype) return entry.name;
+  }
+  STREAMO_CHECK(false, "a dtype that safetensors does not have");
+}
+
+// Bytes of a tensor, nullopt when the product does not fit: a hostile shape must not wrap around.
+std::optional<uint64_t> checked_bytes(const std::vector<int64_t>& shape, uint64_t element_size) {
+  uint64_t bytes = element_size;
+  for (const int64_t side : shape) {
+    if (side < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(side), &bytes))
+      return std::nullopt;
+  }
+  return bytes;
+}
+
+// The library keeps the last of two equal keys without a word; here that would hide a tensor.
+Json parse_refusing_doubled_names(std::string_view text, std::string* doubled) {
+  std::vector<std::set<std::string>> open_objects;
+  const auto callback = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
+    if (event == Json::parse_event_t::object_end) open_objects.pop_back();
+    if (event == Json::parse_event_t::key &&
+        !open_objects.back().insert(parsed.get<std::string>()).second) {
+      *doubled = parsed.get<std::string>();
+    }
+    return true;
+  };
+  return Json::parse(text, callback, /*allow_exceptions=*/false);
+}
+
+}  // namespace
+
+struct SafetensorsFile::Mapping {
+  const uint8_t* data = nullptr;
+  size_t bytes = 0;
+  ~Mapping() {
+    if (data != nullptr) ::munmap(const_cast<uint8_t*>(data), bytes);
+  }
+};
+
+SafetensorsFile::SafetensorsFile(const fs::path& path) : mapping_(std::make_shared<Mapping>()) {
+  const auto refuse = [&](const std::string& what) {
+    throw core::Error(core::ErrorKind::kModel, what, path.string(),
+                      "the file is damaged or not safetensors");
+  };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat info = {};
+  if (fd < 0 || ::fstat(fd, &info) != 0) {
+    const std::string reason = std::strerror(errno);
+    if (fd >= 0) ::close(fd);
+    throw core::Error(core::ErrorKind::kModel, "cannot open: " + reason, path.string(),
+                      "check the path");
+  }
+  mapping_->bytes = static_cast<size_t>(info.st_size);
+  if (mapping_->bytes < 8) {
+    ::close(fd);
+    refuse(fmt::format("{} bytes, too short for a header", mapping_->bytes));
+  }
+  void* data = ::mmap(nullptr, mapping_->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  ::close(fd);
+  if (data == MAP_FAILED) refuse(std::string("cannot map: ") + std::strerror(errno));
+  mapping_->data = static_cast<const uint8_t*>(data);
+
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, mapping_->data, 8);
+  if (header_bytes > kMaxHeaderBytes || header_bytes > mapping_->bytes - 8) {
+    refuse(fmt::format("header of {} bytes in a file of {}", header_bytes, mapping_->bytes));
+  }
+  const std::string_view text(reinterpret_cast<const char*>(mapping_->data) + 8, header_bytes);
+  std::string doubled;
+  const Json header = parse_refusing_doubled_names(text, &doubled);
+  if (!doubled.empty()) refuse("tensor " + doubled + " is there twice");
+  if (!header.is_object()) refuse("the header is not a JSON object");
+
+  const uint64_t data_begin = 8 + header_bytes, data_bytes = mapping_->bytes - data_begin;
+  for (const auto& [name, entry] : header.items()) {
+    try {
+      if (name == "__metadata__") {
+        metadata_ = entry.get<std::map<std::string, std::string>>();
+        continue;
+      }
+      const auto dtype = dtype_of(entry.at("dtype").get<std::string>());
+      if (!dtype)
+        refuse(fmt::format("tensor {} has the unknown dtype {}", name, entry.at("dtype").dump()));
+      const auto shape = entry.at("shape").get<std::vector<int64_t>>();
+      const auto offsets = entry.at("data_offsets").get<std::array<uint64_t, 2>>();
+      const auto bytes = checked_bytes(shape, c10::elementSize(*dtype));
+      if (offsets[0] > offsets[1] || offsets[1] > data_bytes || !bytes ||
+          *bytes != offsets[1] - offsets[0]) {
+        refuse(fmt::format("tensor {}: offsets {} do not fit shape {} in {} bytes of data", name,
+                           entry.at("data_offsets").dump(), entry.at("shape").dump(), data_bytes));
+      }
+      entries_[name] = {*dtype, shape, data_begin + offsets[0], *bytes};
+    } catch (const nlohmann::json::exception&) {
+      refuse(fmt::format("the header's entry of tensor {} is malformed", name));
+    }
+  }
+  // In file order the tensors must follow each other without gap or overlap, to the very end.
+  std::vector<std::pair<size_t, size_t>> spans;
+  for (const auto& [name, entry] : entries_) spans.emplace_back(entry.offset, entry.bytes);
+  std::sort(spans.begin(), spans.end());
+  size_t end = data_begin;
+  for (const auto& [offset, bytes] : spans) {
+    if (offset != end) refuse(fmt::format("gap or overlap between tensors at byte {}", end));
+    end = offset + bytes;
+  }
+  if (end != mapping_->bytes)
+    refuse(fmt::format("{} bytes that belong to no tensor", mapping_->bytes - end));
+}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) names.push_back(name);
+  return names;
+}
+
+bool SafetensorsFile::contains(const std::string& name) const {
+  return entries_.contains(name);
+}
+
+torch::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) {
+    throw core::Error(core::ErrorKind::kModel, "no tensor named " + name, "",
+                      core::suggestion(name, names()));
+  }
+  const Entry& entry = found->second;
+  auto* data = const_cast<uint8_t*>(mapping_->data + entry.offset);
+  const auto options = torch::TensorOptions(entry.dtype);
+  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.dtype) !=
+      0) {  // allowed, rare: copy
+    torch::Tensor copy = torch::empty(entry.shape, options);
+    std::memcpy(copy.data_ptr(), data, entry.bytes);
+    return copy;
+  }
+  return torch::from_blob(
+      data, entry.shape, [keep = mapping_](void*) {}, options);
+}
+
+void write_safetensors(const fs::path& path, const std::map<std::string, torch::Tensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const auto bytes = static_cast<uint64_t>(tensor.nbytes());
+    header[name] = {{"dtype", name_of(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');  // so that the data are aligned
+  const uint64_t header_bytes = text.size();
+  core::AtomicWriter writer(path);
+  writer.write({reinterpret_cast<const char*>(&header_bytes), 8});
+  writer.write(text);
+  for (const auto& [name, tensor] : tensors) {
+    const torch::Tensor host = tensor.detach().cpu().contiguous();
+    writer.write({static_cast<const char*>(host.data_ptr()), static_cast<size_t>(host.nbytes())});
+  }
+  writer.commit();
+}
+
+}  // namespace streamo::model

@@ -1,0 +1,116 @@
+#include "model_setup.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/core/log.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/text/special_tokens.h"
+
+namespace streamo::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
+
+std::vector<fs::path> to_paths(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+
+void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) {
+  const data::SampleSource source(to_paths(config.data.train), source_options(config, {}));
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < std::min(source.size(), kMaxTokenizerSamples); ++i) {
+    const auto conversation = source.conversation(i);
+    if (!conversation) continue;  // the index lists it as skipped
+    for (const text::Message& message : conversation->messages) texts.push_back(message.content);
+  }
+  if (texts.empty()) {
+    throw core::Error(core::ErrorKind::kData, "no sample has text to train the preset's tokenizer on",
+                      config.data.train.front(), "check data.train and data.video_prefix");
+  }
+  text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
+}
+
+model::PresetTokens preset_tokens(const text::Tokenizer& tokenizer) {
+  return {.vocab_size = tokenizer.vocab_size(),
+          .image_token_id = tokenizer.special_id(text::kImagePad),
+          .video_token_id = tokenizer.special_id(text::kVideoPad),
+          .vision_start_token_id = tokenizer.special_id(text::kVisionStart),
+          .vision_end_token_id = tokenizer.special_id(text::kVisionEnd),
+          .eos_token_id = tokenizer.special_id(text::kImEnd),
+          .pad_token_id = tokenizer.special_id(text::kEndOfText)};
+}
+
+}  // namespace
+
+fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_dir) {
+  if (config.model.preset.empty()) {
+    if (!fs::is_directory(config.model.path)) {
+      throw core::Error(core::ErrorKind::kModel, "no such model directory", config.model.path,
+                        "set model.path to a folder with config.json and *.safetensors");
+    }
+    return config.model.path;
+  }
+  const fs::path model_dir = run_dir / "base";
+  if (!fs::exists(model_dir)) {
+    core::write_directory_atomic(model_dir, [&](const fs::path& folder) {
+      train_preset_tokenizer(config, folder);
+      const auto tokenizer = text::load_tokenizer(folder);
+      model::write_preset(config.model.preset, preset_tokens(*tokenizer), folder);
+    });
+  }
+  return model_dir;
+}
+
+std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config, const fs::path& model_dir,
+                                                       torch::Device device) {
+  auto model = model::build_model(model_dir / "config.json");
+  if (config.model.preset.empty()) {
+    model::load_weights(*model, model_dir);
+  } else {
+    model::initialize_weights(*model, static_cast<uint64_t>(config.train.seed));
+  }
+  model->to(device, config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
+  model->set_gradient_checkpointing(config.model.gradient_checkpointing);
+  for (const NamedParameter& parameter : named_parameters(*model)) {
+    const model::Part part = model->part_of(parameter.name);
+    const bool frozen = part == model::Part::kVision   ? config.model.freeze_vision
+                        : part == model::Part::kMerger ? config.model.freeze_merger
+                                                       : config.model.freeze_language;
+    parameter.tensor.set_requires_grad(!frozen);
+  }
+  return model;
+}
+
+data::SourceOptions source_options(const RunConfig& config, const fs::path& model_dir) {
+  data::SourceOptions options;
+  options.format = config.data.format;
+  options.video_prefix = config.data.video_prefix;
+  options.frame_memory_bytes = config.data.frame_memory_mb << 20;
+  options.conversation.fps = config.data.fps;
+  options.conversation.system_prompt =
+      config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
+  options.conversation.default_question =
+      config.data.default_question.empty() ? data::default_question() : config.data.default_question;
+  const fs::path processor = model_dir / "preprocessor_config.json";
+  if (!model_dir.empty() && fs::exists(processor)) {
+    const auto json = nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
+    options.pixel_limits.min_pixels = json.value("min_pixels", options.pixel_limits.min_pixels);
+    options.pixel_limits.max_pixels = json.value("max_pixels", options.pixel_limits.max_pixels);
+  }
+  if (config.data.min_pixels > 0) options.pixel_limits.min_pixels = config.data.min_pixels;
+  if (config.data.max_pixels > 0) options.pixel_limits.max_pixels = config.data.max_pixels;
+  return options;
+}
+
+std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model) {
+  std::vector<NamedParameter> parameters;
+  for (const auto& item : model.named_parameters()) parameters.push_back({item.key(), item.value()});
+  return parameters;
+}
+
+}  // namespace streamo::train

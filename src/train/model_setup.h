@@ -1,0 +1,32 @@
+// From a config to the model directory it starts from, and to model and tokenizer.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "streamo/data/sample_source.h"
+#include "streamo/model/vision_language_model.h"
+#include "streamo/text/tokenizer.h"
+#include "streamo/train/optimizer.h"
+#include "streamo/train/run_config.h"
+
+namespace streamo::train {
+
+// The directory that config, tokenizer and processor files come from: model.path, or for a preset
+// <run>/base, which is made here: a tokenizer trained on the training texts and a config.json, no weights.
+std::filesystem::path prepare_model_directory(const RunConfig& config, const std::filesystem::path& run_dir);
+
+// Built, with weights (of the directory, or random for a preset), in the config's dtype, frozen as asked.
+std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
+                                                       const std::filesystem::path& model_dir,
+                                                       torch::Device device);
+
+// Data options: the config's, pixel limits from the model directory unless set.
+data::SourceOptions source_options(const RunConfig& config, const std::filesystem::path& model_dir);
+
+// Name and tensor of every parameter, in a fixed order; frozen ones do not require a gradient.
+std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model);
+
+}  // namespace streamo::train
