@@ -1,0 +1,101 @@
+#include "picture_scaler.h"
+
+extern "C" {
+#include <libavutil/pixdesc.h>
+}
+
+#include <array>
+#include <cstring>
+
+namespace streamo::video {
+namespace {
+
+// The nearest to "convert to RGB at full size, then Pillow's bicubic", which the base models were
+// trained with: 53 dB against 41 dB of FFmpeg's default flags.
+constexpr int kScalerFlags =
+    SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
+constexpr std::array<double, 2> kPillowBicubic{0.0, 0.5};  // B, C: a = -0.5; FFmpeg's own is -0.6
+
+constexpr int kRowAlignment = 64;  // swscale's vector code may write past the end of a row
+
+int padded_row_bytes(int width) {
+  return (width * 3 + kRowAlignment - 1) / kRowAlignment * kRowAlignment + kRowAlignment;
+}
+
+bool is_full_range(const AVFrame& picture) {
+  switch (picture.format) {
+    case AV_PIX_FMT_YUVJ420P:
+    case AV_PIX_FMT_YUVJ411P:
+    case AV_PIX_FMT_YUVJ422P:
+    case AV_PIX_FMT_YUVJ440P:
+    case AV_PIX_FMT_YUVJ444P:
+      return true;
+    default:
+      return picture.color_range == AVCOL_RANGE_JPEG;
+  }
+}
+
+int sign(int32_t value) {
+  return value > 0 ? 1 : value < 0 ? -1 : 0;
+}
+
+}  // namespace
+
+// A point (p, q) is shown at (a p + c q, b p + d q); the matrix is a b u / c d v / x y w.
+Turn display_turn(const AVStream& stream) {
+  size_t bytes = 0;
+  const uint8_t* data = av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, &bytes);
+  std::array<int32_t, 9> matrix{};
+  if (data == nullptr || bytes < sizeof(matrix)) return {};
+  std::memcpy(matrix.data(), data, sizeof(matrix));
+  const int a = sign(matrix[0]), b = sign(matrix[1]), c = sign(matrix[3]), d = sign(matrix[4]);
+  if (a != 0 && d != 0 && b == 0 && c == 0) return {false, a < 0, d < 0};
+  if (a == 0 && d == 0 && b != 0 && c != 0) return {true, c < 0, b < 0};
+  return {};
+}
+
+bool PictureScaler::prepare(const Source& source) {
+  if (scaler_ && source == source_) return true;
+  const FrameSize size = turn_.displayed(target_);  // swapping twice is no swap
+  scaler_.reset(sws_getContext(
+      source.width, source.height, static_cast<AVPixelFormat>(source.format), size.width,
+      size.height, AV_PIX_FMT_RGB24, kScalerFlags, nullptr, nullptr, kPillowBicubic.data()));
+  if (!scaler_) return false;
+  // Untagged pictures get the coefficients of BT.601, like in every peer. RGB pictures refuse them,
+  // rightly.
+  const int* coefficients = sws_getCoefficients(source.colour_matrix);
+  constexpr int kOne = 1 << 16;
+  sws_setColorspaceDetails(scaler_.get(), coefficients, source.full_range ? 1 : 0, coefficients, 1,
+                           0, kOne, kOne);
+  source_ = source;
+  scaled_.resize(static_cast<size_t>(padded_row_bytes(size.width)) *
+                 static_cast<size_t>(size.height));
+  return true;
+}
+
+std::vector<uint8_t> PictureScaler::convert(const AVFrame& picture) {
+  if (!prepare({picture.width, picture.height, picture.format, picture.colorspace,
+                is_full_range(picture)})) {
+    return {};
+  }
+  const FrameSize size = turn_.displayed(target_);
+  const std::array<uint8_t*, 4> planes{scaled_.data(), nullptr, nullptr, nullptr};
+  const std::array<int, 4> strides{padded_row_bytes(size.width), 0, 0, 0};
+  const int rows = sws_scale(scaler_.get(), picture.data, picture.linesize, 0, picture.height,
+                             planes.data(), strides.data());
+  if (rows != size.height) return {};
+  std::vector<uint8_t> rgb(static_cast<size_t>(target_.height) *
+                           static_cast<size_t>(target_.width) * 3);
+  const ptrdiff_t step_x = turn_.transpose ? strides[0] : 3;  // in the scaled picture
+  const ptrdiff_t step_y = turn_.transpose ? 3 : strides[0];
+  uint8_t* out = rgb.data();
+  for (int y = 0; y < target_.height; ++y) {
+    const uint8_t* row = scaled_.data() + step_y * (turn_.mirror_y ? target_.height - 1 - y : y);
+    for (int x = 0; x < target_.width; ++x, out += 3) {
+      std::memcpy(out, row + step_x * (turn_.mirror_x ? target_.width - 1 - x : x), 3);
+    }
+  }
+  return rgb;
+}
+
+}  // namespace streamo::video

@@ -1,0 +1,111 @@
+#include "timeline.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "streamo/core/error.h"
+
+namespace streamo::video {
+namespace {
+
+// Products of ticks, rates and time bases reach 10^29: 64 bits do not hold them.
+__extension__ using Wide = __int128;
+
+// The largest numerator or denominator looked for. 30000/1001 and 24000/1001 are below.
+constexpr int kMaxFractionTerm = 1'000'000;
+
+Wide floor_divide(Wide value, Wide divisor) {  // divisor > 0
+  const Wide quotient = value / divisor;
+  return value % divisor < 0 ? quotient - 1 : quotient;
+}
+
+}  // namespace
+
+void PacketTimes::begin_at(const AVPacket& packet) {
+  clock_ = packet.pts != AV_NOPTS_VALUE   ? Clock::kPresentation
+           : packet.dts != AV_NOPTS_VALUE ? Clock::kDecode
+                                          : Clock::kCount;
+  keyframe_seen_ = (packet.flags & AV_PKT_FLAG_KEY) != 0;
+  earliest_allowed_ = keyframe_seen_ && clock_ == Clock::kPresentation
+                          ? packet.pts
+                          : std::numeric_limits<int64_t>::min();
+  packets_ = 0;
+}
+
+int64_t PacketTimes::time_of(const AVPacket& packet) const {
+  switch (clock_) {
+    case Clock::kPresentation:
+      return packet.pts;
+    case Clock::kDecode:
+      return packet.dts;
+    case Clock::kCount:
+      break;
+  }
+  return packets_ * nominal_duration_;
+}
+
+void PacketTimes::add(const AVPacket& packet) {
+  const bool keyframe = (packet.flags & AV_PKT_FLAG_KEY) != 0;
+  if (!any_ || (keyframe && !keyframe_seen_)) begin_at(packet);
+  any_ = true;
+  if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) return;
+  const int64_t time = time_of(packet);
+  if (time == AV_NOPTS_VALUE || time < earliest_allowed_) return;
+  if (packets_ == 0 || time < start_) start_ = time;
+  if (packets_ == 0 || time >= last_) {
+    last_ = time;
+    last_duration_ = packet.duration > 0 ? packet.duration : nominal_duration_;
+  }
+  ++packets_;
+}
+
+std::optional<Timeline> PacketTimes::timeline() const {
+  if (packets_ == 0) return std::nullopt;
+  return Timeline{clock_, start_, last_, last_ + last_duration_};
+}
+
+int64_t PictureClock::ticks_from_start(const AVFrame& picture) {
+  std::optional<int64_t> ticks;
+  if (timeline_.clock == Clock::kPresentation && picture.pts != AV_NOPTS_VALUE) {
+    ticks = picture.pts - timeline_.start;
+  } else if (timeline_.clock == Clock::kDecode && picture.pkt_dts != AV_NOPTS_VALUE) {
+    // The decoder's delay moves all of them alike.
+    if (!first_dts_) first_dts_ = picture.pkt_dts;
+    ticks = picture.pkt_dts - *first_dts_;
+  }
+  if (!ticks) ticks = previous_ ? *previous_ + nominal_duration_ : 0;
+  previous_ = ticks;
+  return *ticks;
+}
+
+SampleGrid::SampleGrid(double rate, double phase, AVRational time_base)
+    : rate_(av_d2q(rate, kMaxFractionTerm)),
+      phase_(av_d2q(phase, kMaxFractionTerm)),
+      time_base_(time_base) {
+  STREAMO_CHECK(rate_.num > 0 && rate_.den > 0 && phase_.den > 0, "no such sampling rate or phase");
+  STREAMO_CHECK(time_base_.num > 0 && time_base_.den > 0, "no such time base");
+}
+
+int64_t SampleGrid::whole_samples(int64_t ticks) const {
+  const Wide numerator = Wide{ticks} * time_base_.num * rate_.num;
+  return static_cast<int64_t>(floor_divide(numerator, Wide{time_base_.den} * rate_.den));
+}
+
+int64_t SampleGrid::count(const Timeline& timeline) const {
+  return std::max(whole_samples(timeline.last - timeline.start) + 1,
+                  whole_samples(timeline.end - timeline.start));
+}
+
+bool SampleGrid::reached(int64_t ticks, int64_t k) const {
+  // ticks * time_base <= (k + phase) / rate, multiplied out
+  const Wide picture = Wide{ticks} * time_base_.num * rate_.num * phase_.den;
+  const Wide sample = (Wide{k} * phase_.den + phase_.num) * rate_.den * time_base_.den;
+  return picture <= sample;
+}
+
+double SampleGrid::seconds(int64_t k) const {
+  const double samples = static_cast<double>(k) + av_q2d(phase_);
+  return samples * rate_.den / rate_.num;
+}
+
+}  // namespace streamo::video
