@@ -48,6 +48,8 @@ void add_product(Tensor& sum, const Tensor& a, const Tensor& b) {
 // Results of a run over all rows.
 struct Pass {
   Tensor token_loss, predictions;  // [R]
+  Tensor weights;                  // [R], w_i
+  Tensor loss;                     // scalar
   Tensor grad_hidden, grad_head;   // of sum w_i CE_i / N; undefined when not wanted
 };
 
@@ -113,16 +115,15 @@ Pass run_over_rows(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor&
   return pass;
 }
 
-// Gives autograd the gradients that the forward pass has already computed.
+// Gives autograd the gradients that the forward pass has already computed. They come inside a
+// struct because autograd takes every tensor argument for an input, and refuses undefined ones.
 class PrecomputedGradients : public torch::autograd::Function<PrecomputedGradients> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& hidden_states,
-                        const Tensor& head_weight, const Tensor& loss, const Tensor& grad_hidden,
-                        const Tensor& grad_head) {
-    (void)hidden_states;  // named so that the result depends on them
-    (void)head_weight;
-    context->save_for_backward({grad_hidden, grad_head});
-    return loss.clone();
+  // The first two are named so that the result depends on them.
+  static Tensor forward(AutogradContext* context, const Tensor& /*hidden_states*/,
+                        const Tensor& /*head_weight*/, const Pass& pass) {
+    context->save_for_backward({pass.grad_hidden, pass.grad_head});
+    return pass.loss;
   }
 
   // Scales in place: a copy of the head's gradient would be the largest tensor of the step.
@@ -134,7 +135,7 @@ class PrecomputedGradients : public torch::autograd::Function<PrecomputedGradien
     for (const Tensor& gradient : saved) {
       if (gradient.defined()) gradient.mul_(grad_outputs[0]);
     }
-    return {saved[0], saved[1], Tensor(), Tensor(), Tensor()};
+    return {saved[0], saved[1], Tensor()};
   }
 };
 
@@ -194,8 +195,6 @@ LossTerms StreamingLoss::operator()(const SupervisedRows& rows, const Tensor& he
   const PassOptions options{config_.gamma, denominator, config_.chunk_rows,
                             recording && rows.hidden_states.requires_grad(),
                             recording && head_weight.requires_grad()};
-  LossTerms terms;
-  Tensor loss;
   Pass pass;
   {
     const torch::NoGradGuard no_grad;
@@ -203,19 +202,14 @@ LossTerms StreamingLoss::operator()(const SupervisedRows& rows, const Tensor& he
     const auto type = arithmetic_type(rows.hidden_states);
     const Tensor alpha = class_weights(rows.states, rows.samples).to(type);
     pass = run_over_rows(rows.hidden_states, head_weight, rows.targets, is_state, alpha, options);
-    terms.weights = torch::where(is_state, focal_weight(pass.token_loss, alpha, config_.gamma),
-                                 torch::ones_like(alpha));
-    // Summed in double so that neither the chunk size nor the number of rows shows in the fp32
-    // result.
-    loss = ((terms.weights.to(torch::kDouble) * pass.token_loss.to(torch::kDouble)).sum() /
-            denominator)
-               .to(type);
+    pass.weights = torch::where(is_state, focal_weight(pass.token_loss, alpha, config_.gamma),
+                                torch::ones_like(alpha));
+    // Summed in double so that neither the chunk size nor the number of rows shows in the result.
+    const Tensor sum = (pass.weights.to(torch::kDouble) * pass.token_loss.to(torch::kDouble)).sum();
+    pass.loss = (sum / denominator).to(type);
   }
-  terms.token_loss = pass.token_loss;
-  terms.predictions = pass.predictions;
-  terms.loss = PrecomputedGradients::apply(rows.hidden_states, head_weight, loss, pass.grad_hidden,
-                                           pass.grad_head);
-  return terms;
+  const Tensor loss = PrecomputedGradients::apply(rows.hidden_states, head_weight, pass);
+  return {loss, pass.token_loss, pass.predictions, pass.weights};
 }
 
 }  // namespace streamo::loss
