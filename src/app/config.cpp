@@ -14,13 +14,15 @@ void add_config_command(CLI::App& app) {
     std::string key;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("config", "List the settings of a run, with types, defaults and meaning");
+  CLI::App* command =
+      app.add_subcommand("config", "List the settings of a run, with types, defaults and meaning");
   command->add_flag("--schema", arguments->schema, "Print a JSON Schema for editors instead");
   command->add_option("KEY", arguments->key, "One setting (optim.lr) or section (optim)");
   command->callback([arguments] {
     train::RunConfig config;
     const core::ConfigSchema schema = train::schema_of(config);
-    fmt::print("{}", arguments->schema ? schema.json_schema().dump(2) + "\n" : schema.describe(arguments->key));
+    fmt::print("{}", arguments->schema ? schema.json_schema().dump(2) + "\n"
+                                       : schema.describe(arguments->key));
   });
 }
 

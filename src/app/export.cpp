@@ -1,4 +1,5 @@
-// streamo export CHECKPOINT OUT_DIR: a Hugging Face style model directory from a training checkpoint.
+// streamo export CHECKPOINT OUT_DIR: a Hugging Face style model directory from a training
+// checkpoint.
 #include "app/command.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/log.h"
@@ -11,8 +12,10 @@ void add_export_command(CLI::App& app) {
     std::string checkpoint, out_dir;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("export", "Write a checkpoint as a Hugging Face model directory");
-  command->add_option("CHECKPOINT", arguments->checkpoint, "checkpoint-<step> folder of a run")->required();
+  CLI::App* command =
+      app.add_subcommand("export", "Write a checkpoint as a Hugging Face model directory");
+  command->add_option("CHECKPOINT", arguments->checkpoint, "checkpoint-<step> folder of a run")
+      ->required();
   command->add_option("OUT_DIR", arguments->out_dir, "Folder to make")->required();
   command->callback([arguments] {
     const checkpoint::Snapshot snapshot = checkpoint::load_snapshot(arguments->checkpoint);

@@ -11,7 +11,8 @@ void add_train_command(CLI::App& app) {
     std::vector<std::string> overrides;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("train", "Train as a config file says; goes on where a former run stopped");
+  CLI::App* command = app.add_subcommand(
+      "train", "Train as a config file says; goes on where a former run stopped");
   command->add_option("CONFIG", arguments->config, "JSON file (see `streamo config`)")->required();
   command->add_option("OVERRIDES", arguments->overrides, "key=value, as in optim.lr=2e-5");
   command->callback([arguments] {

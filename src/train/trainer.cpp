@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -30,18 +29,19 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-std::vector<fs::path> to_paths(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+std::vector<fs::path> to_paths(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
 
 torch::Device training_device() {
   return torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU);
 }
 
-// Sums over the micro-batches of a step, on the device: reading them is left to the end of the step.
+// Sums over the micro-batches of a step, on the device: reading them is left to the end of the
+// step.
 struct LossSums {
-  torch::Tensor loss, text, state;      // weighted and normalised; sums of plain cross-entropies
-  torch::Tensor targets, hits;          // [3] by state
-  int64_t text_targets = 0;
-
+  torch::Tensor loss, text, state;  // weighted and normalised; sums of plain cross-entropies
+  torch::Tensor targets, hits;      // [3] by state
   void add(const loss::LossTerms& terms, const loss::SupervisedRows& rows) {
     const torch::Tensor is_state = rows.states.ge(0);
     const torch::Tensor right = terms.predictions.eq(rows.targets);
@@ -51,7 +51,8 @@ struct LossSums {
     accumulate(loss, terms.loss.detach());
     accumulate(text, terms.token_loss.masked_fill(is_state, 0).sum());
     accumulate(state, terms.token_loss.masked_fill(~is_state, 0).sum());
-    const torch::Tensor of_state = rows.states.unsqueeze(1).eq(torch::arange(3, rows.states.options()));  // [R, 3]
+    const torch::Tensor of_state =
+        rows.states.unsqueeze(1).eq(torch::arange(3, rows.states.options()));  // [R, 3]
     accumulate(targets, of_state.sum(0));
     accumulate(hits, of_state.logical_and(right.unsqueeze(1)).sum(0));
   }
@@ -70,7 +71,7 @@ struct Trainer::Impl {
   Outcome run();
 
  private:
-  std::optional<StepMetrics> train_step();
+  std::optional<StepMetrics> train_step(Throughput& throughput);
   void require_finite(double loss, double grad_norm, const data::StepBatch& step) const;
   void restore();
   checkpoint::Snapshot capture() const;
@@ -148,11 +149,13 @@ Trainer::Impl::Impl(RunConfig run_config)
       model_(load_model(config_, model_dir_, device_)),
       source_(to_paths(config_.data.train), source_options(config_, model_dir_)),
       report_(folder_.path() / "skipped.jsonl"),
-      index_(data::build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()), report_)),
+      index_(data::build_index(source_, chat_,
+                               index_options(config_, model_->pixels_per_token_side()), report_)),
       plan_(token_counts(index_), plan_options(config_)),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
       optimizer_(named_parameters(*model_), adamw_config(config_.optim)),
-      schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio, plan_.total_steps()),
+      schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
+                plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_, config_.checkpoint.keep) {
   restore();
   core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
@@ -170,9 +173,8 @@ Outcome Trainer::Impl::run() {
   TerminalDisplay display;
   Throughput throughput(config_.data.fps);
   while (step_ < plan_.total_steps()) {
-    auto metrics = train_step();
+    auto metrics = train_step(throughput);
     if (metrics) {
-      throughput.add(*metrics);
       if (step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps()) {
         throughput.report(*metrics);
         metrics_->log(*metrics);
@@ -190,8 +192,8 @@ Outcome Trainer::Impl::run() {
     if (due(config_.eval.every_steps)) {
       display.finish_line();
       evaluate();
-      throughput.pause();
     }
+    throughput.resume_clock();
   }
   display.finish_line();
   finish();
@@ -199,9 +201,10 @@ Outcome Trainer::Impl::run() {
 }
 
 // One optimizer step. nullopt when a signal came in the middle: nothing has changed then.
-std::optional<StepMetrics> Trainer::Impl::train_step() {
+std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
   const data::StepBatch step = loader_->next();  // decoded ahead of time
-  const auto supervised = static_cast<double>(step.supervised_tokens());  // exact: all micro-batches of the step
+  const auto supervised =
+      static_cast<double>(step.supervised_tokens());  // exact: all micro-batches of the step
 
   LossSums sums;
   for (const data::MicroBatch& batch : step.micro_batches) {
@@ -216,7 +219,8 @@ std::optional<StepMetrics> Trainer::Impl::train_step() {
     }
   }
   StepMetrics metrics{.step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
-  if (!step.micro_batches.empty()) {  // else every sample of the step was bad: they are listed, time goes on
+  if (!step.micro_batches
+           .empty()) {  // else every sample of the step was bad: they are listed, time goes on
     metrics.grad_norm = optimizer_.clip_grad_norm(config_.optim.clip_grad_norm);
     metrics.loss = sums.loss.item<double>();
     require_finite(metrics.loss, metrics.grad_norm, step);  // before the weights change
@@ -233,22 +237,24 @@ std::optional<StepMetrics> Trainer::Impl::train_step() {
   ++step_;
   metrics.supervised_tokens = step.supervised_tokens();
   metrics.tokens = step.tokens();
-  metrics.frames = step.num_frames();
-  metrics.wait_seconds = step.wait_seconds;
   metrics.skipped = report_.size();
+  throughput.add(step.tokens(), step.num_frames(), step.wait_seconds);
   return metrics;
 }
 
-void Trainer::Impl::require_finite(double loss, double grad_norm, const data::StepBatch& step) const {
+void Trainer::Impl::require_finite(double loss, double grad_norm,
+                                   const data::StepBatch& step) const {
   if (std::isfinite(loss) && std::isfinite(grad_norm)) return;
   std::vector<std::string> ids;
-  for (const data::MicroBatch& batch : step.micro_batches) ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
+  for (const data::MicroBatch& batch : step.micro_batches)
+    ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
   const fs::path dump = folder_.path() / "nonfinite_step.json";
   core::write_file_atomic(dump, Json{{"step", step_}, {"samples", ids}}.dump(2) + "\n");
-  throw core::Error(core::ErrorKind::kNonFinite,
-                    fmt::format("loss {} and gradient norm {} at step {}, the weights were not changed", loss,
-                                grad_norm, step_ + 1),
-                    dump.string() + " names its samples", "lower optim.lr or look at these samples");
+  throw core::Error(
+      core::ErrorKind::kNonFinite,
+      fmt::format("loss {} and gradient norm {} at step {}, the weights were not changed", loss,
+                  grad_norm, step_ + 1),
+      dump.string() + " names its samples", "lower optim.lr or look at these samples");
 }
 
 void Trainer::Impl::restore() {
@@ -257,11 +263,13 @@ void Trainer::Impl::restore() {
   if (resume == "auto") {
     std::vector<std::string> passed_over;
     from = snapshots_.newest_sound(&passed_over);
-    for (const std::string& reason : passed_over) core::log_warning("checkpoint passed over: {}", reason);
+    for (const std::string& reason : passed_over)
+      core::log_warning("checkpoint passed over: {}", reason);
   } else if (resume == "none") {
     if (!snapshots_.list().empty()) {
-      throw core::Error(core::ErrorKind::kConfig, "checkpoint.resume is none and the run folder has checkpoints",
-                        folder_.path().string(), "choose another checkpoint.dir, or set checkpoint.resume=auto");
+      throw core::Error(
+          core::ErrorKind::kConfig, "checkpoint.resume is none and the run folder has checkpoints",
+          folder_.path().string(), "choose another checkpoint.dir, or set checkpoint.resume=auto");
     }
   } else {
     from = resume;
@@ -272,20 +280,23 @@ void Trainer::Impl::restore() {
   const Json& state = snapshot.trainer_state;
   const auto differences = run_changing_differences(state.at("config"), effective_config_);
   if (!differences.empty()) {
-    throw core::Error(core::ErrorKind::kConfig,
-                      fmt::format("the run in this folder has other settings ({})", fmt::join(differences, "; ")),
-                      from->string(), "use its settings, or choose another checkpoint.dir for a new run");
+    throw core::Error(
+        core::ErrorKind::kConfig,
+        fmt::format("the run in this folder has other settings ({})", fmt::join(differences, "; ")),
+        from->string(), "use its settings, or choose another checkpoint.dir for a new run");
   }
   if (state.at("data_fingerprint") != source_.fingerprint()) {
-    throw core::Error(core::ErrorKind::kConfig, "data.train is not what this run was started with", from->string(),
+    throw core::Error(core::ErrorKind::kConfig, "data.train is not what this run was started with",
+                      from->string(),
                       "restore the files, or choose another checkpoint.dir for a new run");
   }
   torch::NoGradGuard no_grad;
   for (auto& [name, tensor] : model::named_weights(*model_)) {
     const auto saved = snapshot.weights.find(name);
     if (saved == snapshot.weights.end() || saved->second.sizes() != tensor.sizes()) {
-      throw core::Error(core::ErrorKind::kCheckpoint, "weight " + name + " is missing or of another shape",
-                        from->string(), "it belongs to another model");
+      throw core::Error(core::ErrorKind::kCheckpoint,
+                        "weight " + name + " is missing or of another shape", from->string(),
+                        "it belongs to another model");
     }
     tensor.copy_(saved->second);
   }
@@ -312,7 +323,8 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate() {
-  const data::SampleSource held_out(to_paths(config_.data.eval), source_options(config_, model_dir_));
+  const data::SampleSource held_out(to_paths(config_.data.eval),
+                                    source_options(config_, model_dir_));
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,
@@ -321,10 +333,11 @@ void Trainer::Impl::evaluate() {
   const Json json = eval::to_json(result, /*with_timelines=*/true);
   core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
   metrics_->log_eval(step_, json);
-  core::log_info("step {}: held-out macro-F1 {:.3f}, responses within 1 s {:.1f} %, exact answers {:.1f} %", step_,
-                 json.at("macro_f1").get<double>(),
-                 100 * json.at("response_timing").at("within_1s").get<double>(),
-                 100 * json.at("answer_exact_match").get<double>());
+  core::log_info(
+      "step {}: held-out macro-F1 {:.3f}, responses within 1 s {:.1f} %, exact answers {:.1f} %",
+      step_, json.at("macro_f1").get<double>(),
+      100 * json.at("response_timing").at("within_1s").get<double>(),
+      100 * json.at("answer_exact_match").get<double>());
 }
 
 void Trainer::Impl::finish() {
@@ -333,8 +346,8 @@ void Trainer::Impl::finish() {
   const fs::path final_dir = folder_.path() / "final";
   model::save_model_directory(*model_, model_dir_, final_dir);
   write_report(folder_.path());
-  core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_, report_.size(),
-                 final_dir.string(), (folder_.path() / "report.html").string());
+  core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
+                 report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
 }
 
 void Trainer::Impl::print_plan() const {
@@ -346,14 +359,18 @@ void Trainer::Impl::print_plan() const {
   data::Plan plan = plan_;
   const double steps_left = static_cast<double>(plan.total_steps() - step_);
   core::log_info("run       {}", folder_.path().string());
-  core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype, at::get_num_threads());
+  core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
+                 at::get_num_threads());
   core::log_info("model     {} parameters, {} trained", all, trained);
-  core::log_info("data      {} samples in {} items, {} tokens, {} frames; {} skipped, {} longer than {} tokens ({})",
-                 source_.size(), index_.items.size(), index_.total_tokens, index_.total_frames, report_.size(),
-                 index_.overlong_samples, config_.data.max_length, config_.data.overlong);
-  core::log_info("training  {} steps to go of {}, {} micro-batches a step, lr {} ({}, {} warm-up steps)", steps_left,
-                 plan.total_steps(), config_.train.grad_accum_steps, config_.optim.lr, config_.optim.schedule,
-                 schedule_.warmup_steps());
+  core::log_info(
+      "data      {} samples in {} items, {} tokens, {} frames; {} skipped, {} longer than {} "
+      "tokens ({})",
+      source_.size(), index_.items.size(), index_.total_tokens, index_.total_frames, report_.size(),
+      index_.overlong_samples, config_.data.max_length, config_.data.overlong);
+  core::log_info(
+      "training  {} steps to go of {}, {} micro-batches a step, lr {} ({}, {} warm-up steps)",
+      steps_left, plan.total_steps(), config_.train.grad_accum_steps, config_.optim.lr,
+      config_.optim.schedule, schedule_.warmup_steps());
 }
 
 Trainer::Trainer(RunConfig config) {
@@ -361,6 +378,8 @@ Trainer::Trainer(RunConfig config) {
   impl_ = std::make_unique<Impl>(std::move(config));
 }
 Trainer::~Trainer() = default;
-Outcome Trainer::run() { return impl_->run(); }
+Outcome Trainer::run() {
+  return impl_->run();
+}
 
 }  // namespace streamo::train

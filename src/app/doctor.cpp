@@ -1,0 +1,42 @@
+// streamo doctor: what this machine offers a run, in a few lines for a bug report.
+extern "C" {
+#include <libavcodec/version.h>
+}
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sys/sysinfo.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "app/command.h"
+
+namespace streamo::app {
+namespace {
+
+void print_report() {
+  struct sysinfo memory = {};
+  sysinfo(&memory);
+  std::error_code unknown;
+  const auto disk = std::filesystem::space(".", unknown);
+  constexpr double kGiB = 1 << 30;
+  fmt::print("streamo    {}\n", STREAMO_VERSION);
+  fmt::print("LibTorch   {}.{}.{}, {}\n", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR,
+             TORCH_VERSION_PATCH,
+             torch::cuda::is_available() ? fmt::format("{} GPUs", torch::cuda::device_count())
+                                         : "no GPU: training runs on the CPU");
+  fmt::print("FFmpeg     libavcodec {}.{}\n", LIBAVCODEC_VERSION_MAJOR, LIBAVCODEC_VERSION_MINOR);
+  fmt::print("CPU        {} cores, {} threads for arithmetic\n",
+             std::thread::hardware_concurrency(), at::get_num_threads());
+  fmt::print("memory     {:.1f} GiB\n",
+             static_cast<double>(memory.totalram) * memory.mem_unit / kGiB);
+  fmt::print("disk here  {:.1f} GiB free\n", static_cast<double>(disk.available) / kGiB);
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app) {
+  app.add_subcommand("doctor", "Say what this machine has for a run")->callback(print_report);
+}
+
+}  // namespace streamo::app

@@ -1,0 +1,98 @@
+// streamo inspect PATH: what a file or folder of ours holds, as text. Of an annotation file, the
+// very turns and labels a sample becomes.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/data/sample_source.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/model/safetensors.h"
+#include "streamo/video/sampler.h"
+
+namespace streamo::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+void print_safetensors(const fs::path& path) {
+  const model::SafetensorsFile file(path);
+  int64_t values = 0;
+  for (const std::string& name : file.names()) {
+    const torch::Tensor tensor = file.tensor(name);
+    values += tensor.numel();
+    fmt::print("{:60} {:10} {}\n", name, c10::toString(tensor.scalar_type()),
+               nlohmann::json(tensor.sizes().vec()).dump());
+  }
+  fmt::print("{} tensors, {} values\n", file.names().size(), values);
+}
+
+void print_model_directory(const fs::path& path) {
+  for (const auto& entry : fs::directory_iterator(path)) {
+    fmt::print("{:40} {:>12} bytes\n", entry.path().filename().string(),
+               entry.is_regular_file() ? entry.file_size() : 0);
+  }
+  auto model = model::build_model(path / "config.json");
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : model::named_weights(*model)) parameters += tensor.numel();
+  fmt::print("{} parameters in {} decoder layers\n", parameters, model->num_layers());
+  if (fs::exists(path / "manifest.json")) {
+    const auto sound = checkpoint::verify_snapshot(path);
+    fmt::print("checkpoint: {}\n", sound ? "complete, all checksums right" : sound.reason());
+  }
+}
+
+void print_annotations(const fs::path& path, size_t index) {
+  data::SourceOptions options;
+  options.conversation.system_prompt = data::default_system_prompt();
+  options.conversation.default_question = data::default_question();
+  const data::SampleSource source({path}, options);
+  fmt::print("{} samples; sample {}:\n", source.size(), index);
+  if (index >= source.size()) {
+    throw core::Error(core::ErrorKind::kUsage, fmt::format("there is no sample {}", index),
+                      path.string(), fmt::format("--index takes 0 to {}", source.size() - 1));
+  }
+  const auto conversation = source.conversation(index);
+  if (!conversation)
+    throw core::Error(core::ErrorKind::kData, conversation.reason(), source.id(index));
+  fmt::print("video {}\n", conversation->video_path);
+  for (const text::Message& message : conversation->messages)
+    fmt::print("[{}] {}\n", message.role, message.content);
+}
+
+void inspect(const fs::path& path, size_t index) {
+  if (!fs::exists(path)) {
+    throw core::Error(core::ErrorKind::kUsage, "no such file or folder", path.string(),
+                      "check the path");
+  }
+  if (fs::is_directory(path)) return print_model_directory(path);
+  const std::string extension = path.extension().string();
+  if (extension == ".safetensors") return print_safetensors(path);
+  if (extension == ".json" || extension == ".jsonl") return print_annotations(path, index);
+  const auto info = video::probe(path, {});
+  if (!info) throw core::Error(core::ErrorKind::kData, info.reason());
+  fmt::print("{}x{}, {:.3f} s from {:.3f} s, about {:.3f} frames/s, {} samples at 1 a second\n",
+             info->size.width, info->size.height, info->duration, info->start, info->frame_rate,
+             info->num_samples);
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app) {
+  struct Arguments {
+    std::string path;
+    size_t index = 0;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "inspect",
+      "Show what an annotation file, video, model directory, checkpoint or safetensors file holds");
+  command->add_option("PATH", arguments->path, "File or folder")->required();
+  command->add_option("--index", arguments->index, "Sample of an annotation file");
+  command->callback([arguments] { inspect(arguments->path, arguments->index); });
+}
+
+}  // namespace streamo::app
