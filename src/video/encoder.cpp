@@ -12,9 +12,9 @@ extern "C" {
 #include <string>
 #include <system_error>
 
+#include "ffmpeg_handles.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
-#include "ffmpeg_handles.h"
 
 namespace streamo::video {
 namespace fs = std::filesystem;

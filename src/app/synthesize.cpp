@@ -1,0 +1,26 @@
+// streamo synthesize: the example task's clips and annotations.
+#include <limits>
+#include <memory>
+
+#include "app/command.h"
+#include "streamo/data/example_task.h"
+
+namespace streamo::app {
+
+void add_synthesize_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "synthesize", "Make the example task: H.264 clips of passing shapes and raw_data.json");
+  const auto options = std::make_shared<data::ExampleTaskOptions>();
+  command->add_option("--out", options->out_dir, "Folder to write to")->required();
+  command->add_option("--clips", options->num_clips, "Number of clips")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Other seeds give other clips")
+      ->capture_default_str();
+  command->add_option("--num-workers", options->num_workers, "Threads; 0: one a core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command->callback([options] { data::synthesize_example_task(*options); });
+}
+
+}  // namespace streamo::app

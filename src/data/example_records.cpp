@@ -1,0 +1,220 @@
+#include "example_records.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace streamo::data {
+namespace {
+
+using nlohmann::ordered_json;
+using Texts = std::vector<std::string>;
+
+// Turn k covers the second from k to k + 1 and is named by the time at its end.
+std::string name_of_turn(int turn) {
+  return fmt::format("{:02}:{:02}", (turn + 1) / 60, (turn + 1) % 60);
+}
+
+// One conversation: its questions, and responses in the order in which they fall due.
+class Record {
+ public:
+  Record(std::string task_type, const std::string& video_name, const std::string& video_path)
+      : json_{{"video_name", video_name},          {"video_path", video_path},
+              {"task_type", std::move(task_type)}, {"source", "synthetic"},
+              {"question", ordered_json::array()}, {"response", ordered_json::array()}} {}
+
+  void ask(const std::string& content, int turn) {
+    json_["question"].push_back({{"content", content}, {"time", name_of_turn(turn)}});
+  }
+
+  // What happened during `seconds` is answered in the second after, if it was asked for by then.
+  void answer_event(const std::string& content, Span seconds, int asked_at) {
+    if (seconds.last < asked_at) return;
+    json_["response"].push_back({{"content", content},
+                                 {"st_time", name_of_turn(std::max(seconds.first, asked_at))},
+                                 {"end_time", name_of_turn(seconds.last)},
+                                 {"time", ""}});
+  }
+
+  void answer_now(const std::string& content, int turn) {
+    json_["response"].push_back(
+        {{"content", content}, {"st_time", ""}, {"end_time", ""}, {"time", name_of_turn(turn)}});
+  }
+
+  bool has_answers() const { return !json_["response"].empty(); }
+  ordered_json take() { return std::move(json_); }
+
+ private:
+  ordered_json json_;
+};
+
+std::string capitalised(std::string text) {
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+// "A red circle." No shape or colour of ours begins with a vowel.
+std::string sentence_of(const Shape& shape) {
+  return "A " + name_of(shape) + ".";
+}
+
+class Interviewer {
+ public:
+  Interviewer(const Clip& clip, std::string video_name, std::string video_path, core::Rng rng)
+      : clip_(clip),
+        video_name_(std::move(video_name)),
+        video_path_(std::move(video_path)),
+        rng_(rng) {}
+
+  ordered_json narration();
+  ordered_json captions();
+  ordered_json grounding(const Passage& target);
+  ordered_json grounding_of_absent_shape();
+  ordered_json questions_and_answers();
+
+ private:
+  Record start(const char* task_type) const { return Record(task_type, video_name_, video_path_); }
+  int ask_once(Record& record, const Texts& wordings, int latest_turn);
+  Shape absent_shape();
+  std::pair<std::string, std::string> question_for(int second);
+
+  const Clip& clip_;
+  std::string video_name_, video_path_;
+  core::Rng rng_;
+};
+
+const Texts kGreetings{"Watch the video.", "Please watch the video."};
+
+// At the beginning, or some way into the video. Returns the turn.
+int Interviewer::ask_once(Record& record, const Texts& wordings, int latest_turn) {
+  if (latest_turn < 1 || rng_.chance(0.7)) {
+    record.ask(rng_.pick(wordings), 0);
+    return 0;
+  }
+  const int turn = static_cast<int>(rng_.integer(1, latest_turn));
+  record.ask(rng_.pick(kGreetings), 0);
+  record.ask(rng_.pick(wordings), turn);
+  return turn;
+}
+
+ordered_json Interviewer::narration() {
+  Record record = start("narration");
+  const int asked_at =
+      ask_once(record,
+               {"Describe each event when it is over.", "Report every shape that passes.",
+                "Say what has passed each time."},
+               clip_.passages.front().visible.last + 2);
+  for (const Passage& passage : clip_.passages) {
+    record.answer_event(fmt::format("A {} passed.", name_of(passage.shape)), passage.visible,
+                        asked_at);
+  }
+  return record.take();
+}
+
+ordered_json Interviewer::captions() {
+  Record record = start("caption");
+  const int asked_at = ask_once(
+      record, {"Describe each scene when it ends.", "Caption every scene once it is over."},
+      clip_.scenes.front().seconds.last + 1);
+  for (const Scene& scene : clip_.scenes) {
+    const std::string tint = name_of(scene.tint);
+    record.answer_event(scene.shape
+                            ? fmt::format("A {} scene with a {}.", tint, name_of(*scene.shape))
+                            : fmt::format("An empty {} scene.", tint),
+                        scene.seconds, asked_at);
+  }
+  return record.take();
+}
+
+Texts ways_to_ask_for(const Shape& shape) {
+  const std::string name = name_of(shape);
+  return {fmt::format("Tell me when the {} has left.", name),
+          fmt::format("Say when the {} is gone.", name),
+          fmt::format("Let me know once the {} leaves.", name)};
+}
+
+ordered_json Interviewer::grounding(const Passage& target) {
+  Record record = start("grounding");
+  const int asked_at = ask_once(record, ways_to_ask_for(target.shape), target.visible.last + 1);
+  record.answer_event(fmt::format("The {} has left.", name_of(target.shape)), target.visible,
+                      asked_at);
+  return record.take();
+}
+
+// Nothing to say from beginning to end: that too has to be learnt.
+ordered_json Interviewer::grounding_of_absent_shape() {
+  Record record = start("grounding");
+  ask_once(record, ways_to_ask_for(absent_shape()), clip_.num_seconds - 1);
+  return record.take();
+}
+
+Shape Interviewer::absent_shape() {
+  for (;;) {
+    const Shape shape{static_cast<ShapeKind>(rng_.integer(0, 2)),
+                      static_cast<ShapeColour>(rng_.integer(0, 3))};
+    if (std::none_of(clip_.passages.begin(), clip_.passages.end(),
+                     [&](const Passage& passage) { return passage.shape == shape; })) {
+      return shape;
+    }
+  }
+}
+
+// A question about what is to be seen at that second, and the answer.
+std::pair<std::string, std::string> Interviewer::question_for(int second) {
+  const auto visible = clip_.visible_at(second);
+  if (visible.size() == 2) {
+    const bool left = rng_.chance(0.5);
+    const bool first_is_left = visible.front()->lane == Lane::kLeft;
+    const Passage& asked = left == first_is_left ? *visible.front() : *visible.back();
+    return {fmt::format("Which shape is on the {}?", left ? "left" : "right"),
+            sentence_of(asked.shape)};
+  }
+  if (visible.empty() || rng_.chance(0.6)) {
+    return {rng_.pick(Texts{"What shape is visible now?", "Which shape do you see now?"}),
+            visible.empty() ? "Nothing." : sentence_of(visible.front()->shape)};
+  }
+  const Shape& shape = visible.front()->shape;
+  return {fmt::format("What colour is the {}?", name_of(shape.kind)),
+          capitalised(name_of(shape.colour)) + "."};
+}
+
+ordered_json Interviewer::questions_and_answers() {
+  Record record = start("qa");
+  std::vector<int> turns;
+  int turn = static_cast<int>(rng_.integer(0, 5));
+  while (turns.size() < 4 && turn < clip_.num_seconds) {
+    turns.push_back(turn);
+    turn += static_cast<int>(rng_.integer(2, 6));
+  }
+  if (turns.front() > 0) record.ask(rng_.pick(kGreetings), 0);
+  for (const int second : turns) {
+    const auto [question, answer] = question_for(second);
+    record.ask(question, second);
+    record.answer_now(answer, second);
+  }
+  return record.take();
+}
+
+}  // namespace
+
+std::vector<ordered_json> annotate_clip(const Clip& clip, const std::string& video_name,
+                                        const std::string& video_path, core::Rng rng) {
+  std::vector<const Passage*> targets;
+  for (const Passage& passage : clip.passages) targets.push_back(&passage);
+  rng.shuffle(targets);
+  Interviewer interviewer(clip, video_name, video_path, core::Rng({rng.next()}));
+  std::vector<ordered_json> records;
+  if (!clip.scenes.empty()) records.push_back(interviewer.captions());
+  if (!clip.passages.empty() && clip.passages_are_apart())
+    records.push_back(interviewer.narration());
+  const size_t groundings = records.empty() ? 2 : 1;
+  for (size_t i = 0; i < std::min(groundings, targets.size()); ++i) {
+    records.push_back(interviewer.grounding(*targets[i]));
+  }
+  if (rng.chance(0.2)) records.push_back(interviewer.grounding_of_absent_shape());
+  records.push_back(interviewer.questions_and_answers());
+  return records;
+}
+
+}  // namespace streamo::data
