@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs every test; arguments go to ctest (`-L video`: one module, `-R name`: by name).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; then
+  echo "usage: bash scripts/test.sh [CTEST-ARGUMENT...]    all tests; -L MODULE or -R REGEX runs some"
+  exit 0
+fi
+
+bash scripts/setup.sh
+bash scripts/lint.sh && lint=passed || lint=failed
+bash scripts/build.sh release
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"  # two tests at once: more threads only get in each other's way
+ctest --test-dir build/release --output-on-failure -j2 "$@"
+if [ $lint = failed ]; then
+  echo "error: the tests passed but scripts/lint.sh did not, sources, see its lines before the build" >&2
+  exit 1
+fi
