@@ -86,6 +86,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE ${_include} ${_include}/torch/csrc/api/include)
   target_link_libraries(LibTorch::LibTorch INTERFACE ${_lib}/libtorch_cpu.so ${_lib}/libc10.so)
+  # LibTorch brings headers of a newer fmt than the system's library: whoever sees them needs their code too.
+  target_compile_definitions(LibTorch::LibTorch INTERFACE FMT_HEADER_ONLY)
   # The wheel keeps the libraries of CUDA beside itself; they are found at run time, never linked.
   target_link_options(LibTorch::LibTorch INTERFACE
     -Wl,-rpath,${_lib} -Wl,-rpath,${_site}/nvidia/cu13/lib -Wl,-rpath-link,${_site}/nvidia/cu13/lib
