@@ -33,17 +33,23 @@ struct Annotation {
   std::string video_name, video_path, task_type, source;
   std::vector<Question> questions;
   std::vector<Response> responses;
-  std::vector<std::string>
-      unreadable_times;  // each as "response 2: end_time 'soon'": counted, not fatal
+  // Each as `response[1]: end_time "soon" is not a time`, also an answer without any time: counted,
+  // not fatal. What cannot be read counts as absent.
+  std::vector<std::string> unreadable_times;
 };
 
-// "" and null are absent (nullopt inside the Result); an unreadable text is a Fault.
+// "" and null are absent (nullopt inside the Result); an unreadable text is a Fault. As strings:
+// `7` (turns, like a JSON number), `7.5` (seconds), `MM:SS[.f]` and `HH:MM:SS[.f]` (seconds);
+// blanks around are ignored.
 core::Result<std::optional<TimeValue>> parse_time(const nlohmann::json& value);
 
-// Index of the turn that time T names: max(0, T - 1) with T the integer turn count.
+// Index of the turn that time T names: max(0, T - 1), with T the turn count, or the seconds times
+// fps without their fraction.
 int64_t turn_index(const TimeValue& time, double fps);
 
-// A Fault names the missing or mistyped field and the nearest right one.
+// A Fault names the missing or mistyped field and the nearest right one; also a text that holds a
+// frame placeholder or a special token, which would be taken for the real one. Needed: `video_path`
+// and `response` (may be []). No `question`: the default question is asked.
 core::Result<Annotation> parse_annotation(const nlohmann::json& record);
 
 }  // namespace streamo::data

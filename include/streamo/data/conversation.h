@@ -12,13 +12,15 @@
 
 namespace streamo::data {
 
-struct ConversationOptions {
-  double fps = 1.0;
-  std::string system_prompt;     // default_system_prompt() unless set
-  std::string default_question;  // asked at turn 0 when the annotation has no question at all
-};
 std::string default_system_prompt();
 std::string default_question();
+
+struct ConversationOptions {
+  double fps = 1.0;
+  std::string system_prompt = default_system_prompt();  // empty: no system message
+  // Asked at turn 0 when the annotation has no question at all; empty: nothing is asked then.
+  std::string default_question = data::default_question();
+};
 
 struct TurnLabel {
   text::State state = text::State::kSilence;
@@ -28,10 +30,12 @@ struct TurnLabel {
 // What the annotation said that the conversation cannot: each entry a readable line.
 struct ConversionLosses {
   std::vector<std::string> overwritten_answers, out_of_range, unreadable_times, end_before_start;
+  std::vector<std::string> truncated;  // rounds left out because more pictures were not wanted
   size_t total() const;
 };
 
-// The labels of turns 0..num_turns-1, by the rules of docs/data.md ("States").
+// The labels of turns 0..num_turns-1, by the rules of docs/data.md ("States"). A response that ends
+// before it starts makes no standby turns, but its answer stands at its place.
 std::vector<TurnLabel> label_turns(const Annotation& annotation, int64_t num_turns, double fps,
                                    ConversionLosses* losses);
 
@@ -43,6 +47,10 @@ struct Conversation {
   std::string video_name, task_type, source;
 };
 
+// The questions stand on the turns of their times (no time: turn 0), several on one turn one below
+// the other in file order. The model must know from the start what to look for: when turn 0 has no
+// question, it gets the first one too, which also stays on its own turn; or the default question
+// when there is none at all. `losses` may be null.
 Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
                                 const ConversationOptions& options, ConversionLosses* losses);
 
@@ -50,6 +58,9 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
 std::string time_tag(int64_t turn, double fps);
 
 nlohmann::ordered_json to_stream_json(const Conversation& conversation);
+// A Fault names the message or field. Accepts an optional system message, then user and assistant
+// in turn (the last user may be without its assistant), placeholders in user messages only, of one
+// kind, and the `videos` (one) or `images` they stand for. Paths stay as they are written.
 core::Result<Conversation> parse_stream_json(const nlohmann::json& record);
 
 }  // namespace streamo::data

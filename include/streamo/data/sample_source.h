@@ -16,11 +16,19 @@ namespace streamo::data {
 
 struct SourceOptions {
   std::string format = "auto";  // auto | raw | stream: auto looks at the first record of each file
-  std::filesystem::path
-      video_prefix;  // in front of relative video paths; empty: the annotation file's folder
+  // In front of relative video paths; empty: the annotation file's folder.
+  std::filesystem::path video_prefix;
   ConversationOptions conversation;
   video::PixelLimits pixel_limits;
+  int64_t frame_memory_bytes = 256 << 20;  // for resized pictures that samples of one video share
 };
+
+enum class RecordFormat { kRaw, kStream };
+// Told by the fields; a Fault names the unknown ones and the nearest right one.
+core::Result<RecordFormat> detect_format(const nlohmann::json& record);
+
+// An absolute path as it is, another behind the prefix.
+std::filesystem::path join_video_path(const std::filesystem::path& prefix, const std::string& path);
 
 // One conversation with its pictures, as many as it has placeholders.
 struct Sample {
@@ -33,16 +41,18 @@ class SampleSource {
  public:
   // Throws core::Error{kData} for a missing, broken or empty file.
   SampleSource(const std::vector<std::filesystem::path>& files, SourceOptions options);
+  ~SampleSource();
 
   size_t size() const;
   std::string id(size_t index) const;
-  // Without decoding: raw annotations only have their video probed. May be called from many
-  // threads.
+  // Without decoding: a video is only probed, once for all its samples. Paths are resolved. The
+  // frames must be as many as the placeholders; one more or less is no Fault: load() mends it. May
+  // be called from many threads.
   core::Result<Conversation> conversation(size_t index) const;
-  // Decodes the pictures. Frames against placeholders: one more is dropped, one less repeats the
-  // last, more of a difference is a Fault. May be called from many threads.
+  // Decodes the pictures; of one too many the last is dropped, one too few repeats the last. May be
+  // called from many threads.
   core::Result<Sample> load(size_t index) const;
-  // The pictures of a conversation (a window of one starts at `first_frame`).
+  // The pictures of a whole conversation, as many as it has placeholders.
   core::Result<std::vector<video::Frame>> frames(const Conversation& conversation) const;
   // A hash of the files' names, sizes and record offsets: tells whether a resumed run sees the same
   // data.
@@ -55,11 +65,19 @@ class SampleSource {
     size_t first_index = 0;
     bool raw = false;
     std::filesystem::path video_prefix;
+    std::string name;  // in ids: the file's name, or its path where two files have one name
   };
+  struct Shared;  // what is known about videos already
+
   const File& file_of(size_t index) const;
+  core::Result<Conversation> parse(const File& file, size_t record) const;
+  core::Result<int64_t> num_samples(const std::string& video_path) const;
+  core::Result<std::vector<video::Frame>> read_images(const std::vector<std::string>& paths) const;
+
   std::vector<File> files_;
   size_t size_ = 0;
   SourceOptions options_;
+  std::unique_ptr<Shared> shared_;
 };
 
 }  // namespace streamo::data

@@ -1,0 +1,218 @@
+#include "streamo/data/sample_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "json_fields.h"
+#include "once_map.h"
+#include "streamo/core/file.h"
+#include "streamo/core/suggest.h"
+#include "streamo/data/frame_memory.h"
+
+namespace streamo::data {
+namespace {
+
+namespace fs = std::filesystem;
+using core::ErrorKind;
+using core::Fault;
+using core::Result;
+using nlohmann::json;
+
+int64_t count_placeholders(const Conversation& conversation) {
+  int64_t count = 0;
+  for (const text::Message& message : conversation.messages) {
+    count += text::count_placeholders(message.content);
+  }
+  return count;
+}
+
+// A Fault when frames and placeholders differ by more than can be put down to rounding of the
+// duration.
+std::optional<Fault> compare_counts(int64_t frames, int64_t placeholders, const std::string& of) {
+  if (std::abs(frames - placeholders) <= 1) return std::nullopt;
+  return Fault{fmt::format("{} frames of {} for {} placeholders", frames, of, placeholders)};
+}
+
+bool is_raw(const fs::path& path, const RecordFile& records, const std::string& format) {
+  if (format != "auto") return format == "raw";
+  const Result<json> first = records.read(0);
+  if (!first) throw core::Error(ErrorKind::kData, first.reason(), "", "repair the record");
+  const Result<RecordFormat> found = detect_format(*first);
+  if (!found) {
+    throw core::Error(ErrorKind::kData, found.reason(), path.string(),
+                      "a raw annotation has video_path, question and response, "
+                      "the stream format has messages and videos");
+  }
+  return *found == RecordFormat::kRaw;
+}
+
+}  // namespace
+
+struct SampleSource::Shared {
+  explicit Shared(int64_t frame_memory_bytes) : frames(frame_memory_bytes) {}
+  OnceMap<Result<int64_t>> num_samples;  // by video path
+  FrameMemory frames;                    // by video path
+};
+
+Result<RecordFormat> detect_format(const json& record) {
+  if (!record.is_object()) return Fault{"a record must be an object, not " + kind_of(record)};
+  if (record.contains("messages")) return RecordFormat::kStream;
+  for (const char* name : {"response", "question", "video_path"}) {
+    if (record.contains(name)) return RecordFormat::kRaw;
+  }
+  for (const char* name : {"messages", "response", "question", "video_path"}) {
+    if (!misspelt_key(record, name, {}).empty()) return missing_field(record, name, {}, "");
+  }
+  return missing_field(record, "messages", {}, "");
+}
+
+fs::path join_video_path(const fs::path& prefix, const std::string& path) {
+  return prefix / path;  // an absolute path replaces what is before it
+}
+
+SampleSource::SampleSource(const std::vector<fs::path>& files, SourceOptions options)
+    : options_(std::move(options)), shared_(std::make_unique<Shared>(options_.frame_memory_bytes)) {
+  std::map<fs::path, int> uses;
+  for (const fs::path& path : files) ++uses[path.filename()];
+  for (const fs::path& path : files) {
+    File file;
+    file.records = std::make_unique<RecordFile>(path);
+    if (file.records->size() == 0) {
+      throw core::Error(ErrorKind::kData, "the file has no records", path.string(),
+                        "give a file with samples");
+    }
+    file.first_index = size_;
+    file.raw = is_raw(path, *file.records, options_.format);
+    file.video_prefix = options_.video_prefix.empty() ? path.parent_path() : options_.video_prefix;
+    file.name = uses[path.filename()] == 1 ? path.filename().string() : path.string();
+    size_ += file.records->size();
+    files_.push_back(std::move(file));
+  }
+}
+
+SampleSource::~SampleSource() = default;
+
+size_t SampleSource::size() const {
+  return size_;
+}
+
+const SampleSource::File& SampleSource::file_of(size_t index) const {
+  STREAMO_CHECK(index < size_, fmt::format("sample {} of {}", index, size_));
+  const auto after =
+      std::upper_bound(files_.begin(), files_.end(), index,
+                       [](size_t i, const File& file) { return i < file.first_index; });
+  return *std::prev(after);
+}
+
+std::string SampleSource::id(size_t index) const {
+  const File& file = file_of(index);
+  return fmt::format("{}:{}", file.name, index - file.first_index);
+}
+
+Result<int64_t> SampleSource::num_samples(const std::string& video_path) const {
+  return shared_->num_samples.get(video_path, [&]() -> Result<int64_t> {
+    const auto info = video::probe(video_path, {.fps = options_.conversation.fps});
+    if (!info) return info.fault();
+    return info->num_samples;
+  });
+}
+
+Result<Conversation> SampleSource::parse(const File& file, size_t record) const {
+  const Result<json> value = file.records->read(record);
+  if (!value) return value.fault();
+  const auto at_record = [&](const Fault& fault) {
+    return Fault{fmt::format("{}: {}", file.records->place(record), fault.reason)};
+  };
+  const auto resolve = [&](std::string& path) {
+    path = join_video_path(file.video_prefix, path).string();
+  };
+  if (!file.raw) {
+    Result<Conversation> conversation = parse_stream_json(*value);
+    if (!conversation) return at_record(conversation.fault());
+    if (!conversation->video_path.empty()) resolve(conversation->video_path);
+    for (std::string& path : conversation->image_paths) resolve(path);
+    return conversation;
+  }
+  Result<Annotation> annotation = parse_annotation(*value);
+  if (!annotation) return at_record(annotation.fault());
+  resolve(annotation->video_path);
+  const Result<int64_t> num_turns = num_samples(annotation->video_path);
+  if (!num_turns) return num_turns.fault();
+  return build_conversation(*annotation, *num_turns, options_.conversation, nullptr);
+}
+
+Result<Conversation> SampleSource::conversation(size_t index) const {
+  const File& file = file_of(index);
+  Result<Conversation> conversation = parse(file, index - file.first_index);
+  if (!conversation || file.raw) return conversation;
+  Result<int64_t> available = static_cast<int64_t>(conversation->image_paths.size());
+  if (!conversation->video_path.empty()) available = num_samples(conversation->video_path);
+  if (!available) return available.fault();
+  const std::string of = conversation->video_path.empty() ? "\"images\"" : conversation->video_path;
+  if (auto fault = compare_counts(*available, count_placeholders(*conversation), of)) {
+    return Fault{file.records->place(index - file.first_index) + ": " + fault->reason};
+  }
+  return conversation;
+}
+
+Result<std::vector<video::Frame>> SampleSource::read_images(
+    const std::vector<std::string>& paths) const {
+  std::vector<video::Frame> frames;
+  for (const std::string& path : paths) {
+    const video::SampleOptions options{.pixel_limits = options_.pixel_limits};
+    auto pictures = video::sample_video(path, options, /*last_index=*/0);
+    if (!pictures) return pictures.fault();
+    if (pictures->empty()) return Fault{path + ": no picture"};
+    frames.push_back(std::move(pictures->front()));
+    frames.back().index = static_cast<int64_t>(frames.size()) - 1;
+    frames.back().time = static_cast<double>(frames.back().index) / options_.conversation.fps;
+  }
+  return frames;
+}
+
+Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conversation) const {
+  Result<std::vector<video::Frame>> frames = std::vector<video::Frame>();
+  std::string of = conversation.video_path;
+  if (!conversation.image_paths.empty()) {
+    frames = read_images(conversation.image_paths);
+    if (!frames) return frames;
+    of = "\"images\"";
+  } else {
+    const video::SampleOptions options{.fps = options_.conversation.fps,
+                                       .pixel_limits = options_.pixel_limits};
+    auto shared = shared_->frames.get(
+        of, [&] { return video::sample_video(conversation.video_path, options); });
+    if (!shared) return shared.fault();
+    *frames = **shared;
+  }
+  const int64_t wanted = count_placeholders(conversation);
+  if (auto fault = compare_counts(static_cast<int64_t>(frames->size()), wanted, of)) return *fault;
+  if (frames->empty()) return Fault{of + ": no frame"};
+  frames->resize(static_cast<size_t>(wanted), video::Frame(frames->back()));
+  return frames;
+}
+
+Result<Sample> SampleSource::load(size_t index) const {
+  Result<Conversation> conversation = this->conversation(index);
+  if (!conversation) return conversation.fault();
+  Result<std::vector<video::Frame>> pictures = frames(*conversation);
+  if (!pictures) return Fault{id(index) + ": " + pictures.reason()};
+  return Sample{id(index), *std::move(conversation), *std::move(pictures)};
+}
+
+std::string SampleSource::fingerprint() const {
+  std::string text;
+  for (const File& file : files_) {
+    const std::vector<RecordSpan>& spans = file.records->spans();
+    const std::string_view bytes(reinterpret_cast<const char*>(spans.data()),
+                                 spans.size() * sizeof(RecordSpan));
+    text += fmt::format("{} {} {}\n", file.records->path().filename().string(),
+                        fs::file_size(file.records->path()), core::hash_bytes(bytes));
+  }
+  return core::hash_bytes(text);
+}
+
+}  // namespace streamo::data
