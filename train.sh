@@ -83,8 +83,8 @@ PY
 
 run_example() {
   local data=$kRoot/build/example-data run status=0
-  "$kStreamo" synthesize --out "$data/train" --clips 64 --seed 1
-  "$kStreamo" synthesize --out "$data/heldout" --clips 16 --seed 2
+  "$kStreamo" synthesize --out "$data/train" --clips 1000 --seed 1
+  "$kStreamo" synthesize --out "$data/heldout" --clips 100 --seed 2
   "$kStreamo" convert to-stream --input "$data/heldout/raw_data.json" --output "$data/heldout/stream_format.json"
   run=$(claim_run_folder)
   run_stoppable "$kStreamo" train "$kRoot/configs/example.json" "checkpoint.dir=$run" || status=$?

@@ -39,14 +39,16 @@ fi
 memory_jobs=$(awk '/MemAvailable/ {print int($2 / 2000000)}' /proc/meminfo)
 jobs=$(nproc)
 [ "$memory_jobs" -ge "$jobs" ] || jobs=$((memory_jobs > 1 ? memory_jobs : 1))
-if [ -t 1 ]; then quiet=""; else quiet=--quiet; fi
-if [ "$(ninja -C "$folder" -n "$@" | tail -1)" != "ninja: no work to do." ]; then
-  echo "build: compiling $folder (the first time takes some minutes)"
-  ninja -C "$folder" -j "$jobs" $quiet "$@" || {
-    echo "error: the build failed, $folder, the first FAILED line above says where" >&2
-    exit 1
-  }
-fi
+[ -e "$folder/.ninja_log" ] || echo "build: compiling $folder, the first time takes some minutes"
+compile() { ninja -C "$folder" -j "$jobs" "$@"; }
+if [ -t 1 ]; then
+  compile "$@"  # one line that moves
+else
+  compile --quiet "$@" | { grep -v '^ninja: no work to do' || true; }
+fi || {
+  echo "error: the build failed, $folder, the first FAILED line above says where" >&2
+  exit 1
+}
 
 program=$preset/src/app/streamo
 if [ -x "build/$program" ] && [ "$(readlink build/streamo)" != "$program" ]; then

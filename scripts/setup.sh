@@ -62,7 +62,7 @@ missing_packages() {
 }
 
 # Faster builds (clang with one precompiled header compiles a LibTorch source in 3 s, g++ in 12), the
-# formatter of lint.sh, and the ffmpeg program some tests compare with. All work goes on without them.
+# formatter of lint.sh, and the ffmpeg program that video tests use. Building and training go on without.
 missing_comforts() {
   have clang++ || echo clang
   have ld.lld || echo lld
