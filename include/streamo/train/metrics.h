@@ -29,7 +29,7 @@ struct StepMetrics {                  // of one optimizer step, over all ranks
 
 // One object a logged step. Recall of a state without targets and numbers that are not finite
 // become null.
-nlohmann::json to_json(const StepMetrics& metrics);
+nlohmann::ordered_json to_json(const StepMetrics& metrics);
 
 // Appends to <run_dir>/metrics.jsonl, a line a call, and (when asked) to a TensorBoard file beside
 // it.
@@ -45,7 +45,7 @@ class MetricsLog {
 
   void log(const StepMetrics& metrics);
   // {"step":..,"eval":{...}}; `eval` as eval-<step>.json has it, of which only numbers are kept.
-  void log_eval(int64_t step, const nlohmann::json& eval);
+  void log_eval(int64_t step, const nlohmann::ordered_json& eval);
 
  private:
   struct Impl;
