@@ -8,7 +8,7 @@ namespace {
 
 using Rgb = std::array<int, 3>;
 
-constexpr int kNoise = 4;           // grain: +- this much, the same in all channels
+constexpr int kNoise = 3;           // grain: +- this much, the same in all channels
 constexpr int kNoiseOffsets = 997;  // pixels by which frames' grain can be shifted
 
 Rgb base_colour(ShapeColour colour) {
@@ -33,7 +33,7 @@ Rgb base_colour(Tint tint, core::Rng& rng) {
 }
 
 uint8_t to_byte(double value) {
-  return static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L));
+  return static_cast<uint8_t>(std::clamp(value + 0.5, 0.0, 255.0));
 }
 
 // Little dots that stay where they are: things in the picture that nobody asks about.
@@ -130,8 +130,10 @@ void ExamplePainter::draw_passage(const Passage& passage, Point position) {
 
 void ExamplePainter::add_noise() {
   const int8_t* noise = noise_.data() + 3 * rng_.integer(0, kNoiseOffsets);
-  for (size_t i = 0; i < picture_.size(); ++i) {
-    picture_[i] = static_cast<uint8_t>(std::clamp(picture_[i] + noise[i], 0, 255));
+  uint8_t* pixels = picture_.data();  // else every store of a byte might change the vector itself
+  const size_t size = picture_.size();
+  for (size_t i = 0; i < size; ++i) {
+    pixels[i] = static_cast<uint8_t>(std::clamp(pixels[i] + noise[i], 0, 255));
   }
 }
 

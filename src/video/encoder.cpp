@@ -56,7 +56,7 @@ CodecPtr open_x264(const EncoderOptions& options, bool global_header) {
 
 ScalerPtr make_rgb_to_yuv(FrameSize size) {
   ScalerPtr scaler(sws_getContext(size.width, size.height, AV_PIX_FMT_RGB24, size.width,
-                                  size.height, AV_PIX_FMT_YUV420P, SWS_BICUBIC | SWS_ACCURATE_RND,
+                                  size.height, AV_PIX_FMT_YUV420P, SWS_AREA | SWS_ACCURATE_RND,
                                   nullptr, nullptr, nullptr));
   if (!scaler) throw std::bad_alloc();
   const int* bt601 = sws_getCoefficients(SWS_CS_ITU601);
