@@ -1,0 +1,119 @@
+// `streamo frames`: which pictures of a video the model would see, and when.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "app/command.h"
+#include "streamo/core/error.h"
+#include "streamo/video/png.h"
+#include "streamo/video/sampler.h"
+
+namespace streamo::app {
+namespace {
+
+struct FramesArguments {
+  std::string video;
+  double fps = 1.0;
+  std::optional<int64_t> min_pixels, max_pixels;
+  std::string out;
+  bool json = false;
+};
+
+template <typename T>
+T value_or_throw(core::Result<T> result) {
+  if (result) return *std::move(result);
+  throw core::Error(core::ErrorKind::kData, result.reason(), "", "check the file, or give another");
+}
+
+video::SampleOptions sample_options(const FramesArguments& arguments) {
+  video::SampleOptions options;
+  options.fps = arguments.fps;
+  if (arguments.min_pixels || arguments.max_pixels) {
+    video::PixelLimits limits;
+    limits.min_pixels = arguments.min_pixels.value_or(limits.min_pixels);
+    limits.max_pixels = arguments.max_pixels.value_or(limits.max_pixels);
+    if (limits.min_pixels > limits.max_pixels) {
+      throw core::Error(core::ErrorKind::kUsage,
+                        fmt::format("{} pixels at least and {} at most exclude each other",
+                                    limits.min_pixels, limits.max_pixels),
+                        "--min-pixels, --max-pixels", "give both, the smaller first");
+    }
+    options.pixel_limits = limits;
+  }
+  return options;
+}
+
+void print_table(const std::string& video, const video::VideoInfo& info, double fps,
+                 video::FrameSize size, const nlohmann::ordered_json& rows) {
+  fmt::print("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n", video,
+             info.size.width, info.size.height, info.duration, info.start, info.frame_rate);
+  fmt::print("{} samples at {:g} a second, {}x{} each\n\n", rows.size(), fps, size.width,
+             size.height);
+  fmt::print("{:>6}  {:>10}  {:>10}  {}\n", "index", "time", "picture", "keyframe");
+  for (const auto& row : rows) {
+    fmt::print("{:>6}  {:>10.3f}  {:>10.3f}  {}\n", row["index"].get<int64_t>(),
+               row["time"].get<double>(), row["pts_time"].get<double>(),
+               row["keyframe"].get<bool>() ? "yes" : "");
+  }
+}
+
+void run(const FramesArguments& arguments) {
+  video::SecondSampler sampler =
+      value_or_throw(video::SecondSampler::open(arguments.video, sample_options(arguments)));
+  video::FrameSize size;
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  while (const auto frame = value_or_throw(sampler.next())) {
+    size = frame->size;
+    rows.push_back({{"index", frame->index},
+                    {"time", frame->time},
+                    {"pts_time", frame->pts_time},
+                    {"keyframe", frame->keyframe}});
+    if (!arguments.out.empty()) {
+      const std::filesystem::path folder = arguments.out;
+      video::write_png(folder / fmt::format("{:06}.png", frame->index), size, frame->rgb);
+    }
+  }
+  const video::VideoInfo& info = sampler.info();
+  if (!arguments.json) {
+    print_table(arguments.video, info, arguments.fps, size, rows);
+    return;
+  }
+  const nlohmann::ordered_json result{{"video", arguments.video}, {"duration", info.duration},
+                                      {"start", info.start},      {"fps", arguments.fps},
+                                      {"width", size.width},      {"height", size.height},
+                                      {"frames", std::move(rows)}};
+  // A file name need not be UTF-8; JSON must be.
+  fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+}  // namespace
+
+void add_frames_command(CLI::App& app) {
+  const auto arguments = std::make_shared<FramesArguments>();
+  CLI::App* command =
+      app.add_subcommand("frames", "Show which pictures of a video the model would see");
+  command->add_option("video", arguments->video, "The video file")->required();
+  command->add_option("--fps", arguments->fps, "Samples a second")
+      ->check(CLI::Range(1e-4, 1000.0))
+      ->capture_default_str();
+  command
+      ->add_option("--min-pixels", arguments->min_pixels,
+                   "Resize as the model does: at least this many pixels (3136 if only the other "
+                   "limit is given; with neither the original size is kept)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--max-pixels", arguments->max_pixels,
+                   "Resize as the model does: at most this many pixels (100352 if only the other "
+                   "limit is given)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--out", arguments->out,
+                      "Write the pictures into this folder: 000000.png...");
+  command->add_flag("--json", arguments->json, "Print JSON instead of a table");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace streamo::app
