@@ -8,7 +8,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "json_fields.h"
+#include "data/json_fields.h"
 #include "streamo/text/special_tokens.h"
 
 namespace streamo::data {
@@ -51,10 +51,10 @@ bool all_digits(std::string_view text) {
 
 // A decimal number, the whole text; nullopt for anything else (also inf, nan, hexadecimal).
 std::optional<double> parse_number(std::string_view text) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
-  const std::string_view unsigned_part =
-      !text.empty() && text.front() == '-' ? text.substr(1) : text;
-  if (unsigned_part.empty() || unsigned_part.find_first_not_of("0123456789.eE+-") == 0) return {};
+  const bool has_sign = !text.empty() && (text.front() == '+' || text.front() == '-');
+  const std::string_view digits = text.substr(has_sign ? 1 : 0);
+  if (digits.empty() || digits.find_first_not_of("0123456789.") == 0) return {};
+  if (text.front() == '+') text.remove_prefix(1);  // from_chars takes no plus
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return {};

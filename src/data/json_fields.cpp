@@ -1,4 +1,4 @@
-#include "json_fields.h"
+#include "data/json_fields.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

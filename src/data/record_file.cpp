@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "record_scanner.h"
+#include "data/record_scanner.h"
 #include "streamo/core/log.h"
 
 namespace streamo::data {

@@ -1,4 +1,4 @@
-#include "record_scanner.h"
+#include "data/record_scanner.h"
 
 #include <fmt/format.h>
 

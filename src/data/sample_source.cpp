@@ -6,8 +6,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "json_fields.h"
-#include "once_map.h"
+#include "data/json_fields.h"
+#include "data/once_map.h"
 #include "streamo/core/file.h"
 #include "streamo/core/suggest.h"
 #include "streamo/data/frame_memory.h"

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "json_fields.h"
+#include "data/json_fields.h"
 #include "streamo/data/conversation.h"
 
 namespace streamo::data {
@@ -95,7 +95,7 @@ Result<PlaceholderCounts> count_frames(const std::vector<text::Message>& message
     const int64_t images = count_of(messages[i].content, "<image>");
     if (messages[i].role != "user" && streams + images > 0) {
       return Fault{
-          fmt::format("messages[{}]: a frame placeholder in a {} message, only user "
+          fmt::format("messages[{}]: a frame placeholder (role {}), only user "
                       "messages may have one",
                       i, messages[i].role)};
     }
