@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "registry.h"
@@ -16,7 +17,7 @@ namespace streamo::model {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
@@ -28,6 +29,19 @@ std::string published_name(const std::string& name) {
   if (name.starts_with(kLanguage)) return "model." + name.substr(kLanguage.size());
   if (name.starts_with(kVisual)) return "visual." + name.substr(kVisual.size());
   return name;
+}
+
+Json read_config(const fs::path& path) {
+  if (!fs::exists(path)) {
+    throw core::Error(core::ErrorKind::kModel, "no such file", path.string(),
+                      "give a model directory");
+  }
+  Json config = Json::parse(core::read_file(path), nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) {
+    throw core::Error(core::ErrorKind::kModel, "not a JSON object", path.string(),
+                      "the file is damaged");
+  }
+  return config;
 }
 
 std::vector<fs::path> weight_files(const fs::path& model_dir) {
@@ -102,28 +116,52 @@ void write_shards(const std::vector<std::map<std::string, torch::Tensor>>& shard
   core::write_file_atomic(folder / kIndexFile, index.dump(2) + "\n");
 }
 
-// Files of a model directory that are not weights and not of a training run.
+// What goes with the weights: config, tokenizer, processor. Not weights in other formats, and not
+// the state of a training run.
 bool is_companion(const fs::path& file) {
   static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
                                                   kIndexFile};
-  return fs::is_regular_file(file) && file.extension() != ".safetensors" &&
+  static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
+  return fs::is_regular_file(file) && kExtensions.contains(file.extension().string()) &&
          !kRunFiles.contains(file.filename().string());
+}
+
+// The type the directory says its weights have, if it says so.
+std::optional<torch::ScalarType> declared_dtype(const fs::path& model_dir) {
+  const Json config = read_config(model_dir / "config.json");
+  const std::string name = config.value("dtype", config.value("torch_dtype", std::string()));
+  if (name == "float32") return torch::kFloat;
+  if (name == "bfloat16") return torch::kBFloat16;
+  if (name == "float16") return torch::kHalf;
+  return std::nullopt;
+}
+
+// Under the names and in the type of the directory they came from, so that whatever read that one
+// reads the new one.
+std::map<std::string, torch::Tensor> weights_as_in(VisionLanguageModel& model,
+                                                   const fs::path& source_dir) {
+  std::map<std::string, std::string> stored_names;
+  if (fs::exists(source_dir / kSingleFile) || fs::exists(source_dir / kIndexFile)) {
+    for (const fs::path& path : weight_files(source_dir)) {
+      for (const std::string& name : SafetensorsFile(path).names()) {
+        stored_names[published_name(name)] = name;
+      }
+    }
+  }
+  const auto dtype = declared_dtype(source_dir);
+  std::map<std::string, torch::Tensor> weights;
+  for (const auto& [name, tensor] : named_weights(model)) {
+    const auto stored = stored_names.find(name);
+    weights.emplace(stored == stored_names.end() ? name : stored->second,
+                    tensor.detach().to(dtype.value_or(tensor.scalar_type())));
+  }
+  return weights;
 }
 
 }  // namespace
 
 std::shared_ptr<VisionLanguageModel> build_model(const fs::path& config_json) {
-  if (!fs::exists(config_json)) {
-    throw core::Error(core::ErrorKind::kModel, "no such file", config_json.string(),
-                      "give a model directory");
-  }
-  const auto config =
-      nlohmann::json::parse(core::read_file(config_json), nullptr, /*allow_exceptions=*/false);
-  if (!config.is_object()) {
-    throw core::Error(core::ErrorKind::kModel, "not a JSON object", config_json.string(),
-                      "the file is damaged");
-  }
-  return build_family(config, config_json.string());
+  return build_family(read_config(config_json), config_json.string());
 }
 
 void initialize_weights(VisionLanguageModel& model, uint64_t seed) {
@@ -183,7 +221,7 @@ void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir
       if (!is_companion(entry.path())) continue;
       core::write_file_atomic(folder / entry.path().filename(), core::read_file(entry.path()));
     }
-    write_shards(shards_of(named_weights(model), shard_bytes), folder);
+    write_shards(shards_of(weights_as_in(model, source_dir), shard_bytes), folder);
   });
 }
 

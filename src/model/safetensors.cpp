@@ -57,8 +57,9 @@ const char* name_of(torch::ScalarType dtype) {
 std::optional<uint64_t> checked_bytes(const std::vector<int64_t>& shape, uint64_t element_size) {
   uint64_t bytes = element_size;
   for (const int64_t side : shape) {
-    if (side < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(side), &bytes))
+    if (side < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(side), &bytes)) {
       return std::nullopt;
+    }
   }
   return bytes;
 }
@@ -78,84 +79,122 @@ Json parse_refusing_doubled_names(std::string_view text, std::string* doubled) {
   return Json::parse(text, callback, /*allow_exceptions=*/false);
 }
 
+[[noreturn]] void refuse(const fs::path& path, const std::string& what) {
+  throw core::Error(core::ErrorKind::kModel, what, path.string(),
+                    "the file is damaged or not safetensors");
+}
+
+struct Span {  // bytes of a tensor, counted from the end of the header
+  uint64_t begin, end;
+};
+
+struct Description {
+  torch::ScalarType dtype;
+  std::vector<int64_t> shape;
+  Span span;
+};
+
+struct Malformed {
+  std::string why;
+};
+
+// One entry of the header. Throws Malformed, or what the JSON library throws.
+Description describe(const Json& entry, uint64_t data_bytes) {
+  const auto dtype = dtype_of(entry.at("dtype").get<std::string>());
+  if (!dtype) throw Malformed{"unknown dtype " + entry.at("dtype").dump()};
+  const Json &shape = entry.at("shape"), &offsets = entry.at("data_offsets");
+  for (const Json* list : {&shape, &offsets}) {  // the library would convert 1.5 and -1 in silence
+    for (const Json& number : *list) {
+      if (!list->is_array() || !number.is_number_unsigned())
+        throw Malformed{"bad number " + number.dump()};
+    }
+  }
+  const auto sides = shape.get<std::vector<int64_t>>();
+  const auto span = offsets.get<std::vector<uint64_t>>();
+  const auto bytes = checked_bytes(sides, c10::elementSize(*dtype));
+  if (span.size() != 2 || span[0] > span[1] || span[1] > data_bytes || bytes != span[1] - span[0]) {
+    throw Malformed{fmt::format("offsets {} do not fit shape {} in {} bytes of data",
+                                offsets.dump(), shape.dump(), data_bytes)};
+  }
+  return {*dtype, sides, {span[0], span[1]}};
+}
+
+// Whether the tensors follow each other without gap or overlap, to the very end.
+bool tiles(std::vector<Span> spans, uint64_t data_bytes) {
+  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  uint64_t end = 0;
+  for (const Span& span : spans) {
+    if (span.begin != end) return false;
+    end = span.end;
+  }
+  return end == data_bytes;
+}
+
 }  // namespace
 
 struct SafetensorsFile::Mapping {
   const uint8_t* data = nullptr;
   size_t bytes = 0;
+
+  explicit Mapping(const fs::path& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat info = {};
+    if (fd < 0 || ::fstat(fd, &info) != 0) {
+      const std::string reason = std::strerror(errno);
+      if (fd >= 0) ::close(fd);
+      throw core::Error(core::ErrorKind::kModel, "cannot open: " + reason, path.string(),
+                        "check the path");
+    }
+    bytes = static_cast<size_t>(info.st_size);
+    void* mapped = bytes < 8 ? MAP_FAILED : ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    const std::string reason = std::strerror(errno);
+    ::close(fd);
+    if (bytes < 8) refuse(path, fmt::format("{} bytes, too short for a header", bytes));
+    if (mapped == MAP_FAILED) refuse(path, "cannot map: " + reason);
+    data = static_cast<const uint8_t*>(mapped);
+  }
   ~Mapping() {
     if (data != nullptr) ::munmap(const_cast<uint8_t*>(data), bytes);
   }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
 };
 
-SafetensorsFile::SafetensorsFile(const fs::path& path) : mapping_(std::make_shared<Mapping>()) {
-  const auto refuse = [&](const std::string& what) {
-    throw core::Error(core::ErrorKind::kModel, what, path.string(),
-                      "the file is damaged or not safetensors");
-  };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat info = {};
-  if (fd < 0 || ::fstat(fd, &info) != 0) {
-    const std::string reason = std::strerror(errno);
-    if (fd >= 0) ::close(fd);
-    throw core::Error(core::ErrorKind::kModel, "cannot open: " + reason, path.string(),
-                      "check the path");
-  }
-  mapping_->bytes = static_cast<size_t>(info.st_size);
-  if (mapping_->bytes < 8) {
-    ::close(fd);
-    refuse(fmt::format("{} bytes, too short for a header", mapping_->bytes));
-  }
-  void* data = ::mmap(nullptr, mapping_->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  ::close(fd);
-  if (data == MAP_FAILED) refuse(std::string("cannot map: ") + std::strerror(errno));
-  mapping_->data = static_cast<const uint8_t*>(data);
-
+SafetensorsFile::SafetensorsFile(const fs::path& path) : mapping_(std::make_shared<Mapping>(path)) {
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, mapping_->data, 8);
   if (header_bytes > kMaxHeaderBytes || header_bytes > mapping_->bytes - 8) {
-    refuse(fmt::format("header of {} bytes in a file of {}", header_bytes, mapping_->bytes));
+    refuse(path, fmt::format("header of {} bytes in a file of {}", header_bytes, mapping_->bytes));
   }
   const std::string_view text(reinterpret_cast<const char*>(mapping_->data) + 8, header_bytes);
   std::string doubled;
   const Json header = parse_refusing_doubled_names(text, &doubled);
-  if (!doubled.empty()) refuse("tensor " + doubled + " is there twice");
-  if (!header.is_object()) refuse("the header is not a JSON object");
+  if (!doubled.empty()) refuse(path, "tensor " + doubled + " is there twice");
+  if (!header.is_object()) refuse(path, "the header is not a JSON object");
 
   const uint64_t data_begin = 8 + header_bytes, data_bytes = mapping_->bytes - data_begin;
+  std::vector<Span> spans;
   for (const auto& [name, entry] : header.items()) {
     try {
       if (name == "__metadata__") {
         metadata_ = entry.get<std::map<std::string, std::string>>();
         continue;
       }
-      const auto dtype = dtype_of(entry.at("dtype").get<std::string>());
-      if (!dtype)
-        refuse(fmt::format("tensor {} has the unknown dtype {}", name, entry.at("dtype").dump()));
-      const auto shape = entry.at("shape").get<std::vector<int64_t>>();
-      const auto offsets = entry.at("data_offsets").get<std::array<uint64_t, 2>>();
-      const auto bytes = checked_bytes(shape, c10::elementSize(*dtype));
-      if (offsets[0] > offsets[1] || offsets[1] > data_bytes || !bytes ||
-          *bytes != offsets[1] - offsets[0]) {
-        refuse(fmt::format("tensor {}: offsets {} do not fit shape {} in {} bytes of data", name,
-                           entry.at("data_offsets").dump(), entry.at("shape").dump(), data_bytes));
-      }
-      entries_[name] = {*dtype, shape, data_begin + offsets[0], *bytes};
+      const Description tensor = describe(entry, data_bytes);
+      entries_[name] = {tensor.dtype, tensor.shape, data_begin + tensor.span.begin,
+                        tensor.span.end - tensor.span.begin};
+      spans.push_back(tensor.span);
+    } catch (const Malformed& malformed) {
+      refuse(path, "tensor " + name + ": " + malformed.why);
     } catch (const nlohmann::json::exception&) {
-      refuse(fmt::format("the header's entry of tensor {} is malformed", name));
+      refuse(path, "tensor " + name + ": malformed entry " + entry.dump());
     }
   }
-  // In file order the tensors must follow each other without gap or overlap, to the very end.
-  std::vector<std::pair<size_t, size_t>> spans;
-  for (const auto& [name, entry] : entries_) spans.emplace_back(entry.offset, entry.bytes);
-  std::sort(spans.begin(), spans.end());
-  size_t end = data_begin;
-  for (const auto& [offset, bytes] : spans) {
-    if (offset != end) refuse(fmt::format("gap or overlap between tensors at byte {}", end));
-    end = offset + bytes;
+  if (!tiles(std::move(spans), data_bytes)) {
+    refuse(path, fmt::format("gap or overlap between tensors in {} bytes of data", data_bytes));
   }
-  if (end != mapping_->bytes)
-    refuse(fmt::format("{} bytes that belong to no tensor", mapping_->bytes - end));
 }
 
 std::vector<std::string> SafetensorsFile::names() const {
@@ -177,8 +216,8 @@ torch::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const Entry& entry = found->second;
   auto* data = const_cast<uint8_t*>(mapping_->data + entry.offset);
   const auto options = torch::TensorOptions(entry.dtype);
-  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.dtype) !=
-      0) {  // allowed, rare: copy
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.dtype) == 0;
+  if (!aligned) {  // allowed by the format, rare
     torch::Tensor copy = torch::empty(entry.shape, options);
     std::memcpy(copy.data_ptr(), data, entry.bytes);
     return copy;

@@ -34,8 +34,8 @@ Tensor as_batch(const Tensor& x, const Run& run) {
 
 Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Run& run, bool causal) {
   const Tensor out =
-      at::scaled_dot_product_attention(as_batch(q, run), as_batch(k, run), as_batch(v, run), {}, 0.0,
-                                       causal, std::nullopt, q.size(1) != k.size(1));
+      at::scaled_dot_product_attention(as_batch(q, run), as_batch(k, run), as_batch(v, run), {},
+                                       0.0, causal, std::nullopt, q.size(1) != k.size(1));
   return out.transpose(1, 2).reshape({run.count * run.length, q.size(1) * q.size(2)});
 }
 
@@ -47,12 +47,15 @@ Tensor varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                 "sequence borders must span the tokens");
   const std::vector<Run> runs = equal_length_runs(cu_seqlens);
   if (runs.size() == 1) return attend(q, k, v, runs[0], causal);
-  // Split rather than slice: its gradient is one concatenation instead of a zero-filled tensor a piece.
+  // Split rather than slice: its gradient is one concatenation instead of a zero-filled tensor a
+  // piece.
   std::vector<int64_t> sizes;
   for (const Run& run : runs) sizes.push_back(run.count * run.length);
-  const auto qs = q.split_with_sizes(sizes), ks = k.split_with_sizes(sizes), vs = v.split_with_sizes(sizes);
+  const auto qs = q.split_with_sizes(sizes), ks = k.split_with_sizes(sizes),
+             vs = v.split_with_sizes(sizes);
   std::vector<Tensor> outputs;
-  for (size_t i = 0; i < runs.size(); ++i) outputs.push_back(attend(qs[i], ks[i], vs[i], runs[i], causal));
+  for (size_t i = 0; i < runs.size(); ++i)
+    outputs.push_back(attend(qs[i], ks[i], vs[i], runs[i], causal));
   return at::cat(outputs);
 }
 
@@ -62,8 +65,9 @@ Tensor cached_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
   if (held > 0 && new_tokens > 1) {
     mask = at::ones({new_tokens, k.size(2)}, q.options().dtype(torch::kBool)).tril(held);
   }
-  const Tensor out = at::scaled_dot_product_attention(q.transpose(0, 1).unsqueeze(0), k, v, mask, 0.0,
-                                                      held == 0, std::nullopt, q.size(1) != k.size(1));
+  const Tensor out =
+      at::scaled_dot_product_attention(q.transpose(0, 1).unsqueeze(0), k, v, mask, 0.0, held == 0,
+                                       std::nullopt, q.size(1) != k.size(1));
   return out.squeeze(0).transpose(0, 1).reshape({new_tokens, q.size(1) * q.size(2)});
 }
 

@@ -7,6 +7,8 @@ Linear::Linear(int64_t inputs, int64_t outputs, bool with_bias) {
   if (with_bias) bias = register_parameter("bias", torch::empty({outputs}));
 }
 
-torch::Tensor Linear::forward(const torch::Tensor& x) const { return at::linear(x, weight, bias); }
+torch::Tensor Linear::forward(const torch::Tensor& x) const {
+  return at::linear(x, weight, bias);
+}
 
 }  // namespace streamo::nn

@@ -4,7 +4,8 @@ namespace streamo::nn {
 
 struct PatchEmbed::Projection : torch::nn::Module {
   Projection(const PatchShape& s, int64_t hidden) {
-    weight = register_parameter("weight", torch::empty({hidden, s.channels, s.frames, s.side, s.side}));
+    weight =
+        register_parameter("weight", torch::empty({hidden, s.channels, s.frames, s.side, s.side}));
   }
   torch::Tensor weight;
 };

@@ -13,16 +13,18 @@ struct HeldBlock : torch::CustomClassHolder {
 };
 
 struct Recomputed : torch::autograd::Function<Recomputed> {
-  static Tensor forward(AutogradContext* ctx, const Block& block, const Tensor& x, at::TensorList parameters) {
-    tensor_list saved{x};  // the parameters too, so that a change before the backward pass is caught
+  static Tensor forward(AutogradContext* ctx, const Block& block, const Tensor& x,
+                        at::TensorList parameters) {
+    tensor_list saved{
+        x};  // the parameters too, so that a change before the backward pass is caught
     saved.insert(saved.end(), parameters.begin(), parameters.end());
     ctx->save_for_backward(saved);
     ctx->saved_data["block"] = c10::IValue::make_capsule(c10::make_intrusive<HeldBlock>(block));
     return block(x);  // runs without gradient: Function::apply switches it off
   }
 
-  // The parameters are inputs of this function, so their gradients are returned to the outer pass (not
-  // accumulated by an inner one): hooks on them fire once, in order, as without recomputation.
+  // The parameters are inputs of this function, so their gradients are returned to the outer pass
+  // and not accumulated by an inner one: what waits for a parameter's accumulation sees it once.
   static tensor_list backward(AutogradContext* ctx, tensor_list grads) {
     const tensor_list saved = ctx->get_saved_variables();
     const auto holder =
@@ -39,8 +41,8 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
       const Tensor& input = i == 0 ? x : saved[i];
       if (input.requires_grad()) inputs.push_back(input);
     }
-    const tensor_list found =
-        torch::autograd::grad({output}, inputs, {grads[0]}, std::nullopt, false, /*allow_unused=*/true);
+    const tensor_list found = torch::autograd::grad({output}, inputs, {grads[0]}, std::nullopt,
+                                                    false, /*allow_unused=*/true);
     for (size_t i = 0, next = 0; i < saved.size(); ++i) {
       const Tensor& input = i == 0 ? x : saved[i];
       result.push_back(input.requires_grad() ? found[next++] : Tensor());

@@ -44,7 +44,8 @@ Tensor forward_rows(const Tensor& x, const Tensor& weight, double eps, Tensor& y
   return inverse;
 }
 
-// With g the gradient of y and u = g * weight: dx = r * (u - x * r^2 * mean(u * x)), dweight = sum g * x * r.
+// With g the gradient of y and u = g * weight: dx = r * (u - x * r^2 * mean(u * x)), dweight = sum
+// g * x * r.
 void backward_rows(const Tensor& g, const Tensor& x, const Tensor& weight, const Tensor& inverse,
                    Tensor& dx, Tensor& dweight) {
   const int64_t size = x.size(-1), rows = x.numel() / size;
@@ -74,7 +75,8 @@ void backward_rows(const Tensor& g, const Tensor& x, const Tensor& weight, const
 
 // One pass over memory instead of the six of the composed operators. CPU, fp32.
 struct FusedRmsNorm : torch::autograd::Function<FusedRmsNorm> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& input, const Tensor& weight, double eps) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& input, const Tensor& weight,
+                        double eps) {
     const Tensor x = input.contiguous();
     Tensor y = at::empty_like(x);
     const Tensor inverse = forward_rows(x, weight, eps, y);

@@ -15,8 +15,8 @@ using torch::autograd::tensor_list;
 
 constexpr double kVisionTheta = 10000.0;
 
-// theta^(-2i / channels), i = 0 .. channels/2 - 1, in fp32 like the reference (its rounding shows at position
-// 1000 and beyond).
+// theta^(-2i / channels), i = 0 .. channels/2 - 1, in fp32 like the reference (its rounding shows
+// at position 1000 and beyond).
 Tensor inverse_frequencies(int64_t channels, double theta, torch::Device device) {
   const auto options = torch::TensorOptions(torch::kFloat).device(device);
   const Tensor exponent = at::arange(0, channels, 2, options) / static_cast<double>(channels);
@@ -51,7 +51,8 @@ Tensor rotate(const Tensor& x, const RotaryTable& table, bool back) {
     rotate_rows(x, table, back ? -1.0F : 1.0F, y);
     return y;
   }
-  const Tensor cos = table.cos.unsqueeze(1), sin = back ? -table.sin.unsqueeze(1) : table.sin.unsqueeze(1);
+  const Tensor cos = table.cos.unsqueeze(1),
+               sin = back ? -table.sin.unsqueeze(1) : table.sin.unsqueeze(1);
   const auto halves = x.to(cos.scalar_type()).chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1)
       .to(x.scalar_type());
@@ -59,7 +60,8 @@ Tensor rotate(const Tensor& x, const RotaryTable& table, bool back) {
 
 // The gradient of a rotation is the rotation back: nothing but the table is kept.
 struct Rotation : torch::autograd::Function<Rotation> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& cos, const Tensor& sin) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& cos,
+                        const Tensor& sin) {
     ctx->save_for_backward({cos, sin});
     return rotate(x, {cos, sin}, false);
   }
@@ -88,10 +90,12 @@ RotaryTable text_rotary_table(const Tensor& positions, int64_t head_dim, double 
     axis_of_channel.insert(axis_of_channel.end(), static_cast<size_t>(sections[i]),
                            static_cast<int64_t>(i % 3));
   }
-  STREAMO_CHECK(static_cast<int64_t>(axis_of_channel.size()) == head_dim / 2, "sections fill half a head");
+  STREAMO_CHECK(static_cast<int64_t>(axis_of_channel.size()) == head_dim / 2,
+                "sections fill half a head");
   const Tensor axes = torch::tensor(axis_of_channel, torch::kLong).to(positions.device());
   const Tensor frequencies = inverse_frequencies(head_dim, theta, positions.device());
-  const Tensor angles = positions.to(torch::kFloat).index_select(0, axes).t() * frequencies;  // [L, D/2]
+  const Tensor angles =
+      positions.to(torch::kFloat).index_select(0, axes).t() * frequencies;  // [L, D/2]
   return {angles.cos().to(dtype).contiguous(), angles.sin().to(dtype).contiguous()};
 }
 

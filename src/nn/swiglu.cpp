@@ -23,12 +23,16 @@ struct SiluMultiply : torch::autograd::Function<SiluMultiply> {
 
 }  // namespace
 
-Tensor silu_multiply(const Tensor& gate, const Tensor& up) { return SiluMultiply::apply(gate, up); }
+Tensor silu_multiply(const Tensor& gate, const Tensor& up) {
+  return SiluMultiply::apply(gate, up);
+}
 
 SwigluMlp::SwigluMlp(int64_t hidden, int64_t intermediate, bool with_bias) {
-  gate_proj_ = register_module("gate_proj", std::make_shared<Linear>(hidden, intermediate, with_bias));
+  gate_proj_ =
+      register_module("gate_proj", std::make_shared<Linear>(hidden, intermediate, with_bias));
   up_proj_ = register_module("up_proj", std::make_shared<Linear>(hidden, intermediate, with_bias));
-  down_proj_ = register_module("down_proj", std::make_shared<Linear>(intermediate, hidden, with_bias));
+  down_proj_ =
+      register_module("down_proj", std::make_shared<Linear>(intermediate, hidden, with_bias));
 }
 
 Tensor SwigluMlp::forward(const Tensor& x) const {

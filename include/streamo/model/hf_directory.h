@@ -28,7 +28,8 @@ void load_weights(VisionLanguageModel& model, const std::filesystem::path& model
 std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model);
 
 // Writes model.safetensors (sharded with an index above `shard_bytes`) and copies config.json,
-// tokenizer and processor files from `source_dir`. Published atomically.
+// tokenizer and processor files from `source_dir`; names and type of the weights are those of that
+// directory (its files, and `dtype` of its config.json). Published atomically.
 void save_model_directory(VisionLanguageModel& model, const std::filesystem::path& source_dir,
                           const std::filesystem::path& out_dir,
                           int64_t shard_bytes = 5'000'000'000);
@@ -42,8 +43,7 @@ struct PresetTokens {
 };
 
 // Writes config.json, preprocessor_config.json, generation_config.json and chat_template.jinja of a
-// named preset
-// ("example": the Qwen2.5-VL architecture, small).
+// named preset ("example": the Qwen2.5-VL architecture, small).
 void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir);
 

@@ -1,7 +1,7 @@
 // A linear map whose weights start uninitialised: they come from a file or from initialize_weights.
 //
-// torch::nn::Linear draws random numbers for every weight on construction, from a global generator; for
-// billions of parameters that is a minute spent on values nobody uses.
+// torch::nn::Linear draws random numbers for every weight on construction, from a global generator;
+// for billions of parameters that is a minute spent on values nobody uses.
 #pragma once
 
 #include <torch/torch.h>

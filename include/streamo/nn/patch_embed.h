@@ -13,8 +13,9 @@ struct PatchShape {
   int64_t values() const { return channels * frames * side * side; }
 };
 
-// A convolution whose stride is its kernel, so every patch is one row of a matrix product. The weight keeps
-// the shape of the convolution, as in published checkpoints: proj.weight [hidden, channels, frames, side, side].
+// A convolution whose stride is its kernel, so every patch is one row of a matrix product. The
+// weight keeps the shape of the convolution, as in published checkpoints: proj.weight [hidden,
+// channels, frames, side, side].
 class PatchEmbed : public torch::nn::Module {
  public:
   PatchEmbed(const PatchShape& shape, int64_t hidden);

@@ -1,7 +1,8 @@
-// Root-mean-square normalisation: y = weight * (x / sqrt(mean(x^2) + eps)). Zhang, Sennrich, arXiv 1910.07467.
+// Root-mean-square normalisation: y = weight * (x / sqrt(mean(x^2) + eps)). Zhang, Sennrich, arXiv
+// 1910.07467.
 //
-// In a 16-bit type it rounds twice, as the models were trained: the quotient is computed in fp32 and rounded
-// to the type of x, then multiplied by the weight in that type.
+// In a 16-bit type it rounds twice, as the models were trained: the quotient is computed in fp32
+// and rounded to the type of x, then multiplied by the weight in that type.
 #pragma once
 
 #include <torch/torch.h>

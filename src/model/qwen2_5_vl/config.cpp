@@ -76,7 +76,17 @@ TextConfig parse_text(const Json& root, const std::string& file) {
     const Reader rope(json[key], file);
     rope.optional("mrope_section", config.mrope_section);
     rope.optional("rope_theta", config.rope_theta);
+    std::string type = "default";
+    rope.optional("type", type);
+    rope.optional("rope_type", type);
+    if (type != "default" && type != "mrope") {
+      rope.fail(fmt::format(
+          "{} of type {} is not supported", key, type));
+    }
   }
+  bool sliding = false;
+  reader.optional("use_sliding_window", sliding);
+  if (sliding) reader.fail("use_sliding_window is not supported");
   Reader(root, file).optional("tie_word_embeddings", config.tie_word_embeddings);
   if (&json != &root && !root.contains("tie_word_embeddings")) {
     reader.optional("tie_word_embeddings", config.tie_word_embeddings);
@@ -117,7 +127,8 @@ Config parse_config(const Json& json, const std::string& file) {
   config.vision = parse_vision(json["vision_config"], file);
   config.text = parse_text(json, file);
   reader.required("image_token_id", config.image_token_id);
-  reader.optional("initializer_range", config.initializer_range);
+  const Json& text = json.contains("text_config") ? json["text_config"] : json;
+  Reader(text, file).optional("initializer_range", config.initializer_range);
   check(config, reader);
   return config;
 }

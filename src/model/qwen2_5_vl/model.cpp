@@ -15,9 +15,9 @@ constexpr double kMean[] = {0.48145466, 0.4578275, 0.40821073};
 constexpr double kStd[] = {0.26862954, 0.26130258, 0.27577711};
 
 Tensor channel_constant(const double (&values)[3], torch::Device device) {
-  Tensor constant = torch::empty({3}, torch::kFloat);
-  for (int i = 0; i < 3; ++i) constant[i] = static_cast<float>(values[i]) * 255.0F;
-  return constant.to(device);
+  std::vector<float> scaled;
+  for (const double value : values) scaled.push_back(static_cast<float>(value) * 255.0F);
+  return torch::tensor(scaled).view({3, 1, 1, 1}).to(device);  // [channel, time, y, x]
 }
 
 }  // namespace
@@ -101,15 +101,19 @@ Tensor Model::patchify(const Tensor& pictures, std::vector<ImageGrid>* grid) con
                 "pictures come resized to whole visual tokens");
   const Tensor mean = channel_constant(kMean, pictures.device()),
                std = channel_constant(kStd, pictures.device());
-  const Tensor normalised = (pictures.to(torch::kFloat) - mean) / std;  // [n, H, W, 3]
-  const Tensor patches =
-      normalised.view({count, h / merge, merge, side, w / merge, merge, side, vision.in_channels})
-          .permute(
-              {0, 1, 4, 2, 5, 7, 3, 6})  // n, block row, block column, row, column, channel, y, x
-          .unsqueeze(6)
-          .expand({-1, -1, -1, -1, -1, -1, vision.temporal_patch_size, -1, -1});
+  // Bytes are reordered before they become floats: a quarter of the memory to walk through askew.
+  const Tensor bytes =
+      pictures
+          .view({count, h / merge, merge, side, w / merge, merge, side, vision.in_channels})
+          // picture, block row, block column, row, column, channel, y, x
+          .permute({0, 1, 4, 2, 5, 7, 3, 6})
+          .reshape({count * h * w, vision.in_channels, 1, side, side});
+  const Tensor patches = bytes.to(torch::kFloat)
+                             .sub_(mean)
+                             .div_(std)
+                             .expand({-1, -1, vision.temporal_patch_size, -1, -1});
   grid->assign(static_cast<size_t>(count), ImageGrid{1, h, w});
-  return patches.reshape({count * h * w, -1});
+  return patches.flatten(1);
 }
 
 Part Model::part_of(const std::string& parameter_name) const {

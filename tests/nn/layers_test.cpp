@@ -1,0 +1,71 @@
+// Linear, SwiGLU and patch embedding. Truth: the same operation by LibTorch's own functions, fp32,
+// CPU.
+#include <gtest/gtest.h>
+
+#include "streamo/nn/linear.h"
+#include "streamo/nn/patch_embed.h"
+#include "streamo/nn/swiglu.h"
+
+namespace streamo::nn {
+namespace {
+
+using torch::Tensor;
+
+void fill(torch::nn::Module& module) {
+  const torch::NoGradGuard no_grad;
+  for (Tensor& parameter : module.parameters()) parameter.normal_(0, 0.3);
+}
+
+std::vector<std::string> names(const torch::nn::Module& module) {
+  std::vector<std::string> found;
+  for (const auto& item : module.named_parameters()) found.push_back(item.key());
+  return found;
+}
+
+TEST(Linear, WithAndWithoutBias) {
+  Linear with(3, 2, true), without(3, 2, false);
+  fill(with);
+  fill(without);
+  const Tensor x = torch::randn({5, 3});
+  EXPECT_TRUE(torch::allclose(with.forward(x), x.matmul(with.weight.t()) + with.bias));
+  EXPECT_TRUE(torch::allclose(without.forward(x), x.matmul(without.weight.t())));
+  EXPECT_EQ(names(without), std::vector<std::string>{"weight"});
+}
+
+TEST(SiluMultiply, ValueAndGradients) {
+  const auto leaf = [] { return torch::randn({6, 5}).requires_grad_(); };
+  const Tensor gate = leaf(), up = leaf(), grad = torch::randn({6, 5});
+  const Tensor expected = torch::silu(gate) * up, actual = silu_multiply(gate, up);
+  EXPECT_TRUE(torch::allclose(actual, expected));
+  const auto want = torch::autograd::grad({expected}, {gate, up}, {grad});
+  const auto got = torch::autograd::grad({actual}, {gate, up}, {grad});
+  EXPECT_TRUE(torch::allclose(got[0], want[0]));
+  EXPECT_TRUE(torch::allclose(got[1], want[1]));
+}
+
+TEST(SwigluMlp, NamesAndValue) {
+  SwigluMlp mlp(4, 6, true);
+  fill(mlp);
+  const auto p = mlp.named_parameters();
+  const Tensor x = torch::randn({3, 4});
+  const Tensor gate = torch::linear(x, p["gate_proj.weight"], p["gate_proj.bias"]);
+  const Tensor up = torch::linear(x, p["up_proj.weight"], p["up_proj.bias"]);
+  const Tensor expected =
+      torch::linear(torch::silu(gate) * up, p["down_proj.weight"], p["down_proj.bias"]);
+  EXPECT_TRUE(torch::allclose(mlp.forward(x), expected));
+}
+
+TEST(PatchEmbed, IsAConvolutionWithoutOverlap) {
+  const PatchShape shape{3, 2, 4};
+  PatchEmbed embed(shape, 5);
+  fill(embed);
+  EXPECT_EQ(names(embed), std::vector<std::string>{"proj.weight"});
+  const Tensor weight = embed.named_parameters()["proj.weight"];
+  const Tensor patches = torch::randn({7, shape.values()});
+  const Tensor expected =
+      torch::conv3d(patches.view({7, 3, 2, 4, 4}), weight, {}, {2, 4, 4}).flatten(1);
+  EXPECT_TRUE(torch::allclose(embed.forward(patches), expected, 1e-5, 1e-5));
+}
+
+}  // namespace
+}  // namespace streamo::nn
