@@ -4,6 +4,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/data/example.h"
+#include "streamo/text/trim.h"
 
 namespace streamo::stream {
 namespace {
@@ -14,13 +15,6 @@ using torch::Tensor;
 Tensor to_tensor(std::span<const TokenId> ids, torch::Device device) {
   const std::vector<int64_t> wide(ids.begin(), ids.end());
   return torch::tensor(wide, torch::kInt64).to(device);
-}
-
-std::string trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return std::string(text.substr(first, text.find_last_not_of(kBlank) - first + 1));
 }
 
 // A frame placeholder that the model spelled out is no picture: the answer ends within it.
@@ -60,7 +54,7 @@ Round Session::step(const std::string& user_content, std::span<const video::Fram
     fed = generate(round.state);
     const std::string answer =
         without_placeholder(format_.tokenizer().decode(fed, /*skip_special=*/true));
-    round.answer = trimmed(answer);
+    round.answer = text::trimmed(answer);
     said += answer;
     fed.pop_back();  // the last choice has not been fed back
   }

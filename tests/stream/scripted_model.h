@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -10,7 +11,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/model/vision_language_model.h"
-#include "streamo/text/tokenizer.h"
+#include "streamo/text/chat_format.h"
 
 namespace streamo::stream {
 
@@ -84,5 +85,32 @@ class ScriptedModel final : public model::VisionLanguageModel {
   int64_t forwards_ = 0;
   std::vector<float> pixel_means_;
 };
+
+// What the assistant says in each turn, as tokens with their <|im_end|>.
+using Script = std::vector<std::vector<text::TokenId>>;
+
+inline Script script_of(const text::ChatFormat& format, const std::vector<std::string>& answers) {
+  Script script;
+  for (const std::string& answer : answers) {
+    script.push_back(format.tokenizer().encode(answer));
+    script.back().push_back(format.special().im_end);
+  }
+  return script;
+}
+
+// For ScriptedModel: the token of `script` that follows what is held. Keeps references.
+inline std::function<text::TokenId(const ScriptedModel::Held&)> follow(
+    const text::ChatFormat& format, const Script& script) {
+  return [prompt = format.assistant_prompt(), &script](const ScriptedModel::Held& held) {
+    size_t turns = 0, said_from = 0;  // assistant prompts held, and the end of the last one
+    for (size_t i = 0; i + prompt.size() <= held.size(); ++i) {
+      const auto here = held.begin() + static_cast<std::ptrdiff_t>(i);
+      if (!std::equal(prompt.begin(), prompt.end(), here)) continue;
+      ++turns;
+      said_from = i + prompt.size();
+    }
+    return script.at(turns - 1).at(held.size() - said_from);
+  };
+}
 
 }  // namespace streamo::stream

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <map>
 
 #include "stream/scripted_model.h"
 #include "text/tokenizer_fixture.h"
@@ -28,29 +27,10 @@ class SessionTest : public testing::Test {
  protected:
   const text::Tokenizer& tokenizer_ = text::small_tokenizer();
   text::ChatFormat format_{tokenizer_};
-  // The text of turn k's answer ("</Silence>" ...), tokenized as it will be fed.
-  std::vector<std::vector<TokenId>> script_;
+  Script script_;
 
-  void say(const std::vector<std::string>& answers) {
-    script_.clear();
-    for (const std::string& answer : answers) {
-      script_.push_back(tokenizer_.encode(answer));
-      script_.back().push_back(format_.special().im_end);
-    }
-  }
-  ScriptedModel make_model() {
-    return {tokenizer_.vocab_size(), [this](const ScriptedModel::Held& held) {
-              const auto prompt = format_.assistant_prompt();
-              size_t turn = 0, last = 0;  // assistant prompts held, end of the last one
-              for (size_t i = 0; i + prompt.size() <= held.size(); ++i) {
-                if (!std::equal(prompt.begin(), prompt.end(), held.begin() + static_cast<long>(i)))
-                  continue;
-                ++turn;
-                last = i + prompt.size();
-              }
-              return script_.at(turn - 1).at(held.size() - last);
-            }};
-  }
+  void say(const std::vector<std::string>& answers) { script_ = script_of(format_, answers); }
+  ScriptedModel make_model() { return {tokenizer_.vocab_size(), follow(format_, script_)}; }
   std::vector<TokenId> training_tokens(const std::vector<Message>& messages) {
     text::TokenSequence sequence;
     for (const Message& message : messages) {

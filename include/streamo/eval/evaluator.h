@@ -1,0 +1,63 @@
+// Plays samples to a model as a live session would, and compares what it says with the annotation.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "streamo/core/error.h"
+#include "streamo/data/sample_source.h"
+#include "streamo/eval/metrics.h"
+#include "streamo/model/vision_language_model.h"
+#include "streamo/text/chat_format.h"
+
+namespace streamo::eval {
+
+struct EvaluateOptions {
+  // false: the model's own words are its history, as when it is used. true: the annotation's are;
+  // each turn is then judged for itself (states, and the answer it would give there).
+  bool teacher_forced = false;
+  int64_t max_samples = 0;  // 0: all; else that many, spread evenly over the source
+  int num_threads = 0;      // samples at a time; 0: one a processor core
+  int64_t max_answer_tokens = 64;
+  std::function<void(int64_t done, int64_t total)> progress;  // after each sample; never at once
+};
+
+struct SkippedSample {
+  std::string id, reason;
+};
+
+struct EvalReport {
+  Metrics metrics;
+  std::map<std::string, Metrics> tasks;
+  std::vector<Timeline> timelines;  // in the order of the source
+  std::vector<SkippedSample> skipped;
+  bool teacher_forced = false;
+};
+
+// Samples that cannot be read are skipped and listed. The result does not depend on the number of
+// threads. Throws core::Error{kData} when every sample is bad, naming the first one's reason.
+EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                    const data::SampleSource& source, const EvaluateOptions& options);
+
+// The turns of one sample; what evaluate() does for each. A Fault when a turn of the sample does
+// not begin with a state.
+core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                            const data::Sample& sample, double fps, const EvaluateOptions& options);
+
+// samples, turns, mode (streaming | teacher_forced), states {NAME: {precision, recall, f1,
+// support}}, macro_f1, response_timing {median, p90, within_1s}, answer_exact_match,
+// false_responses_per_minute, skipped (their number), skipped_samples [{id, reason}], confusion
+// [truth][predicted] in the order of the states, response_errors [signed seconds], tasks {NAME:
+// {samples, macro_f1, answer_exact_match, within_1s}}; and, when asked for, timelines [{id,
+// video_name, task_type, fps, turns [{question (if any), truth, predicted, truth_answer, answer,
+// probabilities [3]}]}]. What does not exist (the median of no errors) is null.
+nlohmann::ordered_json to_json(const EvalReport& report, bool with_timelines);
+
+// For people: a few lines, without a newline at the end.
+std::string to_table(const EvalReport& report);
+
+}  // namespace streamo::eval

@@ -1,0 +1,106 @@
+// streamo eval CONFIG|--model DIR: plays annotated videos to a model and scores what it says, when.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/core/log.h"
+#include "streamo/eval/evaluator.h"
+#include "streamo/train/run_config.h"
+#include "train/model_setup.h"
+
+namespace streamo::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  std::string config, model, data, video_prefix, out;
+  bool json = false, teacher_forced = false;
+  int64_t max_samples = 0;
+};
+
+// The config file's settings, or the defaults, with what the command line says instead.
+train::RunConfig settings_of(const Arguments& arguments) {
+  if (arguments.config.empty() && arguments.model.empty()) {
+    throw core::Error(core::ErrorKind::kUsage, "nothing to evaluate", "streamo eval",
+                      "give the config of a finished run, or --model DIR");
+  }
+  train::RunConfig config;
+  if (!arguments.config.empty()) config = train::load_run_config(arguments.config, {});
+  config.model.preset.clear();  // the trained weights, not new ones
+  config.model.path = arguments.model.empty() ? fs::path(config.checkpoint.dir) / "final"
+                                              : fs::path(arguments.model);
+  if (!arguments.data.empty()) config.data.eval = {arguments.data};
+  if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
+  if (arguments.max_samples > 0) config.eval.max_samples = arguments.max_samples;
+  config.eval.teacher_forced |= arguments.teacher_forced;
+  if (!fs::is_directory(config.model.path)) {
+    throw core::Error(
+        core::ErrorKind::kModel, "no such model directory", config.model.path,
+        arguments.model.empty() ? "train first, or give --model DIR" : "check --model");
+  }
+  if (config.data.eval.empty()) {
+    throw core::Error(
+        core::ErrorKind::kData, "no annotations to evaluate on",
+        arguments.config.empty() ? "streamo eval" : arguments.config,
+        arguments.config.empty() ? "give --data FILE" : "set data.eval, or give --data FILE");
+  }
+  return config;
+}
+
+eval::EvalReport evaluate(const train::RunConfig& config) {
+  const fs::path model_dir = config.model.path;
+  const auto tokenizer = text::load_tokenizer(model_dir);
+  const text::ChatFormat format(*tokenizer);
+  const data::SampleSource source({config.data.eval.begin(), config.data.eval.end()},
+                                  train::source_options(config, model_dir));
+  const torch::Device device(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
+  const auto model = train::load_model(config, model_dir, device);
+  std::unique_ptr<core::ProgressBar> bar;
+  eval::EvaluateOptions options;
+  options.teacher_forced = config.eval.teacher_forced;
+  options.max_samples = config.eval.max_samples;
+  options.progress = [&bar](int64_t, int64_t total) {
+    if (!bar) bar = std::make_unique<core::ProgressBar>("evaluating", total);
+    bar->advance();
+  };
+  return eval::evaluate(*model, format, source, options);
+}
+
+void print(const eval::EvalReport& report, const Arguments& arguments) {
+  for (const eval::SkippedSample& sample : report.skipped) {
+    core::log_warning("skipped {}: {}", sample.id, sample.reason);
+  }
+  if (!arguments.out.empty()) {
+    core::write_file_atomic(arguments.out, eval::to_json(report, true).dump(1) + "\n");
+  }
+  fmt::print("{}\n",
+             arguments.json ? eval::to_json(report, false).dump(2) : eval::to_table(report));
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      app.add_subcommand("eval", "Score a model: does it speak at the right time, and rightly");
+  command->add_option("CONFIG", arguments->config,
+                      "Config of a finished run: evaluates its final model on data.eval");
+  command->add_option("--model", arguments->model, "Model directory instead of the run's");
+  command->add_option("--data", arguments->data, "Annotation file instead of data.eval");
+  command->add_option("--video-prefix", arguments->video_prefix,
+                      "Folder of relative video paths (default: the annotation file's)");
+  command->add_flag("--json", arguments->json, "Print JSON instead of a table");
+  command->add_flag("--teacher-forced", arguments->teacher_forced,
+                    "Each turn after the true history, not the model's own");
+  command->add_option("--max-samples", arguments->max_samples,
+                      "At most so many samples, evenly spread (default: all)");
+  command->add_option("--out", arguments->out, "Also write a JSON file, with every turn's outcome");
+  command->callback([arguments] { print(evaluate(settings_of(*arguments)), *arguments); });
+}
+
+}  // namespace streamo::app

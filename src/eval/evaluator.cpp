@@ -1,0 +1,144 @@
+#include "streamo/eval/evaluator.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "streamo/core/parallel.h"
+#include "streamo/stream/session.h"
+#include "streamo/text/trim.h"
+
+namespace streamo::eval {
+namespace {
+
+// A user message is `question\n<4s-5s>\n<stream>`: what stands above the time tag.
+std::string question_of(std::string_view content) {
+  const size_t tag = content.rfind("s>\n");
+  const size_t start = tag == std::string_view::npos ? tag : content.rfind('<', tag);
+  if (start == std::string_view::npos) return {};
+  return std::string(text::trimmed(content.substr(0, start)));
+}
+
+struct Spoken {
+  text::State state;
+  std::string answer;
+};
+
+std::optional<Spoken> parse_assistant(const std::string& content) {
+  for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
+    const std::string_view token = text::kStateTokens[i];
+    if (content.starts_with(token)) {
+      return Spoken{static_cast<text::State>(i),
+                    std::string(text::trimmed(std::string_view(content).substr(token.size())))};
+    }
+  }
+  return std::nullopt;
+}
+
+// `wanted` of `size`, evenly spread: annotation files are often sorted by task.
+std::vector<size_t> chosen_samples(size_t size, int64_t wanted) {
+  const size_t count = wanted > 0 ? std::min(size, static_cast<size_t>(wanted)) : size;
+  std::vector<size_t> chosen(count);
+  for (size_t i = 0; i < count; ++i) chosen[i] = i * size / count;
+  return chosen;
+}
+
+// Samples run side by side; the cores left over go to the operators inside. A small model is bound
+// by the overhead of each operator, which more threads an operator only raise.
+class OperatorThreads {
+ public:
+  explicit OperatorThreads(int workers)
+      : before_(at::get_num_threads()), each_(std::max(1, before_ / workers)) {}
+  ~OperatorThreads() { at::set_num_threads(before_); }
+  OperatorThreads(const OperatorThreads&) = delete;
+  OperatorThreads& operator=(const OperatorThreads&) = delete;
+
+  void apply_to_this_thread() const { at::set_num_threads(each_); }
+
+ private:
+  int before_, each_;
+};
+
+int worker_count(int asked, size_t samples) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return std::clamp(asked > 0 ? asked : cores, 1, static_cast<int>(std::max<size_t>(samples, 1)));
+}
+
+}  // namespace
+
+core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                            const data::Sample& sample, double fps,
+                            const EvaluateOptions& options) {
+  const std::vector<text::Message>& messages = sample.conversation.messages;
+  Timeline timeline{
+      sample.id, sample.conversation.video_name, sample.conversation.task_type, fps, {}};
+  stream::Session session(model, format, {.max_answer_tokens = options.max_answer_tokens});
+  const bool has_system = !messages.empty() && messages[0].role == "system";
+  session.begin(has_system ? messages[0].content : "");
+  size_t next_frame = 0;
+  for (size_t i = has_system ? 1 : 0; i + 1 < messages.size(); i += 2) {
+    const text::Message &user = messages[i], &assistant = messages[i + 1];
+    const std::optional<Spoken> truth = parse_assistant(assistant.content);
+    if (!truth || user.role != "user" || assistant.role != "assistant") {
+      return core::Fault{
+          fmt::format("{}: message {} is no assistant turn that begins with one of {}", sample.id,
+                      i + 2, fmt::join(text::kStateTokens, ", "))};
+    }
+    const auto pictures = static_cast<size_t>(text::count_placeholders(user.content));
+    STREAMO_CHECK(next_frame + pictures <= sample.frames.size(),
+                  "every placeholder has its picture");
+    const auto frames = std::span(sample.frames).subspan(next_frame, pictures);
+    next_frame += pictures;
+    const auto forced = options.teacher_forced ? std::optional(assistant.content) : std::nullopt;
+    stream::Round round = session.step(user.content, frames, forced);
+    timeline.turns.push_back({question_of(user.content), truth->state, round.state, truth->answer,
+                              std::move(round.answer), round.probabilities});
+  }
+  return timeline;
+}
+
+EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                    const data::SampleSource& source, const EvaluateOptions& options) {
+  const std::vector<size_t> chosen = chosen_samples(source.size(), options.max_samples);
+  const double fps = source.options().conversation.fps;
+  std::vector<std::optional<core::Result<Timeline>>> results(chosen.size());
+  std::mutex progress_mutex;
+  int64_t done = 0;
+  {
+    const int workers = worker_count(options.num_threads, chosen.size());
+    const OperatorThreads threads(workers);
+    core::parallel_for(chosen.size(), workers, [&](size_t i) {
+      threads.apply_to_this_thread();
+      core::Result<data::Sample> sample = source.load(chosen[i]);
+      results[i] = sample ? play(model, format, *sample, fps, options)
+                          : core::Result<Timeline>(sample.fault());
+      const std::lock_guard lock(progress_mutex);
+      ++done;
+      if (options.progress) options.progress(done, static_cast<int64_t>(chosen.size()));
+    });
+  }
+  EvalReport report;
+  report.teacher_forced = options.teacher_forced;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if (*results[i]) {
+      report.timelines.push_back(std::move(**results[i]));
+    } else {
+      report.skipped.push_back({source.id(chosen[i]), results[i]->reason()});
+    }
+  }
+  if (report.timelines.empty()) {
+    throw core::Error(core::ErrorKind::kData,
+                      fmt::format("none of {} samples can be evaluated", chosen.size()),
+                      report.skipped.empty() ? "" : report.skipped[0].id,
+                      report.skipped.empty() ? "" : "the first one: " + report.skipped[0].reason);
+  }
+  report.metrics = compute_metrics(report.timelines);
+  report.tasks = metrics_by_task(report.timelines);
+  return report;
+}
+
+}  // namespace streamo::eval
