@@ -1,0 +1,273 @@
+#include "streamo/train/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "streamo/core/file.h"
+#include "streamo/text/special_tokens.h"
+#include "streamo/train/terminal.h"
+#include "train/report_charts.h"
+#include "train/report_data.h"
+#include "train/report_style.h"
+#include "train/report_timeline.h"
+
+namespace streamo::train {
+namespace {
+
+std::string section(const std::string& title, const std::string& note, const std::string& body) {
+  if (body.empty()) return "";
+  return fmt::format("<section><h2>{}</h2>{}{}</section>\n", title,
+                     note.empty() ? "" : "<p class=\"note\">" + note + "</p>", body);
+}
+
+std::vector<double> values_of(const std::vector<Json>& steps, const std::string& pointer) {
+  std::vector<double> values;
+  for (const Json& step : steps) {
+    if (const auto value = number_at(step, pointer)) values.push_back(*value);
+  }
+  return values;
+}
+
+Series series_of(const std::vector<Json>& steps, const std::string& name, const std::string& css,
+                 const std::string& pointer) {
+  Series series{name, css, {}};
+  for (const Json& step : steps) {
+    const auto x = number_at(step, "/step"), y = number_at(step, pointer);
+    if (x && y) series.points.push_back({*x, *y});
+  }
+  return series;
+}
+
+// ---- Headline
+// ------------------------------------------------------------------------------------
+
+std::string tile(const std::string& value, const std::string& unit, const std::string& label) {
+  return fmt::format("<div class=\"card tile\"><b>{} <small>{}</small></b><span>{}</span></div>\n",
+                     value, unit, label);
+}
+
+std::string headline(const ReportData& data) {
+  std::string html;
+  const auto add_percent = [&](const char* pointer, const char* label) {
+    if (const auto share = number_at(data.eval, pointer)) {
+      html += tile(fmt::format("{:.1f}", 100 * *share), "%", label);
+    }
+  };
+  if (const auto score = number_at(data.eval, "/macro_f1")) {
+    html += tile(fmt::format("{:.3f}", *score), "", "macro F1 of the states");
+  }
+  add_percent("/response_timing/within_1s", "responses within 1 s");
+  add_percent("/answer_exact_match", "answers exactly right");
+  if (!data.steps.empty()) {
+    if (const auto seconds = number_at(data.steps.back(), "/train_seconds")) {
+      html += tile(format_duration(*seconds), "", "training time");
+    }
+  }
+  if (std::vector<double> speeds = values_of(data.steps, "/video_seconds_per_second");
+      !speeds.empty()) {
+    std::nth_element(speeds.begin(), speeds.begin() + static_cast<int64_t>(speeds.size() / 2),
+                     speeds.end());
+    html += tile(format_tick(speeds[speeds.size() / 2]), "video-s/s", "trained a second (median)");
+  }
+  return html.empty() ? "" : "<div class=\"tiles\">" + html + "</div>\n";
+}
+
+std::string subtitle(const ReportData& data) {
+  std::vector<std::string> parts;
+  std::string model = text_at(data.config, "/model/path");
+  if (model.empty()) model = text_at(data.config, "/model/preset");
+  if (!model.empty())
+    parts.push_back(escape_html(std::filesystem::path(model).filename().string()));
+  if (!data.steps.empty()) {
+    const auto step = number_at(data.steps.back(), "/step"),
+               total = number_at(data.steps.back(), "/total_steps");
+    if (step && total) parts.push_back(fmt::format("step {:.0f} of {:.0f}", *step, *total));
+  }
+  if (const auto samples = number_at(data.eval, "/samples")) {
+    parts.push_back(fmt::format("evaluated on {:.0f} held-out videos, {:.0f} turns, at step {}",
+                                *samples, number_at(data.eval, "/turns").value_or(0),
+                                data.eval_step));
+  }
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : " &middot; ") + part;
+  return "<p class=\"subtitle\">" + text + "</p>\n";
+}
+
+// ---- Training
+// ------------------------------------------------------------------------------------
+
+std::string training(const std::vector<Json>& steps) {
+  std::string html =
+      line_chart({"Loss",
+                  "",
+                  {series_of(steps, "weighted total", "series-0", "/loss"),
+                   series_of(steps, "state tokens", "series-1", "/loss_state"),
+                   series_of(steps, "text", "series-2", "/loss_text")}}) +
+      line_chart({"Recall of the states in training",
+                  "",
+                  {series_of(steps, "Silence", "silence", "/states/Silence/recall"),
+                   series_of(steps, "Standby", "standby", "/states/Standby/recall"),
+                   series_of(steps, "Response", "response", "/states/Response/recall")},
+                  1.0}) +
+      line_chart({"Video seconds trained a second",
+                  "",
+                  {series_of(steps, "video-s/s", "series-2", "/video_seconds_per_second")}}) +
+      line_chart({"Learning rate", "", {series_of(steps, "lr", "series-0", "/lr")}});
+  return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
+}
+
+// ---- Evaluation
+// ----------------------------------------------------------------------------------
+
+std::string figure(const std::string& title, const std::string& body) {
+  return fmt::format("<figure class=\"card\"><figcaption><h3>{}</h3></figcaption>{}</figure>\n",
+                     title, body);
+}
+
+std::string confusion(const Json& eval) {
+  std::array<std::array<int64_t, 3>, 3> counts{};
+  for (size_t i = 0; i < 3; ++i) {
+    for (size_t j = 0; j < 3; ++j) {
+      const auto count = number_at(eval, fmt::format("/confusion/{}/{}", i, j));
+      if (!count) return "";
+      counts[i][j] = static_cast<int64_t>(*count);
+    }
+  }
+  return figure("What was true, what the model chose", confusion_matrix(counts));
+}
+
+std::string timing(const Json& eval) {
+  constexpr double kOnTime = 1.0;
+  std::vector<double> errors;
+  if (eval.is_object() && eval.contains("response_errors")) {
+    for (const Json& error : eval["response_errors"]) {
+      if (error.is_number()) errors.push_back(error.get<double>());
+    }
+  }
+  return errors.empty() ? ""
+                        : figure("When it spoke, against when it should have",
+                                 timing_histogram(errors, kOnTime));
+}
+
+std::string fixed(const std::optional<double>& value, int digits) {
+  return value ? fmt::format("{:.{}f}", *value, digits) : "&ndash;";
+}
+
+std::string percent(const std::optional<double>& value) {
+  return value ? fmt::format("{:.1f} %", 100 * *value) : "&ndash;";
+}
+
+std::string state_table(const Json& eval) {
+  std::string rows;
+  for (const std::string_view name : text::kStateNames) {
+    const std::string at = "/states/" + std::string(name);
+    const auto f1 = number_at(eval, at + "/f1");
+    if (!f1) continue;
+    std::string css(name);
+    css[0] = static_cast<char>(css[0] - 'A' + 'a');
+    rows += fmt::format(
+        "<tr><td><span class=\"key {}\">{}</span></td><td class=\"number\">{}</td><td "
+        "class=\"number\">{}</td>"
+        "<td class=\"number\"><b>{}</b></td><td class=\"number\">{:.0f}</td></tr>",
+        css, name, fixed(number_at(eval, at + "/precision"), 3),
+        fixed(number_at(eval, at + "/recall"), 3), fixed(f1, 3),
+        number_at(eval, at + "/support").value_or(0));
+  }
+  if (rows.empty()) return "";
+  return figure("States",
+                "<table><tr><th>state</th><th class=\"number\">precision</th><th class=\"number\">"
+                "recall</th><th class=\"number\">F1</th><th class=\"number\">turns</th></tr>" +
+                    rows + "</table>");
+}
+
+std::string task_table(const Json& eval) {
+  if (!eval.is_object() || !eval.contains("tasks") || !eval["tasks"].is_object()) return "";
+  std::string rows;
+  for (const auto& [name, task] : eval["tasks"].items()) {
+    const auto score = number_at(task, "/macro_f1");
+    rows += fmt::format(
+        "<tr><td>{}</td><td class=\"number\"><span class=\"meter\"><i "
+        "style=\"width:{:.1f}%\"></i></span>{}</td>"
+        "<td class=\"number\">{}</td><td class=\"number\">{}</td><td "
+        "class=\"number\">{:.0f}</td></tr>",
+        escape_html(name), 100 * std::clamp(score.value_or(0), 0.0, 1.0), fixed(score, 3),
+        percent(number_at(task, "/within_1s")), percent(number_at(task, "/answer_exact_match")),
+        number_at(task, "/samples").value_or(0));
+  }
+  if (rows.empty()) return "";
+  return figure(
+      "Tasks",
+      "<table><tr><th>task</th><th class=\"number\">macro F1</th><th class=\"number\">within "
+      "1 s</th><th class=\"number\">exact</th><th class=\"number\">videos</th></tr>" +
+          rows + "</table>");
+}
+
+std::string evaluation(const Json& eval) {
+  const std::string html = confusion(eval) + timing(eval) + state_table(eval) + task_table(eval);
+  return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
+}
+
+// ---- What was left out, and the settings
+// -----------------------------------------------------------
+
+std::string skipped_table(const ReportData& data) {
+  constexpr size_t kMost = 50;
+  std::string rows;
+  for (size_t i = 0; i < std::min(data.skipped.size(), kMost); ++i) {
+    rows += fmt::format("<tr><td>{}</td><td>{}</td></tr>", escape_html(data.skipped[i].first),
+                        escape_html(data.skipped[i].second));
+  }
+  if (rows.empty()) return "";
+  if (data.skipped.size() > kMost) {
+    rows += fmt::format("<tr><td></td><td>and {} more, all in skipped.jsonl</td></tr>",
+                        data.skipped.size() - kMost);
+  }
+  return "<div class=\"card\"><table><tr><th>sample</th><th>why</th></tr>" + rows +
+         "</table></div>";
+}
+
+std::string settings(const Json& config) {
+  if (!config.is_object()) return "";
+  std::string html;
+  for (const auto& [name, part] : config.items()) {
+    if (!part.is_object()) continue;
+    std::string rows;
+    for (const auto& [key, value] : part.items()) {
+      rows += fmt::format("<tr><td>{}</td><td>{}</td></tr>", escape_html(key),
+                          escape_html(value.is_string() ? value.get<std::string>() : value.dump()));
+    }
+    html += fmt::format("<div class=\"card\"><h3>{}</h3><table>{}</table></div>", escape_html(name),
+                        rows);
+  }
+  return html.empty() ? "" : "<div class=\"settings\">" + html + "</div>";
+}
+
+}  // namespace
+
+void write_report(const std::filesystem::path& run_dir) {
+  constexpr size_t kTimelines = 8;
+  const ReportData data = read_report_data(run_dir);
+  const std::string keys =
+      "<span class=\"legend\"><span class=\"key silence\">Silence</span><span class=\"key "
+      "standby\">Standby"
+      "</span><span class=\"key response\">Response</span></span>";
+  const std::string name = escape_html(data.run_name);
+  const std::string page =
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
+      name + " &ndash; Streamo</title>\n<style>" + std::string(kReportStyle) +
+      "</style>\n</head>\n<body>\n<main>\n<h1>" + name + "</h1>\n" + subtitle(data) +
+      headline(data) + section("Training", "", training(data.steps)) +
+      section("Held-out videos", "", evaluation(data.eval)) +
+      section("Second by second", keys, timeline_cards(data.eval, kTimelines)) +
+      section(fmt::format("Left out: {} samples", data.skipped.size()), "", skipped_table(data)) +
+      section("Settings", "", settings(data.config)) +
+      "<footer>Made by Streamo from the files of the run's "
+      "folder.</footer>\n</main>\n</body>\n</html>\n";
+  core::write_file_atomic(run_dir / "report.html", page);
+}
+
+}  // namespace streamo::train

@@ -1,0 +1,87 @@
+#include "train/report_data.h"
+
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+
+namespace streamo::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+Json parse(const std::string& text) {
+  Json json = Json::parse(text, /*callback=*/nullptr, /*allow_exceptions=*/false);
+  return json.is_discarded() ? Json() : json;
+}
+
+Json read_json(const fs::path& path) {
+  return fs::exists(path) ? parse(core::read_file(path)) : Json();
+}
+
+std::vector<Json> read_json_lines(const fs::path& path) {
+  std::vector<Json> entries;
+  if (!fs::exists(path)) return entries;
+  std::istringstream lines(core::read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    if (Json entry = parse(line); entry.is_object()) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+// The step of `eval-<step>.json`.
+std::optional<int64_t> eval_step_of(const fs::path& path) {
+  const std::string name = path.filename().string(), prefix = "eval-", suffix = ".json";
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
+  int64_t step = 0;
+  const char* end = name.data() + name.size() - suffix.size();
+  const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, step);
+  return error == std::errc() && stop == end ? std::optional(step) : std::nullopt;
+}
+
+}  // namespace
+
+ReportData read_report_data(const fs::path& run_dir) {
+  ReportData data;
+  data.run_name = fs::absolute(run_dir).lexically_normal().filename().string();
+  if (data.run_name.empty()) {  // "runs/example/"
+    data.run_name = fs::absolute(run_dir).lexically_normal().parent_path().filename().string();
+  }
+  data.config = read_json(run_dir / "config.json");
+  for (Json& line : read_json_lines(run_dir / "metrics.jsonl")) {
+    (line.contains("eval") ? data.evals : data.steps).push_back(std::move(line));
+  }
+  for (const Json& line : read_json_lines(run_dir / "skipped.jsonl")) {
+    data.skipped.emplace_back(text_at(line, "/id"), text_at(line, "/reason"));
+  }
+  std::error_code ignored;
+  fs::path newest;
+  for (const auto& entry : fs::directory_iterator(run_dir, ignored)) {
+    const auto step = eval_step_of(entry.path());
+    if (!step || (!newest.empty() && *step < data.eval_step)) continue;
+    data.eval_step = *step;
+    newest = entry.path();
+  }
+  if (!newest.empty()) data.eval = read_json(newest);
+  if (data.config.is_null() && data.steps.empty() && data.eval.is_null()) {
+    throw core::Error(core::ErrorKind::kData, "there is nothing of a run to report",
+                      run_dir.string(), "name a run's folder (checkpoint.dir of its config)");
+  }
+  return data;
+}
+
+std::optional<double> number_at(const Json& json, const std::string& pointer) {
+  const Json::json_pointer at(pointer);
+  if (!json.contains(at) || !json.at(at).is_number()) return std::nullopt;
+  const auto number = json.at(at).get<double>();
+  return std::isfinite(number) ? std::optional(number) : std::nullopt;
+}
+
+std::string text_at(const Json& json, const std::string& pointer) {
+  const Json::json_pointer at(pointer);
+  return json.contains(at) && json.at(at).is_string() ? json.at(at).get<std::string>() : "";
+}
+
+}  // namespace streamo::train
