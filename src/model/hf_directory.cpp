@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -69,6 +70,19 @@ std::vector<fs::path> weight_files(const fs::path& model_dir) {
   std::vector<fs::path> files;
   for (const std::string& name : names) files.push_back(model_dir / name);
   return files;
+}
+
+std::string hint_for(const std::string& name, const std::map<std::string, torch::Tensor>& weights) {
+  // Slashes for dots: the search favours a shared last component, and here all end in ".weight".
+  const auto with = [](std::string text, char from, char to) {
+    std::replace(text.begin(), text.end(), from, to);
+    return text;
+  };
+  std::vector<std::string> known;
+  for (const auto& [other, tensor] : weights) known.push_back(with(other, '.', '/'));
+  const std::string nearest = core::nearest_name(with(name, '.', '/'), known);
+  if (nearest.empty()) return "config.json and weights do not belong together";
+  return "did you mean " + with(nearest, '/', '.') + "?";
 }
 
 void copy_weight(const std::string& name, const torch::Tensor& from, torch::Tensor& to,
@@ -186,8 +200,6 @@ std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model) {
 void load_weights(VisionLanguageModel& model, const fs::path& model_dir) {
   const torch::NoGradGuard no_grad;
   std::map<std::string, torch::Tensor> wanted = named_weights(model);
-  std::vector<std::string> known;
-  for (const auto& [name, tensor] : wanted) known.push_back(name);
   const bool tied = !wanted.contains("lm_head.weight");
   for (const fs::path& path : weight_files(model_dir)) {
     const SafetensorsFile file(path);
@@ -198,9 +210,7 @@ void load_weights(VisionLanguageModel& model, const fs::path& model_dir) {
       if (to == wanted.end()) {
         throw core::Error(core::ErrorKind::kModel,
                           "weight " + stored_name + " is not one of this model", path.string(),
-                          core::nearest_name(name, known).empty()
-                              ? "config.json and weights do not belong together"
-                              : core::suggestion(name, known));
+                          hint_for(name, named_weights(model)));
       }
       copy_weight(name, file.tensor(stored_name), to->second, path);
       wanted.erase(to);

@@ -2,6 +2,7 @@
 // (tests/oracle/qwen2_5_vl_golden.py).
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 

@@ -12,6 +12,7 @@ In the file: weight.<published name>, grad.<published name> (of the mean cross-e
 pictures, input_ids, targets, expectations; in its metadata the config in its two generations and the version.
 """
 
+import copy
 import json
 import pathlib
 
@@ -110,7 +111,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(1)
-    config = Qwen2_5_VLConfig(**HUB_CONFIG)
+    config = Qwen2_5_VLConfig(**copy.deepcopy(HUB_CONFIG))  # it edits what it is given
     model = Qwen2_5_VLForConditionalGeneration(config).float().eval()
     randomize(model)
     processor = Qwen2VLImageProcessor(patch_size=PATCH, merge_size=MERGE)

@@ -76,12 +76,11 @@ TextConfig parse_text(const Json& root, const std::string& file) {
     const Reader rope(json[key], file);
     rope.optional("mrope_section", config.mrope_section);
     rope.optional("rope_theta", config.rope_theta);
-    std::string type = "default";
-    rope.optional("type", type);
-    rope.optional("rope_type", type);
-    if (type != "default" && type != "mrope") {
-      rope.fail(fmt::format(
-          "{} of type {} is not supported", key, type));
+    for (const char* type_key : {"type", "rope_type"}) {
+      std::string type = "default";
+      rope.optional(type_key, type);
+      if (type == "default" || type == "mrope") continue;
+      rope.fail(fmt::format("{} of type \"{}\" is not supported", key, type));
     }
   }
   bool sliding = false;
