@@ -70,7 +70,7 @@ std::string headline(const ReportData& data) {
       !speeds.empty()) {
     std::nth_element(speeds.begin(), speeds.begin() + static_cast<int64_t>(speeds.size() / 2),
                      speeds.end());
-    html += tile(format_tick(speeds[speeds.size() / 2]), "video-s/s", "trained a second (median)");
+    html += tile(format_tick(speeds[speeds.size() / 2]), "video-s/s", "median training speed");
   }
   return html.empty() ? "" : "<div class=\"tiles\">" + html + "</div>\n";
 }
@@ -99,7 +99,18 @@ std::string subtitle(const ReportData& data) {
 // ---- Training
 // ------------------------------------------------------------------------------------
 
-std::string training(const std::vector<Json>& steps) {
+// How the scores came about, when the run evaluated more than once.
+std::string progress(const std::vector<Json>& evals) {
+  return line_chart({"Held-out scores",
+                     "",
+                     {series_of(evals, "macro F1", "series-0", "/eval/macro_f1"),
+                      series_of(evals, "within 1 s", "series-1", "/eval/response_timing/within_1s"),
+                      series_of(evals, "exact answers", "series-2", "/eval/answer_exact_match")},
+                     1.0,
+                     /*smoothed=*/false});
+}
+
+std::string training(const std::vector<Json>& steps, const std::vector<Json>& evals) {
   std::string html =
       line_chart({"Loss",
                   "",
@@ -115,7 +126,17 @@ std::string training(const std::vector<Json>& steps) {
       line_chart({"Video seconds trained a second",
                   "",
                   {series_of(steps, "video-s/s", "series-2", "/video_seconds_per_second")}}) +
-      line_chart({"Learning rate", "", {series_of(steps, "lr", "series-0", "/lr")}});
+      line_chart({"Learning rate",
+                  "",
+                  {series_of(steps, "lr", "series-0", "/lr")},
+                  0,
+                  /*smoothed=*/false});
+  if (const std::string scores = progress(evals); !scores.empty()) {
+    html += scores;  // and one more beside it: cards come in pairs
+    html += line_chart({"Gradient norm",
+                        "",
+                        {series_of(steps, "norm before clipping", "series-2", "/grad_norm")}});
+  }
   return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
 }
 
@@ -260,7 +281,7 @@ void write_report(const std::filesystem::path& run_dir) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
       name + " &ndash; Streamo</title>\n<style>" + std::string(kReportStyle) +
       "</style>\n</head>\n<body>\n<main>\n<h1>" + name + "</h1>\n" + subtitle(data) +
-      headline(data) + section("Training", "", training(data.steps)) +
+      headline(data) + section("Training", "", training(data.steps, data.evals)) +
       section("Held-out videos", "", evaluation(data.eval)) +
       section("Second by second", keys, timeline_cards(data.eval, kTimelines)) +
       section(fmt::format("Left out: {} samples", data.skipped.size()), "", skipped_table(data)) +

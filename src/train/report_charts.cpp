@@ -13,12 +13,12 @@ namespace {
 // Screen units of a line chart.
 constexpr double kWidth = 480, kHeight = 190, kLeft = 44, kRight = 8, kTop = 8, kBottom = 22;
 
-// The largest of 1, 2, 5 times a power of ten that makes about four steps up to `range`.
+// The smallest of 1, 2, 5 times a power of ten of which at most five fit into `range`.
 double tick_step(double range) {
-  const double rough = range / 4;
+  const double rough = range / 5;
   const double power = std::pow(10.0, std::floor(std::log10(rough)));
   for (const double factor : {1.0, 2.0, 5.0}) {
-    if (rough <= factor * power) return factor * power;
+    if (rough <= factor * power * (1 + 1e-9)) return factor * power;
   }
   return 10 * power;
 }
@@ -41,9 +41,9 @@ std::vector<Point> thin_out(const std::vector<Point>& points) {
   return means;
 }
 
-// Exponential mean over about a twentieth of the curve, without the start's bias.
+// Exponential mean over about a fortieth of the curve, without the start's bias.
 std::vector<Point> smooth(const std::vector<Point>& points) {
-  const double keep = 1.0 - 1.0 / std::max(1.0, static_cast<double>(points.size()) / 20);
+  const double keep = 1.0 - 1.0 / std::max(1.0, static_cast<double>(points.size()) / 40);
   std::vector<Point> smoothed;
   double mean = 0, weight = 0;
   for (const Point& point : points) {
@@ -154,7 +154,7 @@ std::string line_chart(const LineChart& chart) {
   const Axes axes(x_low, std::max(x_high, x_low + 1), y_high > 0 ? y_high : 1);
   std::string legend, faint, strong;
   for (const Series& series : drawn) {
-    const bool noisy = series.points.size() >= kWorthSmoothing;
+    const bool noisy = chart.smoothed && series.points.size() >= kWorthSmoothing;
     const std::vector<Point> line = noisy ? smooth(series.points) : series.points;
     if (noisy) faint += axes.curve(series.points, series.css + " faint");
     strong += axes.curve(line, series.css);

@@ -26,12 +26,11 @@ struct LineChart {
   std::string title;
   std::string unit;
   std::vector<Series> series;
-  double y_max = 0;  // 0: from the data. The axis starts at 0.
+  double y_max = 0;      // 0: from the data. The axis starts at 0.
+  bool smoothed = true;  // many points: the numbers faint, their running mean strong
 };
 
-// A card with title, legend (with the last values) and curves: the numbers faint, their running
-// mean strong.
-// "" when no series has two points.
+// A card with title, legend (with the last values) and curves; "" when no series has two points.
 std::string line_chart(const LineChart& chart);
 
 // Counts [truth][predicted]; shading by the share within the row.

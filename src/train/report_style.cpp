@@ -78,7 +78,7 @@ tr:last-child td { border-bottom: 0; }
 .settings { columns: 3 300px; column-gap: 14px; }
 .settings .card { break-inside: avoid; margin-bottom: 14px; padding: 12px 16px; }
 .settings td { padding: 3px 0; font-size: 13px; border: 0; overflow-wrap: anywhere; }
-.settings td:first-child { color: var(--soft); padding-right: 12px; white-space: nowrap; }
+.settings td:first-child { color: var(--soft); padding-right: 12px; white-space: nowrap; width: 45%; }
 footer { margin-top: 44px; color: var(--soft); font-size: 13px; }
 )css";
 

@@ -47,6 +47,7 @@ TEST(Report, ShowsTheFiguresOfTheNewestEvaluation) {
   EXPECT_THAT(html, HasSubstr("61 frames for 58 placeholders"));
   EXPECT_EQ(count(html, "<article"), 8U);
   EXPECT_EQ(count(html, "class=\"curve silence\""), 1U);
+  EXPECT_THAT(html, HasSubstr("<h3>Held-out scores</h3>"));
   EXPECT_THAT(html, HasSubstr("alpha_scope"));
 }
 
@@ -66,11 +67,11 @@ TEST(Report, IsSelfContainedAndEscapesWhatComesFromData) {
 
 TEST(Report, LeavesOutWhatIsMissing) {
   const fs::path folder = fresh_folder("metrics_only");
-  write_fake_metrics(folder, 50);
+  write_fake_metrics(folder, 50);  // too short for an evaluation
   const std::string html = report_of(folder);
   EXPECT_THAT(html, HasSubstr("<h2>Training</h2>"));
   for (const char* absent :
-       {"Held-out videos", "Second by second", "Left out", "Settings", "macro F1"}) {
+       {"Held-out videos", "Second by second", "Left out", "Settings", "macro F1 of the states"}) {
     EXPECT_THAT(html, Not(HasSubstr(absent)));
   }
 }
