@@ -1,4 +1,4 @@
-#include "example_painter.h"
+#include "data/example_painter.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "example_scene.h"
+#include "data/example_scene.h"
 
 namespace streamo::data {
 

@@ -1,4 +1,4 @@
-#include "example_records.h"
+#include "data/example_records.h"
 
 #include <fmt/format.h>
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "example_scene.h"
+#include "data/example_scene.h"
 
 namespace streamo::data {
 

@@ -1,4 +1,4 @@
-#include "example_scene.h"
+#include "data/example_scene.h"
 
 #include <algorithm>
 #include <array>

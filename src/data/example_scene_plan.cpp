@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "example_scene.h"
+#include "data/example_scene.h"
 #include "streamo/core/error.h"
 
 namespace streamo::data {

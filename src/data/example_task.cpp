@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "example_painter.h"
-#include "example_records.h"
-#include "example_scene.h"
+#include "data/example_painter.h"
+#include "data/example_records.h"
+#include "data/example_scene.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/parallel.h"
