@@ -50,7 +50,7 @@ Tensor Model::forward(const ModelInput& input) {
 }
 
 Tensor Model::forward_cached(const ModelInput& input, KvCache& cache) {
-  const c10::InferenceMode no_gradient;
+  const torch::NoGradGuard no_grad;  // not InferenceMode: its tensors would bind every caller to it
   return model_->forward_cached(embed(input), input.position_ids, cache);
 }
 

@@ -17,6 +17,26 @@ Tensor to_index(const std::vector<int64_t>& values, torch::Device device) {
   return torch::tensor(values, torch::kLong).to(device);
 }
 
+using Window = std::vector<int64_t>;  // its visual tokens, in row order
+
+// The windows of one picture, whose tokens count from `first_token`; those at the right and bottom
+// border may be smaller.
+void append_windows(const ImageGrid& picture, int64_t merge, int64_t side, int64_t first_token,
+                    std::vector<Window>& windows) {
+  const int64_t height = picture.h / merge, width = picture.w / merge;
+  for (int64_t top = 0; top < height; top += side) {
+    for (int64_t left = 0; left < width; left += side) {
+      Window window;
+      for (int64_t row = top; row < std::min(top + side, height); ++row) {
+        for (int64_t column = left; column < std::min(left + side, width); ++column) {
+          window.push_back(first_token + row * width + column);
+        }
+      }
+      windows.push_back(std::move(window));
+    }
+  }
+}
+
 }  // namespace
 
 struct VisionBlock::Attention : torch::nn::Module {
@@ -63,35 +83,30 @@ Tensor PatchMerger::forward(const Tensor& x) const {
 
 VisionLayout vision_layout(const VisionConfig& config, std::span<const ImageGrid> grid) {
   const int64_t merge = config.spatial_merge_size, unit = merge * merge;
-  const int64_t window = config.window_size / config.patch_size / merge;  // visual tokens a side
+  const int64_t side = config.window_size / config.patch_size / merge;  // visual tokens
   VisionLayout layout;
   layout.cu_pictures = layout.cu_windows = {0};
+  std::vector<Window> windows;
   int64_t first_token = 0;
   for (const ImageGrid& picture : grid) {
-    const int64_t height = picture.h / merge, width = picture.w / merge;
+    const int64_t width = picture.w / merge, tokens = picture.h / merge * width;
     for (int64_t t = 0; t < picture.t; ++t) {
-      for (int64_t i = 0; i < height * width * unit;
-           ++i) {  // blocks of merge x merge patches in row order
+      for (int64_t i = 0; i < tokens * unit; ++i) {  // blocks of merge x merge patches in row order
         const int64_t token = i / unit, within = i % unit;
         layout.rows.push_back(token / width * merge + within / merge);
         layout.columns.push_back(token % width * merge + within % merge);
       }
-      for (int64_t top = 0; top < height; top += window) {
-        for (int64_t left = 0; left < width; left += window) {
-          const int64_t bottom = std::min(top + window, height),
-                        right = std::min(left + window, width);
-          for (int64_t row = top; row < bottom; ++row) {
-            for (int64_t column = left; column < right; ++column) {
-              layout.window_order.push_back(first_token + row * width + column);
-            }
-          }
-          layout.cu_windows.push_back(layout.cu_windows.back() +
-                                      (bottom - top) * (right - left) * unit);
-        }
-      }
-      layout.cu_pictures.push_back(layout.cu_pictures.back() + height * width * unit);
-      first_token += height * width;
+      append_windows(picture, merge, side, first_token, windows);
+      layout.cu_pictures.push_back(layout.cu_pictures.back() + tokens * unit);
+      first_token += tokens;
     }
+  }
+  std::stable_sort(windows.begin(), windows.end(),
+                   [](const Window& a, const Window& b) { return a.size() > b.size(); });
+  for (const Window& window : windows) {
+    layout.window_order.insert(layout.window_order.end(), window.begin(), window.end());
+    layout.cu_windows.push_back(layout.cu_windows.back() +
+                                static_cast<int64_t>(window.size()) * unit);
   }
   return layout;
 }
@@ -109,45 +124,49 @@ VisionTower::VisionTower(const VisionConfig& config) : config_(config) {
   merger_ = register_module("merger", std::make_shared<PatchMerger>(config));
 }
 
+// Blocks of windows see the patches window by window, the others picture by picture; the reference
+// keeps the order of windows throughout, which attention within a picture does not notice.
 Tensor VisionTower::forward(const Tensor& pixel_values, std::span<const ImageGrid> grid) const {
   const VisionLayout layout = vision_layout(config_, grid);
   const int64_t unit = config_.spatial_merge_size * config_.spatial_merge_size;
-  const int64_t tokens = static_cast<int64_t>(layout.window_order.size());
+  const auto tokens = static_cast<int64_t>(layout.window_order.size());
   const torch::Device device = pixel_values.device();
-  // With pictures no larger than a window, the order is already that of the windows: nothing to
-  // permute.
+  // Pictures of one size that are no larger than a window: both orders are the same.
   const bool permuted = !std::is_sorted(layout.window_order.begin(), layout.window_order.end());
   const Tensor order = permuted ? to_index(layout.window_order, device) : Tensor();
-  const auto by_window = [&](const Tensor& x) {  // x [P, ...]
-    return permuted ? x.unflatten(0, {tokens, unit}).index_select(0, order).flatten(0, 1) : x;
+  const Tensor inverse = permuted ? order.argsort() : Tensor();
+  const auto select = [&](const Tensor& x, const Tensor& index) {  // x [P, ...]
+    return permuted ? x.unflatten(0, {tokens, unit}).index_select(0, index).flatten(0, 1) : x;
   };
 
-  Tensor positions =
+  const Tensor positions =
       torch::stack({to_index(layout.rows, device), to_index(layout.columns, device)});  // [2, P]
-  positions = by_window(positions.t().contiguous()).t();
-  const nn::RotaryTable rotary =
+  const nn::RotaryTable by_picture =
       nn::vision_rotary_table(positions, config_.hidden_size / config_.num_heads);
-  Tensor x = by_window(patch_embed_->forward(pixel_values));
+  const nn::RotaryTable by_window = {select(by_picture.cos, order), select(by_picture.sin, order)};
+  Tensor x = patch_embed_->forward(pixel_values);
+  bool in_windows = false;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const auto& full = config_.fullatt_block_indexes;
-    const bool whole_picture =
-        std::find(full.begin(), full.end(), static_cast<int64_t>(i)) != full.end();
-    const std::vector<int64_t>& borders = whole_picture ? layout.cu_pictures : layout.cu_windows;
-    const auto block = [&, i](const Tensor& input) {
-      return blocks_[i]->forward(input, rotary, borders);
-    };
-    if (recompute_ && torch::GradMode::is_enabled()) {
-      // Outlives this call: what it needs is copied.
-      const auto held = [module = blocks_[i], rotary, borders](const Tensor& input) {
-        return module->forward(input, rotary, borders);
-      };
-      x = nn::recompute(held, x, blocks_[i]->parameters());
-    } else {
-      x = block(x);
-    }
+    const bool windowed =
+        std::find(full.begin(), full.end(), static_cast<int64_t>(i)) == full.end();
+    if (windowed != in_windows) x = select(x, windowed ? order : inverse);
+    in_windows = windowed;
+    x = run_block(blocks_[i], x, windowed ? by_window : by_picture,
+                  windowed ? layout.cu_windows : layout.cu_pictures);
   }
-  const Tensor merged = merger_->forward(x);
-  return permuted ? merged.index_select(0, order.argsort()) : merged;
+  return merger_->forward(in_windows ? select(x, inverse) : x);
+}
+
+Tensor VisionTower::run_block(const std::shared_ptr<VisionBlock>& block, const Tensor& x,
+                              const nn::RotaryTable& rotary,
+                              const std::vector<int64_t>& borders) const {
+  if (!recompute_ || !torch::GradMode::is_enabled()) return block->forward(x, rotary, borders);
+  // Outlives this call: what it needs is copied.
+  const auto held = [block, rotary, borders](const Tensor& input) {
+    return block->forward(input, rotary, borders);
+  };
+  return nn::recompute(held, x, block->parameters());
 }
 
 }  // namespace streamo::model::qwen2_5_vl

@@ -51,7 +51,9 @@ class PatchMerger : public torch::nn::Module {
 // Where the patches of a batch of pictures stand and who attends to whom; host integers.
 struct VisionLayout {
   std::vector<int64_t> rows, columns;  // [P] of each patch, in the order of the input
-  std::vector<int64_t> window_order;   // [V] visual tokens (groups of 4 patches) sorted by window
+  // [V] visual tokens (groups of 4 patches) window by window. Windows of one length are neighbours,
+  // for varlen_attention: a batch of real pictures has thousands of windows, but few lengths.
+  std::vector<int64_t> window_order;
   std::vector<int64_t> cu_pictures, cu_windows;  // borders in patches
 };
 VisionLayout vision_layout(const VisionConfig& config, std::span<const ImageGrid> grid);
@@ -64,6 +66,9 @@ class VisionTower : public torch::nn::Module {
   void set_gradient_checkpointing(bool enabled) { recompute_ = enabled; }
 
  private:
+  torch::Tensor run_block(const std::shared_ptr<VisionBlock>& block, const torch::Tensor& x,
+                          const nn::RotaryTable& rotary, const std::vector<int64_t>& borders) const;
+
   VisionConfig config_;
   bool recompute_ = false;
   std::shared_ptr<nn::PatchEmbed> patch_embed_;
