@@ -15,9 +15,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr AVRational kUnknownRate{25, 1};
-// A demuxer that cannot find its way back returns errors for ever; one that can needs a few
-// packets.
-constexpr int kMaxReadErrors = 100;
+// Errors in a row, out-of-memory among them: a damaged length asks for more than there is. A file
+// that can be read on needs a few; the limit is for one that cannot.
+constexpr int kMaxErrors = 100;
 
 core::Result<InputPtr> open_input(const fs::path& path) {
   AVDictionary* options = nullptr;
@@ -118,11 +118,10 @@ int64_t Demuxer::nominal_duration() const {
 
 bool Demuxer::read(AVPacket& packet) {
   int errors = 0;
-  while (errors < kMaxReadErrors) {
+  while (errors < kMaxErrors) {
     av_packet_unref(&packet);
     const int result = av_read_frame(input_.get(), &packet);
     if (result == AVERROR_EOF) return false;
-    if (result == AVERROR(ENOMEM)) throw std::bad_alloc();
     if (result < 0) {
       ++errors;
     } else if (packet.stream_index == stream_index_) {
@@ -144,20 +143,24 @@ Decoder::Decoder(Demuxer demuxer, CodecPtr codec)
     : demuxer_(std::move(demuxer)), codec_(std::move(codec)), packet_(make_packet()) {}
 
 bool Decoder::next(AVFrame& picture) {
-  for (;;) {
+  for (int errors = 0; errors < kMaxErrors;) {
     const int result = avcodec_receive_frame(codec_.get(), &picture);
     if (result == 0) return true;
     if (result == AVERROR_EOF) return false;
-    if (result == AVERROR(ENOMEM)) throw std::bad_alloc();
-    // Other errors are about one packet. At the end FFmpeg itself bounds their number.
-    if (result == AVERROR(EAGAIN)) feed();
+    if (result == AVERROR(EAGAIN)) {
+      feed();
+      errors = 0;
+    } else {
+      ++errors;  // about one packet: the next may be good
+    }
   }
+  return false;
 }
 
 void Decoder::feed() {
   const bool more = demuxer_.read(*packet_);
-  const int result = avcodec_send_packet(codec_.get(), more ? packet_.get() : nullptr);
-  if (result == AVERROR(ENOMEM)) throw std::bad_alloc();
+  // An error here is about this packet too, and nothing can be done for it.
+  static_cast<void>(avcodec_send_packet(codec_.get(), more ? packet_.get() : nullptr));
 }
 
 }  // namespace streamo::video

@@ -100,16 +100,13 @@ struct SecondSampler::Impl {
 };
 
 // The first picture tells what only decoding can: the true size, and whether there are pictures at
-// all. It may also be shown before the first keyframe (MPEG-2's closed groups of pictures begin
-// with B-frames).
+// all.
 std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& options) {
   if (!decoder.next(*ahead.frame)) {
     return file_fault(path, fmt::format("none of its pictures can be decoded ({})",
                                         ffmpeg_reason(AVERROR_INVALIDDATA)));
   }
-  if (timeline.clock == Clock::kPresentation && ahead.frame->pts != AV_NOPTS_VALUE) {
-    timeline.start = std::min(timeline.start, ahead.frame->pts);
-  }
+  timeline.include_first(*ahead.frame);
   clock.emplace(timeline, decoder.demuxer().nominal_duration());
   ahead.ticks = clock->ticks_from_start(*ahead.frame);
   ahead.present = true;

@@ -14,6 +14,14 @@ __extension__ using Wide = __int128;
 // The largest numerator or denominator looked for. 30000/1001 and 24000/1001 are below.
 constexpr int kMaxFractionTerm = 1'000'000;
 
+// Damaged files name times that overflow when they are subtracted. At the finest time base this is
+// 36 years.
+constexpr int64_t kMaxTicks = int64_t{1} << 60;
+
+bool is_time(int64_t ticks) {
+  return ticks > -kMaxTicks && ticks < kMaxTicks;
+}
+
 Wide floor_divide(Wide value, Wide divisor) {  // divisor > 0
   const Wide quotient = value / divisor;
   return value % divisor < 0 ? quotient - 1 : quotient;
@@ -21,10 +29,14 @@ Wide floor_divide(Wide value, Wide divisor) {  // divisor > 0
 
 }  // namespace
 
+void Timeline::include_first(const AVFrame& picture) {
+  if (clock == Clock::kPresentation && is_time(picture.pts)) start = std::min(start, picture.pts);
+}
+
 void PacketTimes::begin_at(const AVPacket& packet) {
-  clock_ = packet.pts != AV_NOPTS_VALUE   ? Clock::kPresentation
-           : packet.dts != AV_NOPTS_VALUE ? Clock::kDecode
-                                          : Clock::kCount;
+  clock_ = is_time(packet.pts)   ? Clock::kPresentation
+           : is_time(packet.dts) ? Clock::kDecode
+                                 : Clock::kCount;
   keyframe_seen_ = (packet.flags & AV_PKT_FLAG_KEY) != 0;
   earliest_allowed_ = keyframe_seen_ && clock_ == Clock::kPresentation
                           ? packet.pts
@@ -50,11 +62,12 @@ void PacketTimes::add(const AVPacket& packet) {
   any_ = true;
   if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) return;
   const int64_t time = time_of(packet);
-  if (time == AV_NOPTS_VALUE || time < earliest_allowed_) return;
+  if (!is_time(time) || time < earliest_allowed_) return;
   if (packets_ == 0 || time < start_) start_ = time;
   if (packets_ == 0 || time >= last_) {
     last_ = time;
-    last_duration_ = packet.duration > 0 ? packet.duration : nominal_duration_;
+    last_duration_ =
+        packet.duration > 0 && is_time(packet.duration) ? packet.duration : nominal_duration_;
   }
   ++packets_;
 }
@@ -66,9 +79,9 @@ std::optional<Timeline> PacketTimes::timeline() const {
 
 int64_t PictureClock::ticks_from_start(const AVFrame& picture) {
   std::optional<int64_t> ticks;
-  if (timeline_.clock == Clock::kPresentation && picture.pts != AV_NOPTS_VALUE) {
+  if (timeline_.clock == Clock::kPresentation && is_time(picture.pts)) {
     ticks = picture.pts - timeline_.start;
-  } else if (timeline_.clock == Clock::kDecode && picture.pkt_dts != AV_NOPTS_VALUE) {
+  } else if (timeline_.clock == Clock::kDecode && is_time(picture.pkt_dts)) {
     // The decoder's delay moves all of them alike.
     if (!first_dts_) first_dts_ = picture.pkt_dts;
     ticks = picture.pkt_dts - *first_dts_;

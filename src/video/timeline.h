@@ -24,6 +24,10 @@ struct Timeline {
   int64_t start = 0;  // time of the first displayed picture
   int64_t last = 0;   // time of the last one
   int64_t end = 0;    // last + its duration
+
+  // MPEG-2's closed groups begin with pictures shown before their keyframe, others cannot show
+  // them: only the decoder knows. `picture` is the first it handed out.
+  void include_first(const AVFrame& picture);
 };
 
 // Gathers the times of a stream's packets, added in the order of the file.
