@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Fetches a few camera clips out of Debian packages, without installing anything.
+#
+#   bash scripts/fetch_real_clips.sh [FOLDER]      FOLDER: build/real_clips unless given
+#
+# dataset/example/real_raw_data.json describes what happens in them; dataset/README.md has their sources and
+# licences. About 126 MB are downloaded, 14 MB kept. Needs Debian or Ubuntu (apt-get, dpkg).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:-build/real_clips}
+
+fail() { echo "error: $*" >&2; exit 14; }
+
+fetch() {  # PACKAGE CLIP...
+  local package=$1 clip; shift
+  local missing=()
+  for clip in "$@"; do
+    if [[ -s $folder/$clip ]]; then echo "$folder/$clip is there already"; else missing+=("$clip"); fi
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  echo "downloading the Debian package $package"
+  (cd "$download" && apt-get -qq -o APT::Sandbox::User=root download "$package") ||
+    fail "cannot download the package, $package, check the network, or run 'apt-get update' first"
+  for clip in "${missing[@]}"; do
+    dpkg --fsys-tarfile "$download/$package"_*.deb |
+      tar -x --wildcards --to-stdout "*/$clip" > "$download/$clip" ||
+      fail "cannot unpack the clip, $clip of the package $package, check the free space"
+    mv "$download/$clip" "$folder/$clip"  # a name that is there is a whole file
+    echo "$folder/$clip"
+  done
+}
+
+for tool in apt-get dpkg; do
+  command -v "$tool" > /dev/null || fail "cannot find a program, $tool, run this on Debian or Ubuntu"
+done
+mkdir -p "$folder"
+download=$(mktemp -d "$folder/.download-XXXXXX")  # on the same disk, so that mv is a rename
+trap 'rm -rf "$download"' EXIT
+
+fetch opencv-doc vtest.avi tree.avi
+fetch forensics-samples-files movie-hello.mp4
