@@ -184,6 +184,12 @@ ordered_json Interviewer::questions_and_answers() {
   std::vector<int> turns;
   int turn = static_cast<int>(rng_.integer(0, 5));
   while (turns.size() < 4 && turn < clip_.num_seconds) {
+    // Rather ask when there is something to name: empty seconds are in the majority.
+    const bool dull = clip_.visible_at(turn).empty() && rng_.chance(0.6);
+    if (dull && turn + 1 < clip_.num_seconds) {
+      ++turn;
+      continue;
+    }
     turns.push_back(turn);
     turn += static_cast<int>(rng_.integer(2, 6));
   }
