@@ -38,8 +38,11 @@ std::unordered_map<std::string, std::string> trainer_options(
       {"hard_vocab_limit", "false"},  // a small text simply has fewer pieces
       {"user_defined_symbols", fmt::format("{}", fmt::join(special, ","))},
       {"byte_fallback", "true"},
-      {"split_digits",
-       "true"},  // time tags are digits: `<12s-13s>` shares its pieces with all others
+      // Time tags are digits: `<12s-13s>` shares its pieces with all others. What stands between
+      // the digits
+      // ("s-", "s>\n") and a role with its newline may become one piece.
+      {"split_digits", "true"},
+      {"split_by_unicode_script", "false"},
       // Text must come back as it was: no normalization, no space added or removed.
       {"normalization_rule_name", "identity"},
       {"add_dummy_prefix", "false"},

@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
 
-std::vector<fs::path> to_paths(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+std::vector<fs::path> to_paths(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
+}
 
 void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) {
   const data::SampleSource source(to_paths(config.data.train), source_options(config, {}));
@@ -25,10 +27,14 @@ void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) 
   for (size_t i = 0; i < std::min(source.size(), kMaxTokenizerSamples); ++i) {
     const auto conversation = source.conversation(i);
     if (!conversation) continue;  // the index lists it as skipped
-    for (const text::Message& message : conversation->messages) texts.push_back(message.content);
+    for (const text::Message& message : conversation->messages) {
+      texts.push_back(message.role + "\n" +
+                      message.content);  // the role is in every turn: a short piece pays
+    }
   }
   if (texts.empty()) {
-    throw core::Error(core::ErrorKind::kData, "no sample has text to train the preset's tokenizer on",
+    throw core::Error(core::ErrorKind::kData,
+                      "no sample has text to train the preset's tokenizer on",
                       config.data.train.front(), "check data.train and data.video_prefix");
   }
   text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
@@ -65,7 +71,8 @@ fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_di
   return model_dir;
 }
 
-std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config, const fs::path& model_dir,
+std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
+                                                       const fs::path& model_dir,
                                                        torch::Device device) {
   auto model = model::build_model(model_dir / "config.json");
   if (config.model.preset.empty()) {
@@ -93,12 +100,15 @@ data::SourceOptions source_options(const RunConfig& config, const fs::path& mode
   options.conversation.fps = config.data.fps;
   options.conversation.system_prompt =
       config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
-  options.conversation.default_question =
-      config.data.default_question.empty() ? data::default_question() : config.data.default_question;
+  options.conversation.default_question = config.data.default_question.empty()
+                                              ? data::default_question()
+                                              : config.data.default_question;
   const fs::path processor = model_dir / "preprocessor_config.json";
   if (!model_dir.empty() && fs::exists(processor)) {
-    const auto json = nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object()) throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
+    const auto json =
+        nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object())
+      throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
     options.pixel_limits.min_pixels = json.value("min_pixels", options.pixel_limits.min_pixels);
     options.pixel_limits.max_pixels = json.value("max_pixels", options.pixel_limits.max_pixels);
   }
@@ -109,7 +119,8 @@ data::SourceOptions source_options(const RunConfig& config, const fs::path& mode
 
 std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model) {
   std::vector<NamedParameter> parameters;
-  for (const auto& item : model.named_parameters()) parameters.push_back({item.key(), item.value()});
+  for (const auto& item : model.named_parameters())
+    parameters.push_back({item.key(), item.value()});
   return parameters;
 }
 

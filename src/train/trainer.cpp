@@ -333,11 +333,7 @@ void Trainer::Impl::evaluate() {
   const Json json = eval::to_json(result, /*with_timelines=*/true);
   core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
   metrics_->log_eval(step_, json);
-  core::log_info(
-      "step {}: held-out macro-F1 {:.3f}, responses within 1 s {:.1f} %, exact answers {:.1f} %",
-      step_, json.at("macro_f1").get<double>(),
-      100 * json.at("response_timing").at("within_1s").get<double>(),
-      100 * json.at("answer_exact_match").get<double>());
+  core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
 }
 
 void Trainer::Impl::finish() {
