@@ -35,6 +35,14 @@ int64_t num_placeholders(const Conversation& conversation) {
   return count;
 }
 
+int64_t placeholders_before(const Conversation& conversation, int64_t round) {
+  const std::vector<Message>& messages = conversation.messages;
+  const size_t end = first_user_message(messages) + 2 * static_cast<size_t>(round);
+  int64_t count = 0;
+  for (size_t i = 0; i < end; ++i) count += text::count_placeholders(messages[i].content);
+  return count;
+}
+
 Conversation window_of(const Conversation& conversation, int64_t first, int64_t count) {
   const std::vector<Message>& all = conversation.messages;
   const size_t head = first_user_message(all);
@@ -55,13 +63,8 @@ Conversation window_of(const Conversation& conversation, int64_t first, int64_t 
 }
 
 Sample window_of(Sample sample, int64_t first, int64_t count) {
-  if (first == 0 && count == num_rounds(sample.conversation)) return sample;
-  const auto placeholders_from = [&](int64_t round) {
-    const int64_t rounds = num_rounds(sample.conversation) - round;
-    return rounds == 0 ? 0 : num_placeholders(window_of(sample.conversation, round, rounds));
-  };
-  const int64_t all = num_placeholders(sample.conversation);
-  const int64_t begin = all - placeholders_from(first), end = all - placeholders_from(first + count);
+  const int64_t begin = placeholders_before(sample.conversation, first);
+  const int64_t end = placeholders_before(sample.conversation, first + count);
   Sample window{sample.id, window_of(sample.conversation, first, count), {}};
   window.frames.assign(std::make_move_iterator(sample.frames.begin() + begin),
                        std::make_move_iterator(sample.frames.begin() + end));

@@ -72,7 +72,7 @@ class Splitter {
   Item longest_from(int64_t first, int64_t max_length) const {
     const int64_t rounds = num_rounds(conversation_) - first;
     const Conversation rest = window_of(conversation_, first, rounds);
-    const int64_t frames_before = num_placeholders(conversation_) - num_placeholders(rest);
+    const int64_t frames_before = placeholders_before(conversation_, first);
     const std::span<const int64_t> pictures =
         std::span(picture_tokens_).subspan(static_cast<size_t>(frames_before));
     const std::vector<int64_t> counts = count_message_tokens(rest.messages, chat_, pictures);

@@ -29,6 +29,8 @@ Conversation window_of(const Conversation& conversation, int64_t first, int64_t 
 Sample window_of(Sample sample, int64_t first, int64_t count);  // with its pictures
 int64_t num_rounds(const Conversation& conversation);
 int64_t num_placeholders(const Conversation& conversation);
+// Of the rounds before `round`: the number of its first picture.
+int64_t placeholders_before(const Conversation& conversation, int64_t round);
 
 // Visual tokens of a picture: one for each square of `token_side` pixels (28).
 int64_t image_tokens(video::FrameSize size, int64_t token_side);
