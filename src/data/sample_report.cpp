@@ -13,13 +13,14 @@ SampleReport::SampleReport(std::filesystem::path file) : file_(std::move(file)) 
   std::ifstream lines(file_);
   for (std::string line; std::getline(lines, line);) {
     const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (entry.is_object()) entries_.emplace(entry.value("id", ""), entry.value("reason", ""));
+    if (entry.is_object()) listed_.insert(entry.value("id", ""));
   }
 }
 
 void SampleReport::add(const std::string& id, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   if (!entries_.emplace(id, reason).second || file_.empty()) return;
+  if (!listed_.insert(id).second) return;
   std::ofstream out(file_, std::ios::app);
   // A file name may hold bytes that are no UTF-8: replace them rather than lose the line.
   out << nlohmann::ordered_json{{"id", id}, {"reason", reason}}.dump(

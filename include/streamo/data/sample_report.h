@@ -5,14 +5,15 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 namespace streamo::data {
 
 class SampleReport {
  public:
-  // `file` empty: only counts. An existing file (a resumed run) is read; its samples are not listed
-  // again.
+  // `file` empty: only counts. An existing file (a resumed run) is read: its samples are not listed
+  // again, and count only if they are bad again, since the user may have mended them meanwhile.
   explicit SampleReport(std::filesystem::path file = {});
 
   // Once a sample; thread-safe. Appends {"id","reason"} to the file at once.
@@ -24,6 +25,7 @@ class SampleReport {
   mutable std::mutex mutex_;
   std::filesystem::path file_;
   std::map<std::string, std::string> entries_;
+  std::set<std::string> listed_;  // in the file
 };
 
 }  // namespace streamo::data
