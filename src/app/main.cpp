@@ -4,10 +4,13 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "app/command.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/suggest.h"
 
 namespace {
 
@@ -16,6 +19,15 @@ using streamo::core::ErrorKind;
 int fail(const char* message, int exit_code) {
   streamo::core::log_line("error: ", message);
   return exit_code;
+}
+
+// The parser says only that a command is missing, also when one is misspelt.
+std::string problem_of(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (!app.get_subcommands().empty() || argc < 2 || argv[1][0] == '-') return error.what();
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  return std::string(argv[1]) + " is not a command (" + streamo::core::suggestion(argv[1], names) +
+         ")";
 }
 
 }  // namespace
@@ -39,8 +51,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    return fail((std::string(error.what()) + ", command line, see `streamo --help`").c_str(),
-                static_cast<int>(ErrorKind::kUsage));
+    return fail(
+        (problem_of(app, error, argc, argv) + ", command line, see `streamo --help`").c_str(),
+        static_cast<int>(ErrorKind::kUsage));
   } catch (const streamo::core::Error& error) {
     return fail(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
