@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kConversationFile = "streamo.json";
 constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
 
 std::vector<fs::path> to_paths(const std::vector<std::string>& names) {
@@ -24,18 +25,21 @@ std::vector<fs::path> to_paths(const std::vector<std::string>& names) {
 void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) {
   const data::SampleSource source(to_paths(config.data.train), source_options(config, {}));
   std::vector<std::string> texts;
+  std::string example;  // of what is wrong when nothing is right
   for (size_t i = 0; i < std::min(source.size(), kMaxTokenizerSamples); ++i) {
     const auto conversation = source.conversation(i);
-    if (!conversation) continue;  // the index lists it as skipped
+    if (!conversation) {  // the index lists it as skipped
+      if (example.empty()) example = source.id(i) + ": " + conversation.reason();
+      continue;
+    }
     for (const text::Message& message : conversation->messages) {
       texts.push_back(message.role + "\n" +
                       message.content);  // the role is in every turn: a short piece pays
     }
   }
   if (texts.empty()) {
-    throw core::Error(core::ErrorKind::kData,
-                      "no sample has text to train the preset's tokenizer on",
-                      config.data.train.front(), "check data.train and data.video_prefix");
+    throw core::Error(core::ErrorKind::kData, "no sample can be used", example,
+                      "check data.train and data.video_prefix");
   }
   text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
 }
@@ -115,6 +119,32 @@ data::SourceOptions source_options(const RunConfig& config, const fs::path& mode
   if (config.data.min_pixels > 0) options.pixel_limits.min_pixels = config.data.min_pixels;
   if (config.data.max_pixels > 0) options.pixel_limits.max_pixels = config.data.max_pixels;
   return options;
+}
+
+std::map<std::string, std::string> conversation_settings(const RunConfig& config) {
+  const data::ConversationOptions conversation = source_options(config, {}).conversation;
+  const nlohmann::ordered_json settings = {{"system_prompt", conversation.system_prompt},
+                                           {"default_question", conversation.default_question},
+                                           {"fps", conversation.fps},
+                                           {"min_pixels", config.data.min_pixels},
+                                           {"max_pixels", config.data.max_pixels}};
+  return {{kConversationFile, settings.dump(2) + "\n"}};
+}
+
+void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
+  const fs::path path = model_dir / kConversationFile;
+  if (!fs::exists(path)) return;
+  try {
+    const auto settings = nlohmann::json::parse(core::read_file(path));
+    config.data.system_prompt = settings.at("system_prompt");
+    config.data.default_question = settings.at("default_question");
+    config.data.fps = settings.at("fps");
+    config.data.min_pixels = settings.at("min_pixels");
+    config.data.max_pixels = settings.at("max_pixels");
+  } catch (const nlohmann::json::exception& error) {
+    throw core::Error(core::ErrorKind::kModel, error.what(), path.string(),
+                      "remove the file to evaluate with the default settings");
+  }
 }
 
 std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model) {
