@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -65,7 +66,10 @@ fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_di
     return config.model.path;
   }
   const fs::path model_dir = run_dir / "base";
-  if (!fs::exists(model_dir)) {
+  // Until there is a checkpoint nothing depends on it, and an earlier start that failed may have
+  // had other settings or other data.
+  const bool begun = !checkpoint::SnapshotStore(run_dir, model_dir, 1).list().empty();
+  if (!begun || !fs::exists(model_dir)) {
     core::write_directory_atomic(model_dir, [&](const fs::path& folder) {
       train_preset_tokenizer(config, folder);
       const auto tokenizer = text::load_tokenizer(folder);

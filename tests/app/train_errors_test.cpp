@@ -223,9 +223,11 @@ TEST_F(TrainErrors, TooManyBadSamplesStopTheRunUntilTheyAreMended) {
                   "late.mp4", "skipped.jsonl"});
   EXPECT_EQ(skipped().size(), 1u);
   fs::copy_file(good_["video_path"].get<std::string>(), late);
-  const CommandResult mended = train("data.train=late.json train.max_steps=1");
+  // Nothing of the failed start is left in the way, not even its base model.
+  const CommandResult mended = train("data.train=late.json train.max_steps=1 model.vocab_size=420");
   EXPECT_EQ(mended.exit_code, kDone) << mended.err;
   EXPECT_THAT(mended.err, HasSubstr(" 0 samples skipped"));
+  EXPECT_EQ(read_json(folder_ / "run/final/config.json")["vocab_size"], 420);
 }
 
 TEST_F(TrainErrors, NothingUsable) {
