@@ -1,9 +1,25 @@
 // streamo train CONFIG [key=value ...]: one process of a training run.
+#include <cstdlib>
+#include <string_view>
+
 #include "app/command.h"
 #include "streamo/core/error.h"
 #include "streamo/train/trainer.h"
 
 namespace streamo::app {
+namespace {
+
+// Each process would train the whole run for itself and overwrite the others' files.
+void refuse_several_ranks() {
+  for (const char* name : {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || std::string_view(value) == "1") continue;
+    throw core::Error(core::ErrorKind::kUsage, "a run of several processes is not supported yet",
+                      std::string(name) + "=" + value, "start one process");
+  }
+}
+
+}  // namespace
 
 void add_train_command(CLI::App& app) {
   struct Arguments {
@@ -16,6 +32,7 @@ void add_train_command(CLI::App& app) {
   command->add_option("CONFIG", arguments->config, "JSON file (see `streamo config`)")->required();
   command->add_option("OVERRIDES", arguments->overrides, "key=value, as in optim.lr=2e-5");
   command->callback([arguments] {
+    refuse_several_ranks();
     train::Trainer trainer(train::load_run_config(arguments->config, arguments->overrides));
     if (trainer.run() == train::Outcome::kStoppedAndSaved) {
       throw core::Error(core::ErrorKind::kStopped, "stopped by a signal and saved", "",

@@ -59,13 +59,19 @@ std::map<std::string, torch::Tensor> read_all(const fs::path& path) {
 
 }  // namespace
 
-SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep)
-    : run_dir_(std::move(run_dir)), model_dir_(std::move(model_dir)), keep_(keep) {}
+SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
+                             std::map<std::string, std::string> extra_files)
+    : run_dir_(std::move(run_dir)),
+      model_dir_(std::move(model_dir)),
+      keep_(keep),
+      extra_files_(std::move(extra_files)) {}
 
 void SnapshotStore::save(const Snapshot& snapshot) const {
   const fs::path path = run_dir_ / fmt::format("{}{}", kPrefix, snapshot.step);
   core::write_directory_atomic(path, [&](const fs::path& folder) {
     copy_model_files(model_dir_, folder);
+    for (const auto& [name, content] : extra_files_)
+      core::write_file_atomic(folder / name, content);
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
     core::write_file_atomic(folder / kState, snapshot.trainer_state.dump(2) + "\n");

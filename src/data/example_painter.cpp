@@ -109,6 +109,7 @@ std::span<const uint8_t> ExamplePainter::paint(double time) {
 void ExamplePainter::draw_passage(const Passage& passage, Point position) {
   Rgb colour = base_colour(passage.shape.colour);
   for (size_t channel = 0; channel < 3; ++channel) colour[channel] += passage.shade[channel];
+  const int mark_shade = passage.shape.kind == ShapeKind::kCircle ? 245 : 12;
   const auto pixel = [&](double coordinate, int limit) {
     return std::clamp(static_cast<int>(std::floor(coordinate * height_)), 0, limit);
   };
@@ -118,11 +119,14 @@ void ExamplePainter::draw_passage(const Passage& passage, Point position) {
     for (int column = pixel(position.x - passage.radius, width_); column <= last_column; ++column) {
       const Point point{(column + 0.5) / height_, (row + 0.5) / height_};
       // Half a pixel inside is all colour, half a pixel outside none.
-      const double cover = std::clamp(passage.depth(point, position) * height_ + 0.5, 0.0, 1.0);
-      if (cover == 0) continue;
+      const auto cover = [&](double depth) { return std::clamp(depth * height_ + 0.5, 0.0, 1.0); };
+      const double shape = cover(passage.depth(point, position));
+      if (shape == 0) continue;
+      const double mark = cover(passage.mark_depth(point, position));
       uint8_t* out = &picture_[(static_cast<size_t>(row) * width_ + column) * 3];
       for (size_t channel = 0; channel < 3; ++channel) {
-        out[channel] = to_byte(out[channel] + cover * (colour[channel] - out[channel]));
+        const double paint = colour[channel] + mark * (mark_shade - colour[channel]);
+        out[channel] = to_byte(out[channel] + shape * (paint - out[channel]));
       }
     }
   }

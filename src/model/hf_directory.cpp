@@ -225,12 +225,15 @@ void load_weights(VisionLanguageModel& model, const fs::path& model_dir) {
 }
 
 void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir,
-                          const fs::path& out_dir, int64_t shard_bytes) {
+                          const fs::path& out_dir,
+                          const std::map<std::string, std::string>& extra_files,
+                          int64_t shard_bytes) {
   core::write_directory_atomic(out_dir, [&](const fs::path& folder) {
     for (const auto& entry : fs::directory_iterator(source_dir)) {
       if (!is_companion(entry.path())) continue;
       core::write_file_atomic(folder / entry.path().filename(), core::read_file(entry.path()));
     }
+    for (const auto& [name, content] : extra_files) core::write_file_atomic(folder / name, content);
     write_shards(shards_of(weights_as_in(model, source_dir), shard_bytes), folder);
   });
 }

@@ -11,10 +11,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Sizes of the "example" preset: everything else is as in the 3B model.
+// What the "example" preset has of its own: everything else is as in the 3B model.
 struct ExampleSizes {
   int64_t hidden = 128, layers = 4, heads = 4, kv_heads = 2, intermediate = 384;
   int64_t vision_hidden = 64, vision_depth = 4, vision_heads = 2, vision_intermediate = 192;
+  // 0.02 suits a width of 2048: random maps keep the size of their input with about 1 /
+  // sqrt(width).
+  double initializer_range = 0.07;
   int64_t max_pixels = 4704;  // 84 x 56: six visual tokens of a 3:2 picture
 };
 
@@ -31,7 +34,7 @@ Json example_config(const ExampleSizes& sizes, const PresetTokens& tokens) {
           {"video_token_id", tokens.video_token_id},
           {"hidden_act", "silu"},
           {"hidden_size", sizes.hidden},
-          {"initializer_range", 0.02},
+          {"initializer_range", sizes.initializer_range},
           {"intermediate_size", sizes.intermediate},
           {"max_position_embeddings", 32768},
           {"num_attention_heads", sizes.heads},

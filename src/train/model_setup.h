@@ -4,7 +4,9 @@
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "streamo/data/sample_source.h"
 #include "streamo/model/vision_language_model.h"
@@ -15,16 +17,25 @@
 namespace streamo::train {
 
 // The directory that config, tokenizer and processor files come from: model.path, or for a preset
-// <run>/base, which is made here: a tokenizer trained on the training texts and a config.json, no weights.
-std::filesystem::path prepare_model_directory(const RunConfig& config, const std::filesystem::path& run_dir);
+// <run>/base, which is made here: a tokenizer trained on the training texts and a config.json, no
+// weights.
+std::filesystem::path prepare_model_directory(const RunConfig& config,
+                                              const std::filesystem::path& run_dir);
 
-// Built, with weights (of the directory, or random for a preset), in the config's dtype, frozen as asked.
+// Built, with weights (of the directory, or random for a preset), in the config's dtype, frozen as
+// asked.
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const std::filesystem::path& model_dir,
                                                        torch::Device device);
 
 // Data options: the config's, pixel limits from the model directory unless set.
 data::SourceOptions source_options(const RunConfig& config, const std::filesystem::path& model_dir);
+
+// What a model was trained to see beside its weights: system prompt, default question, frame rate
+// and pixel limits, as <model directory>/streamo.json, so that it is evaluated as it was trained.
+std::map<std::string, std::string> conversation_settings(const RunConfig& config);
+// Takes them over where the directory has them. Throws core::Error{kModel} for a damaged file.
+void adopt_conversation_settings(RunConfig& config, const std::filesystem::path& model_dir);
 
 // Name and tensor of every parameter, in a fixed order; frozen ones do not require a gradient.
 std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model);

@@ -117,7 +117,8 @@ void describe_run(ConfigSchema& schema, RunConfig& config) {
   schema.add("log.tensorboard", &config.log.tensorboard, "Write TensorBoard events.");
   schema.add("eval.every_steps", &config.eval.every_steps,
              "Steps between evaluations on data.eval; 0: only after the last step.", at_least(0));
-  schema.add("eval.max_samples", &config.eval.max_samples, "Samples of an evaluation; 0: all.",
+  schema.add("eval.max_samples", &config.eval.max_samples,
+             "Samples of an evaluation during training; 0: all. The last one is always on all.",
              at_least(0));
   schema.add("eval.teacher_forced", &config.eval.teacher_forced,
              "Evaluate on the true history instead of the model's own outputs.");

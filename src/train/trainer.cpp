@@ -76,7 +76,7 @@ struct Trainer::Impl {
   void restore();
   checkpoint::Snapshot capture() const;
   void save();
-  void evaluate();
+  void evaluate(int64_t max_samples);
   void finish();
   void print_plan() const;
 
@@ -156,7 +156,8 @@ Trainer::Impl::Impl(RunConfig run_config)
       optimizer_(named_parameters(*model_), adamw_config(config_.optim)),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
-      snapshots_(folder_.path(), model_dir_, config_.checkpoint.keep) {
+      snapshots_(folder_.path(), model_dir_, config_.checkpoint.keep,
+                 conversation_settings(config_)) {
   restore();
   core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
   metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
@@ -191,7 +192,7 @@ Outcome Trainer::Impl::run() {
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
-      evaluate();
+      evaluate(config_.eval.max_samples);
     }
     throughput.resume_clock();
   }
@@ -322,13 +323,13 @@ void Trainer::Impl::save() {
   saved_step_ = step_;
 }
 
-void Trainer::Impl::evaluate() {
+void Trainer::Impl::evaluate(int64_t max_samples) {
   const data::SampleSource held_out(to_paths(config_.data.eval),
                                     source_options(config_, model_dir_));
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,
-                      .max_samples = config_.eval.max_samples,
+                      .max_samples = max_samples,
                       .num_threads = static_cast<int>(config_.data.num_workers)});
   const Json json = eval::to_json(result, /*with_timelines=*/true);
   core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
@@ -338,9 +339,9 @@ void Trainer::Impl::evaluate() {
 
 void Trainer::Impl::finish() {
   if (saved_step_ != step_) save();
-  if (!config_.data.eval.empty()) evaluate();
+  if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
   const fs::path final_dir = folder_.path() / "final";
-  model::save_model_directory(*model_, model_dir_, final_dir);
+  model::save_model_directory(*model_, model_dir_, final_dir, conversation_settings(config_));
   write_report(folder_.path());
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());

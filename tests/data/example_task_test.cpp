@@ -147,12 +147,13 @@ std::map<ShapeColour, Patch> find_patches(const video::Frame& frame) {
   return patches;
 }
 
-// How much of its bounding box a patch fills: circle pi/4, square 1, triangle 1/2.
+// How much of its bounding box a patch fills, its mark left out: circle 0.59, square 1, triangle
+// 0.37.
 ShapeKind kind_of(const Patch& patch) {
   const double fill = static_cast<double>(patch.pixels) /
                       ((patch.right - patch.left + 1) * (patch.bottom - patch.top + 1));
-  if (fill > 0.89) return ShapeKind::kSquare;
-  return fill > 0.64 ? ShapeKind::kCircle : ShapeKind::kTriangle;
+  if (fill > 0.8) return ShapeKind::kSquare;
+  return fill > 0.48 ? ShapeKind::kCircle : ShapeKind::kTriangle;
 }
 
 TEST_F(ExampleTaskTest, ShapesAreSeenExactlyAtTheSecondsOfThePlan) {

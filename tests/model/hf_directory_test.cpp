@@ -111,7 +111,7 @@ TEST_F(HfDirectory, ShardsHaveAnIndexAndLoad) {
   const fs::path folder = golden_.write_directory();
   auto model = build_model(folder / "config.json");
   load_weights(*model, folder);
-  save_model_directory(*model, folder, folder / "out", /*shard_bytes=*/40'000);
+  save_model_directory(*model, folder, folder / "out", {}, /*shard_bytes=*/40'000);
   EXPECT_FALSE(fs::exists(folder / "out/model.safetensors"));
   const auto index =
       nlohmann::json::parse(core::read_file(folder / "out/model.safetensors.index.json"));

@@ -28,8 +28,10 @@ struct Snapshot {
 
 class SnapshotStore {
  public:
-  // `model_dir`: where config.json and the tokenizer files are copied from.
-  SnapshotStore(std::filesystem::path run_dir, std::filesystem::path model_dir, int64_t keep);
+  // `model_dir`: where config.json and the tokenizer files are copied from. `extra_files`: name ->
+  // content of files that belong to the model besides.
+  SnapshotStore(std::filesystem::path run_dir, std::filesystem::path model_dir, int64_t keep,
+                std::map<std::string, std::string> extra_files = {});
 
   // Writes, publishes, and only then removes checkpoints beyond `keep`. Throws core::Error{kDisk};
   // older checkpoints are untouched then.
@@ -45,6 +47,7 @@ class SnapshotStore {
  private:
   std::filesystem::path run_dir_, model_dir_;
   int64_t keep_;
+  std::map<std::string, std::string> extra_files_;
 };
 
 // Every file there, of the right size and checksum. The Fault names file and difference.

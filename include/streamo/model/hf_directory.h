@@ -30,8 +30,10 @@ std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model);
 // Writes model.safetensors (sharded with an index above `shard_bytes`) and copies config.json,
 // tokenizer and processor files from `source_dir`; names and type of the weights are those of that
 // directory (its files, and `dtype` of its config.json). Published atomically.
+// `extra_files`: name -> content of files to write besides.
 void save_model_directory(VisionLanguageModel& model, const std::filesystem::path& source_dir,
                           const std::filesystem::path& out_dir,
+                          const std::map<std::string, std::string>& extra_files = {},
                           int64_t shard_bytes = 5'000'000'000);
 
 // What a preset's config needs to know of its tokenizer.

@@ -13,8 +13,8 @@ namespace streamo::nn {
 
 // q [L, N, D], k and v [L, K, D] -> [L, N * D]. Sequence i is the tokens cu_seqlens[i] up to
 // cu_seqlens[i + 1]; none attends beyond its own, and `causal` only to itself and what precedes.
-// cu_seqlens lies on the host: it starts at 0, never falls, and ends at L. Neighbouring sequences of
-// one length are computed in one call.
+// cu_seqlens lies on the host: it starts at 0, never falls, and ends at L. Neighbouring sequences
+// of one length are computed in one call.
 torch::Tensor varlen_attention(const torch::Tensor& q, const torch::Tensor& k,
                                const torch::Tensor& v, std::span<const int64_t> cu_seqlens,
                                bool causal);

@@ -12,14 +12,15 @@ enum class Outcome { kFinished, kStoppedAndSaved };
 
 class Trainer {
  public:
-  // Prepares everything and checks it: run folder, data, tokenizer, model, checkpoint to go on from.
+  // Prepares everything and checks it: run folder, data, tokenizer, model, checkpoint to go on
+  // from.
   explicit Trainer(RunConfig config);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  // Trains to the last step, evaluates, writes <dir>/final and <dir>/report.html; or, after SIGTERM or SIGINT,
-  // saves a checkpoint and returns.
+  // Trains to the last step, evaluates, writes <dir>/final and <dir>/report.html; or, after SIGTERM
+  // or SIGINT, saves a checkpoint and returns.
   Outcome run();
 
  private:

@@ -18,8 +18,8 @@
 namespace streamo::video {
 
 struct SampleOptions {
-  double fps = 1.0;                         // samples a second; turned into an exact fraction
-  double phase = 0.0;                       // 0: the frame at the beginning of each second
+  double fps = 1.0;                              // samples a second; turned into an exact fraction
+  double phase = 0.0;                            // 0: the frame at the beginning of each second
   std::optional<PixelLimits> pixel_limits = {};  // smart resize; none: the original size
 };
 
