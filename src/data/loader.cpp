@@ -33,19 +33,19 @@ struct Loader::Impl {
   SampleReport& report;
   LoaderOptions options;
 
-  std::mutex mutex;
-  std::condition_variable changed;
+  std::mutex mutex{};
+  std::condition_variable changed{};
   // Tickets number the items in the order the steps consume them.
-  std::map<int64_t, std::optional<Example>> ready;  // nullopt: a bad sample
-  std::deque<StepPlan> handed_out;                  // steps whose items were given to workers
-  std::vector<size_t> pending;                      // items of the newest of them
+  std::map<int64_t, std::optional<Example>> ready{};  // nullopt: a bad sample
+  std::deque<StepPlan> handed_out{};                  // steps whose items were given to workers
+  std::vector<size_t> pending{};                      // items of the newest of them
   size_t next_pending = 0;
   int64_t next_ticket = 0, next_wanted = 0;
   int64_t next_step_to_hand_out, next_step_to_return;
   int64_t waiting_bytes = 0;
   bool stopping = false;
-  std::exception_ptr failure;
-  std::vector<std::jthread> workers;  // last: joined before the rest goes
+  std::exception_ptr failure{};
+  std::vector<std::jthread> workers{};  // last: joined before the rest goes
 
   core::Result<Example> load(const Item& item) const {
     auto sample = source.load(item.sample);

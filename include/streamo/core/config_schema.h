@@ -20,7 +20,7 @@ namespace streamo::core {
 struct Allowed {
   double min = -std::numeric_limits<double>::infinity();  // numbers, both ends included
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;  // strings
+  std::vector<std::string> choices = {};  // strings
   bool is_path = false;  // strings: relative ones are taken from the config file's folder
 };
 inline Allowed at_least(double min) {

@@ -1,0 +1,139 @@
+// The commands around a training run as a user calls them: stop and go on, export, evaluate; and
+// the same on camera clips that nobody made for this.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "support/run_command.h"
+
+namespace streamo {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::CommandResult;
+using test::shell_quote;
+using testing::HasSubstr;
+
+constexpr const char* kExample = STREAMO_SOURCE_DIR "/dataset/example/raw_data.json";
+
+class TrainCommand : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(folder_);
+    write_config({{"train", {kExample}}, {"eval", {kExample}}, {"packing", false}}, 3);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void write_config(const json& data, int max_steps) const {
+    const json config = {
+        {"model", {{"preset", "example"}, {"vocab_size", 400}}},
+        {"data", data},
+        {"train", {{"max_steps", max_steps}, {"micro_batch_size", 1}, {"num_threads", 1}}},
+        {"checkpoint", {{"dir", "run"}, {"every_steps", 2}}},
+        {"log", {{"every_steps", 1}}}};
+    std::ofstream(folder_ / "config.json") << config.dump(1);
+  }
+
+  CommandResult streamo(const std::string& arguments) const {
+    return test::run_command("cd " + shell_quote(folder_.string()) + " && " +
+                             shell_quote(STREAMO_BINARY) + " " + arguments);
+  }
+
+  std::string content(const fs::path& path) const {
+    std::ifstream file(folder_ / path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  fs::path folder_ = fs::path(testing::TempDir()) / ("train command-" + std::to_string(::getpid()));
+};
+
+TEST_F(TrainCommand, TrainsEvaluatesReportsAndExports) {
+  const CommandResult trained = streamo("train config.json");
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.out, HasSubstr("3/3 | loss"));
+  for (const char* name : {"config.json", "metrics.jsonl", "report.html", "eval-3.json",
+                           "final/model.safetensors", "final/tokenizer.model", "checkpoint-3"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / name)) << name;
+  }
+  // The weights of an exported checkpoint are those of the run's own export.
+  ASSERT_EQ(streamo("export run/checkpoint-3 exported").exit_code, 0);
+  EXPECT_EQ(content("exported/model.safetensors"), content("run/final/model.safetensors"));
+  EXPECT_EQ(content("exported/streamo.json"), content("run/final/streamo.json"));
+
+  const CommandResult evaluated =
+      streamo("eval --model run/final --data " + shell_quote(kExample) + " --json --max-samples 4");
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  const json result = json::parse(evaluated.out);
+  for (const char* key : {"samples", "turns", "states", "macro_f1", "response_timing",
+                          "answer_exact_match", "skipped"}) {
+    EXPECT_TRUE(result.contains(key)) << key;
+  }
+  EXPECT_EQ(result["samples"], 4);
+
+  const CommandResult again = streamo("train config.json");
+  EXPECT_EQ(again.exit_code, 0) << "a finished run is finished: " << again.err;
+}
+
+TEST_F(TrainCommand, SigtermSavesExits20AndTheSameCommandGoesOn) {
+  write_config({{"train", {kExample}}, {"packing", false}}, 1000);
+  const CommandResult stopped =
+      test::run_command("cd " + shell_quote(folder_.string()) + "; " + shell_quote(STREAMO_BINARY) +
+                        " train config.json checkpoint.every_steps=0 & pid=$!; "
+                        "for i in $(seq 600); do grep -q step run/metrics.jsonl 2>/dev/null && "
+                        "break; sleep 0.1; done; "
+                        "kill -TERM $pid; wait $pid");
+  EXPECT_EQ(stopped.exit_code, 20) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("stopped by a signal and saved"));
+  std::ifstream lines(folder_ / "run/metrics.jsonl");
+  int64_t steps = 0;
+  for (std::string line; std::getline(lines, line);) ++steps;
+  ASSERT_TRUE(fs::exists(folder_ / "run" / ("checkpoint-" + std::to_string(steps))));
+
+  // The rest is made short by stopping again at once: it must begin behind what was saved.
+  const CommandResult resumed = test::run_command(
+      "cd " + shell_quote(folder_.string()) + "; " + shell_quote(STREAMO_BINARY) +
+      " train config.json & pid=$!; "
+      "for i in $(seq 600); do grep -q '\"step\":" +
+      std::to_string(steps + 1) +
+      ",' run/metrics.jsonl 2>/dev/null && break; sleep 0.1; done; kill -TERM $pid; wait $pid");
+  EXPECT_EQ(resumed.exit_code, 20) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("resuming from"));
+}
+
+TEST_F(TrainCommand, RealFootageConvertsAndTrains) {
+  const std::string clips = STREAMO_SOURCE_DIR "/build/real_clips";
+  const CommandResult fetched = test::run_command(
+      "bash " STREAMO_SOURCE_DIR "/scripts/fetch_real_clips.sh " + shell_quote(clips));
+  if (fetched.exit_code != 0) GTEST_SKIP() << "no network for the clips: " << fetched.err;
+  const std::string raw = STREAMO_SOURCE_DIR "/dataset/example/real_raw_data.json";
+  const CommandResult converted =
+      streamo("convert to-stream --input " + shell_quote(raw) +
+              " --output stream.json --video-prefix " + shell_quote(clips));
+  ASSERT_EQ(converted.exit_code, 0) << converted.err;
+  const json stream = json::parse(content("stream.json"));
+  const json annotations = json::parse(std::ifstream(raw));
+  ASSERT_EQ(stream.size(), annotations.size());
+  for (size_t i = 0; i < stream.size(); ++i) {
+    // Every annotated answer is said, once, behind the state that lets it be said.
+    std::string said;
+    for (const json& message : stream[i]["messages"]) {
+      if (message["role"] == "assistant") said += message["content"].get<std::string>() + "\n";
+    }
+    for (const json& response : annotations[i]["response"]) {
+      EXPECT_THAT(said, HasSubstr("</Response> " + response["content"].get<std::string>() + "\n"));
+    }
+  }
+  write_config({{"train", {raw}}, {"video_prefix", clips}, {"max_length", 1024}, {"packing", true}},
+               3);
+  const CommandResult trained = streamo("train config.json model.vocab_size=600");
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.err, HasSubstr("0 skipped"));
+}
+
+}  // namespace
+}  // namespace streamo
