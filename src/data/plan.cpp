@@ -16,6 +16,7 @@ constexpr uint64_t kShufflePurpose = 0x5348;  // keeps this use of the seed apar
 Plan::Plan(std::vector<int64_t> item_tokens, PlanOptions options)
     : item_tokens_(std::move(item_tokens)), options_(options) {
   STREAMO_CHECK(!item_tokens_.empty(), "a plan needs items");
+  total_steps();  // counted here, so that threads which ask later only read
 }
 
 int64_t Plan::Epoch::steps(int64_t grad_accum_steps) const {

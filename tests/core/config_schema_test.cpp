@@ -1,6 +1,7 @@
 #include "streamo/core/config_schema.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -36,7 +37,9 @@ ConfigSchema schema_of(Settings& s) {
 
 // Loads `text` and returns the error's message, "" when there is none.
 std::string load_error(const std::string& text, Settings* settings = nullptr) {
-  const std::string path = ::testing::TempDir() + "/config_schema_test.json";
+  // A folder of its own: tests run side by side, and messages name the file.
+  const std::string folder = ::testing::TempDir() + "/config-" + std::to_string(::getpid());
+  const std::string path = folder + "/config_schema_test.json";
   write_file_atomic(path, text);
   Settings local;
   ConfigSchema schema = schema_of(settings != nullptr ? *settings : local);
@@ -64,7 +67,8 @@ TEST(ConfigSchema, ReadsValuesCommentsPathsAndEnvironment) {
   EXPECT_EQ(s.steps, 7);
   EXPECT_FALSE(s.packing);
   const std::filesystem::path folder =
-      std::filesystem::absolute(::testing::TempDir()).lexically_normal();
+      std::filesystem::absolute(::testing::TempDir() + "/config-" + std::to_string(::getpid()))
+          .lexically_normal();
   EXPECT_EQ(s.train,
             (std::vector<std::string>{(folder / "a.json").lexically_normal(), "/data/b.json"}));
   EXPECT_EQ(s.dir, (folder / "runs/x").lexically_normal());

@@ -1,6 +1,7 @@
 #include "streamo/core/file.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -16,7 +17,8 @@ class FileTest : public ::testing::Test {
  protected:
   void SetUp() override { fs::create_directories(dir_); }
   void TearDown() override { fs::remove_all(dir_); }
-  fs::path dir_ = fs::path(::testing::TempDir()) / "streamo_file_test";
+  fs::path dir_ =
+      fs::path(::testing::TempDir()) / ("streamo_file_test-" + std::to_string(::getpid()));
 };
 
 TEST_F(FileTest, WritesAndReadsBackWhatItWrote) {
@@ -66,7 +68,8 @@ TEST(FaultPoint, FailsTheChosenHitOnly) {
   EXPECT_EXIT(
       {
         ::setenv("STREAMO_FAULT", "file.rename:2:enospc", 1);
-        const std::string path = ::testing::TempDir() + "/fault_point_test";
+        const std::string path =
+            ::testing::TempDir() + "/fault_point_test-" + std::to_string(::getpid());
         write_file_atomic(path, "first");
         try {
           write_file_atomic(path, "second");

@@ -240,7 +240,7 @@ TEST_F(Preset, InitialWeightsAreAFunctionOfTheSeed) {
   for (const auto& [name, tensor] : wa) EXPECT_TRUE(tensor.equal(wb.at(name))) << name;
   const char* embedding = "model.embed_tokens.weight";
   EXPECT_FALSE(wa.at(embedding).equal(wc.at(embedding)));
-  EXPECT_NEAR(wa.at(embedding).std().item<double>(), 0.02, 0.001);
+  EXPECT_NEAR(wa.at(embedding).std().item<double>(), 0.07, 0.001);
   EXPECT_TRUE(wa.at("model.norm.weight").equal(torch::ones_like(wa.at("model.norm.weight"))));
   EXPECT_EQ(wa.at("visual.blocks.0.attn.qkv.bias").abs().max().item<float>(), 0.0F);
 }
