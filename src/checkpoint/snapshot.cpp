@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "streamo/core/file.h"
+#include "streamo/model/hf_directory.h"
 #include "streamo/model/safetensors.h"
 
 namespace streamo::checkpoint {
@@ -29,16 +30,6 @@ std::optional<int64_t> step_of(const fs::path& path) {
   const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
   if (error != std::errc() || stop != end) return std::nullopt;
   return step;
-}
-
-void copy_model_files(const fs::path& from, const fs::path& to) {
-  for (const auto& entry : fs::directory_iterator(from)) {
-    const std::string name = entry.path().filename().string();
-    const bool weights =
-        name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
-    if (entry.is_regular_file() && !weights)
-      core::write_file_atomic(to / name, core::read_file(entry.path()));
-  }
 }
 
 Json manifest_of(const fs::path& folder) {
@@ -69,7 +60,7 @@ SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
 void SnapshotStore::save(const Snapshot& snapshot) const {
   const fs::path path = run_dir_ / fmt::format("{}{}", kPrefix, snapshot.step);
   core::write_directory_atomic(path, [&](const fs::path& folder) {
-    copy_model_files(model_dir_, folder);
+    model::copy_companion_files(model_dir_, folder);
     for (const auto& [name, content] : extra_files_)
       core::write_file_atomic(folder / name, content);
     model::write_safetensors(folder / kWeights, snapshot.weights);

@@ -148,6 +148,14 @@ std::vector<TurnLabel> label_turns(const Annotation& annotation, int64_t num_tur
   return labeller.take();
 }
 
+int64_t num_placeholders(const Conversation& conversation) {
+  int64_t count = 0;
+  for (const text::Message& message : conversation.messages) {
+    count += text::count_placeholders(message.content);
+  }
+  return count;
+}
+
 Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
                                 const ConversationOptions& options, ConversionLosses* losses) {
   ConversionLosses ignored;

@@ -28,13 +28,6 @@ int64_t num_rounds(const Conversation& conversation) {
   return static_cast<int64_t>((conversation.messages.size() - first) / 2);
 }
 
-int64_t num_placeholders(const Conversation& conversation) {
-  int64_t count = 0;
-  for (const Message& message : conversation.messages)
-    count += text::count_placeholders(message.content);
-  return count;
-}
-
 int64_t placeholders_before(const Conversation& conversation, int64_t round) {
   const std::vector<Message>& messages = conversation.messages;
   const size_t end = first_user_message(messages) + 2 * static_cast<size_t>(round);

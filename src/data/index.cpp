@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 #include <optional>
-#include <unordered_map>
 
 #include "streamo/core/parallel.h"
 #include "streamo/core/suggest.h"
@@ -14,44 +12,23 @@
 namespace streamo::data {
 namespace {
 
-// Sizes of the pictures the model will see, by file: a video carries several samples.
-class SizeCache {
- public:
-  explicit SizeCache(const SourceOptions& options)
-      : options_{options.conversation.fps, 0.0, options.pixel_limits} {}
-
-  core::Result<video::FrameSize> resized_size(const std::string& path) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (const auto known = sizes_.find(path); known != sizes_.end()) return known->second;
-    }
-    const auto info = video::probe(path, options_);
-    if (!info) return info.fault();
-    const video::FrameSize size = video::smart_resize(info->size, *options_.pixel_limits);
-    const std::lock_guard lock(mutex_);
-    sizes_[path] = size;
-    return size;
-  }
-
- private:
-  video::SampleOptions options_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, video::FrameSize> sizes_;
-};
-
 core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
-                                                      int64_t token_side, SizeCache& sizes) {
+                                                      int64_t token_side,
+                                                      const SampleSource& source) {
+  const auto tokens_of = [&](video::FrameSize size) {
+    return image_tokens(video::smart_resize(size, source.options().pixel_limits), token_side);
+  };
   std::vector<int64_t> tokens;
   for (const std::string& image : conversation.image_paths) {
-    const auto size = sizes.resized_size(image);
-    if (!size) return size.fault();
-    tokens.push_back(image_tokens(*size, token_side));
+    const auto info = video::probe(image, {});
+    if (!info) return info.fault();
+    tokens.push_back(tokens_of(info->size));
   }
   const auto placeholders = static_cast<size_t>(num_placeholders(conversation));
   if (!conversation.video_path.empty()) {
-    const auto size = sizes.resized_size(conversation.video_path);
-    if (!size) return size.fault();
-    tokens.assign(placeholders, image_tokens(*size, token_side));
+    const auto info = source.video_info(conversation.video_path);
+    if (!info) return info.fault();
+    tokens.assign(placeholders, tokens_of(info->size));
   }
   if (!tokens.empty())
     tokens.resize(placeholders, tokens.back());  // a missing last picture is repeated
@@ -101,12 +78,12 @@ struct SampleItems {
 };
 
 SampleItems items_of(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
-                     const IndexOptions& options, SizeCache& sizes) {
+                     const IndexOptions& options) {
   SampleItems result;
   const auto conversation = source.conversation(sample);
   if (!conversation) return {{}, conversation.reason()};
   if (num_rounds(*conversation) == 0) return {{}, "no user turn with an answer"};
-  auto pictures = tokens_of_pictures(*conversation, options.token_side, sizes);
+  auto pictures = tokens_of_pictures(*conversation, options.token_side, source);
   if (!pictures) return {{}, pictures.reason()};
   const Splitter splitter(*conversation, chat, *std::move(pictures));
   const int64_t rounds = num_rounds(*conversation);
@@ -135,10 +112,9 @@ Overlong parse_overlong(const std::string& name) {
 
 Index build_index(const SampleSource& source, const text::ChatFormat& chat,
                   const IndexOptions& options, SampleReport& report) {
-  SizeCache sizes(source.options());
   std::vector<SampleItems> of_sample(source.size());
   core::parallel_for(source.size(), options.num_workers, [&](size_t sample) {
-    of_sample[sample] = items_of(source, sample, chat, options, sizes);
+    of_sample[sample] = items_of(source, sample, chat, options);
   });
   Index index;
   for (size_t sample = 0; sample < of_sample.size(); ++sample) {

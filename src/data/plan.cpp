@@ -16,7 +16,7 @@ constexpr uint64_t kShufflePurpose = 0x5348;  // keeps this use of the seed apar
 Plan::Plan(std::vector<int64_t> item_tokens, PlanOptions options)
     : item_tokens_(std::move(item_tokens)), options_(options) {
   STREAMO_CHECK(!item_tokens_.empty(), "a plan needs items");
-  total_steps();  // counted here, so that threads which ask later only read
+  total_steps_ = count_steps();
 }
 
 int64_t Plan::Epoch::steps(int64_t grad_accum_steps) const {
@@ -56,16 +56,13 @@ void Plan::go_to_epoch_of(int64_t step) {
   }
 }
 
-int64_t Plan::total_steps() {
+int64_t Plan::count_steps() const {
   if (options_.max_steps > 0) return options_.max_steps;
-  if (total_steps_ < 0) {
-    total_steps_ = 0;
-    for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
-      total_steps_ +=
-          Epoch{epoch, 0, micro_batches_of_epoch(epoch)}.steps(options_.grad_accum_steps);
-    }
+  int64_t steps = 0;
+  for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
+    steps += Epoch{epoch, 0, micro_batches_of_epoch(epoch)}.steps(options_.grad_accum_steps);
   }
-  return total_steps_;
+  return steps;
 }
 
 StepPlan Plan::step(int64_t step) {

@@ -21,14 +21,6 @@ using core::Fault;
 using core::Result;
 using nlohmann::json;
 
-int64_t count_placeholders(const Conversation& conversation) {
-  int64_t count = 0;
-  for (const text::Message& message : conversation.messages) {
-    count += text::count_placeholders(message.content);
-  }
-  return count;
-}
-
 // A Fault when frames and placeholders differ by more than can be put down to rounding of the
 // duration.
 std::optional<Fault> compare_counts(int64_t frames, int64_t placeholders, const std::string& of) {
@@ -53,8 +45,8 @@ bool is_raw(const fs::path& path, const RecordFile& records, const std::string& 
 
 struct SampleSource::Shared {
   explicit Shared(int64_t frame_memory_bytes) : frames(frame_memory_bytes) {}
-  OnceMap<Result<int64_t>> num_samples;  // by video path
-  FrameMemory frames;                    // by video path
+  OnceMap<Result<video::VideoInfo>> infos;  // by video path
+  FrameMemory frames;                       // by video path
 };
 
 Result<RecordFormat> detect_format(const json& record) {
@@ -112,12 +104,9 @@ std::string SampleSource::id(size_t index) const {
   return fmt::format("{}:{}", file.name, index - file.first_index);
 }
 
-Result<int64_t> SampleSource::num_samples(const std::string& video_path) const {
-  return shared_->num_samples.get(video_path, [&]() -> Result<int64_t> {
-    const auto info = video::probe(video_path, {.fps = options_.conversation.fps});
-    if (!info) return info.fault();
-    return info->num_samples;
-  });
+Result<video::VideoInfo> SampleSource::video_info(const std::string& path) const {
+  return shared_->infos.get(path,
+                            [&] { return video::probe(path, {.fps = options_.conversation.fps}); });
 }
 
 Result<Conversation> SampleSource::parse(const File& file, size_t record) const {
@@ -139,20 +128,24 @@ Result<Conversation> SampleSource::parse(const File& file, size_t record) const 
   Result<Annotation> annotation = parse_annotation(*value);
   if (!annotation) return at_record(annotation.fault());
   resolve(annotation->video_path);
-  const Result<int64_t> num_turns = num_samples(annotation->video_path);
-  if (!num_turns) return num_turns.fault();
-  return build_conversation(*annotation, *num_turns, options_.conversation, nullptr);
+  const auto info = video_info(annotation->video_path);
+  if (!info) return info.fault();
+  return build_conversation(*annotation, info->num_samples, options_.conversation, nullptr);
 }
 
 Result<Conversation> SampleSource::conversation(size_t index) const {
   const File& file = file_of(index);
   Result<Conversation> conversation = parse(file, index - file.first_index);
   if (!conversation || file.raw) return conversation;
-  Result<int64_t> available = static_cast<int64_t>(conversation->image_paths.size());
-  if (!conversation->video_path.empty()) available = num_samples(conversation->video_path);
-  if (!available) return available.fault();
-  const std::string of = conversation->video_path.empty() ? "\"images\"" : conversation->video_path;
-  if (auto fault = compare_counts(*available, count_placeholders(*conversation), of)) {
+  auto available = static_cast<int64_t>(conversation->image_paths.size());
+  std::string of = "\"images\"";
+  if (!conversation->video_path.empty()) {
+    of = conversation->video_path;
+    const auto info = video_info(of);
+    if (!info) return info.fault();
+    available = info->num_samples;
+  }
+  if (auto fault = compare_counts(available, num_placeholders(*conversation), of)) {
     return Fault{file.records->place(index - file.first_index) + ": " + fault->reason};
   }
   return conversation;
@@ -188,7 +181,7 @@ Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conve
     if (!shared) return shared.fault();
     *frames = **shared;
   }
-  const int64_t wanted = count_placeholders(conversation);
+  const int64_t wanted = num_placeholders(conversation);
   if (auto fault = compare_counts(static_cast<int64_t>(frames->size()), wanted, of)) return *fault;
   if (frames->empty()) return Fault{of + ": no frame"};
   frames->resize(static_cast<size_t>(wanted), video::Frame(frames->back()));

@@ -130,16 +130,6 @@ void write_shards(const std::vector<std::map<std::string, torch::Tensor>>& shard
   core::write_file_atomic(folder / kIndexFile, index.dump(2) + "\n");
 }
 
-// What goes with the weights: config, tokenizer, processor. Not weights in other formats, and not
-// the state of a training run.
-bool is_companion(const fs::path& file) {
-  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
-                                                  kIndexFile};
-  static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
-  return fs::is_regular_file(file) && kExtensions.contains(file.extension().string()) &&
-         !kRunFiles.contains(file.filename().string());
-}
-
 // The type the directory says its weights have, if it says so.
 std::optional<torch::ScalarType> declared_dtype(const fs::path& model_dir) {
   const Json config = read_config(model_dir / "config.json");
@@ -224,15 +214,25 @@ void load_weights(VisionLanguageModel& model, const fs::path& model_dir) {
   }
 }
 
+void copy_companion_files(const fs::path& from, const fs::path& to) {
+  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
+                                                  kIndexFile};
+  static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const fs::path name = entry.path().filename();
+    if (entry.is_regular_file() && kExtensions.contains(name.extension().string()) &&
+        !kRunFiles.contains(name.string())) {
+      core::write_file_atomic(to / name, core::read_file(entry.path()));
+    }
+  }
+}
+
 void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir,
                           const fs::path& out_dir,
                           const std::map<std::string, std::string>& extra_files,
                           int64_t shard_bytes) {
   core::write_directory_atomic(out_dir, [&](const fs::path& folder) {
-    for (const auto& entry : fs::directory_iterator(source_dir)) {
-      if (!is_companion(entry.path())) continue;
-      core::write_file_atomic(folder / entry.path().filename(), core::read_file(entry.path()));
-    }
+    copy_companion_files(source_dir, folder);
     for (const auto& [name, content] : extra_files) core::write_file_atomic(folder / name, content);
     write_shards(shards_of(weights_as_in(model, source_dir), shard_bytes), folder);
   });

@@ -19,12 +19,33 @@ namespace fs = std::filesystem;
 constexpr const char* kConversationFile = "streamo.json";
 constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
 
-std::vector<fs::path> to_paths(const std::vector<std::string>& names) {
-  return {names.begin(), names.end()};
+data::SourceOptions source_options(const RunConfig& config, const fs::path& model_dir) {
+  data::SourceOptions options;
+  options.format = config.data.format;
+  options.video_prefix = config.data.video_prefix;
+  options.frame_memory_bytes = config.data.frame_memory_mb << 20;
+  options.conversation.fps = config.data.fps;
+  options.conversation.system_prompt =
+      config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
+  options.conversation.default_question = config.data.default_question.empty()
+                                              ? data::default_question()
+                                              : config.data.default_question;
+  const fs::path processor = model_dir / "preprocessor_config.json";
+  if (!model_dir.empty() && fs::exists(processor)) {
+    const auto json =
+        nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object())
+      throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
+    options.pixel_limits.min_pixels = json.value("min_pixels", options.pixel_limits.min_pixels);
+    options.pixel_limits.max_pixels = json.value("max_pixels", options.pixel_limits.max_pixels);
+  }
+  if (config.data.min_pixels > 0) options.pixel_limits.min_pixels = config.data.min_pixels;
+  if (config.data.max_pixels > 0) options.pixel_limits.max_pixels = config.data.max_pixels;
+  return options;
 }
 
 void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) {
-  const data::SampleSource source(to_paths(config.data.train), source_options(config, {}));
+  const data::SampleSource source = open_source(config, config.data.train, {});
   std::vector<std::string> texts;
   std::string example;  // of what is wrong when nothing is right
   for (size_t i = 0; i < std::min(source.size(), kMaxTokenizerSamples); ++i) {
@@ -34,8 +55,7 @@ void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) 
       continue;
     }
     for (const text::Message& message : conversation->messages) {
-      texts.push_back(message.role + "\n" +
-                      message.content);  // the role is in every turn: a short piece pays
+      for (std::string& piece : text::text_pieces(message)) texts.push_back(std::move(piece));
     }
   }
   if (texts.empty()) {
@@ -100,29 +120,9 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
   return model;
 }
 
-data::SourceOptions source_options(const RunConfig& config, const fs::path& model_dir) {
-  data::SourceOptions options;
-  options.format = config.data.format;
-  options.video_prefix = config.data.video_prefix;
-  options.frame_memory_bytes = config.data.frame_memory_mb << 20;
-  options.conversation.fps = config.data.fps;
-  options.conversation.system_prompt =
-      config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
-  options.conversation.default_question = config.data.default_question.empty()
-                                              ? data::default_question()
-                                              : config.data.default_question;
-  const fs::path processor = model_dir / "preprocessor_config.json";
-  if (!model_dir.empty() && fs::exists(processor)) {
-    const auto json =
-        nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object())
-      throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
-    options.pixel_limits.min_pixels = json.value("min_pixels", options.pixel_limits.min_pixels);
-    options.pixel_limits.max_pixels = json.value("max_pixels", options.pixel_limits.max_pixels);
-  }
-  if (config.data.min_pixels > 0) options.pixel_limits.min_pixels = config.data.min_pixels;
-  if (config.data.max_pixels > 0) options.pixel_limits.max_pixels = config.data.max_pixels;
-  return options;
+data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
+                               const fs::path& model_dir) {
+  return {{files.begin(), files.end()}, source_options(config, model_dir)};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "streamo/data/sample_source.h"
 #include "streamo/model/vision_language_model.h"
@@ -28,8 +29,10 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const std::filesystem::path& model_dir,
                                                        torch::Device device);
 
-// Data options: the config's, pixel limits from the model directory unless set.
-data::SourceOptions source_options(const RunConfig& config, const std::filesystem::path& model_dir);
+// Annotation files (data.train or data.eval) read as the config says, its pixel limits taken from
+// the model directory unless set.
+data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
+                               const std::filesystem::path& model_dir);
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate
 // and pixel limits, as <model directory>/streamo.json, so that it is evaluated as it was trained.

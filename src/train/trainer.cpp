@@ -29,10 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-std::vector<fs::path> to_paths(const std::vector<std::string>& names) {
-  return {names.begin(), names.end()};
-}
-
 torch::Device training_device() {
   return torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU);
 }
@@ -147,7 +143,7 @@ Trainer::Impl::Impl(RunConfig run_config)
       tokenizer_(text::load_tokenizer(model_dir_)),
       chat_(*tokenizer_),
       model_(load_model(config_, model_dir_, device_)),
-      source_(to_paths(config_.data.train), source_options(config_, model_dir_)),
+      source_(open_source(config_, config_.data.train, model_dir_)),
       report_(folder_.path() / "skipped.jsonl"),
       index_(data::build_index(source_, chat_,
                                index_options(config_, model_->pixels_per_token_side()), report_)),
@@ -324,8 +320,7 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out(to_paths(config_.data.eval),
-                                    source_options(config_, model_dir_));
+  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_);
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,
@@ -353,8 +348,6 @@ void Trainer::Impl::print_plan() const {
     all += parameter.tensor.numel();
     trained += parameter.tensor.requires_grad() ? parameter.tensor.numel() : 0;
   }
-  data::Plan plan = plan_;
-  const double steps_left = static_cast<double>(plan.total_steps() - step_);
   core::log_info("run       {}", folder_.path().string());
   core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
                  at::get_num_threads());
@@ -366,8 +359,8 @@ void Trainer::Impl::print_plan() const {
       index_.overlong_samples, config_.data.max_length, config_.data.overlong);
   core::log_info(
       "training  {} steps to go of {}, {} micro-batches a step, lr {} ({}, {} warm-up steps)",
-      steps_left, plan.total_steps(), config_.train.grad_accum_steps, config_.optim.lr,
-      config_.optim.schedule, schedule_.warmup_steps());
+      plan_.total_steps() - step_, plan_.total_steps(), config_.train.grad_accum_steps,
+      config_.optim.lr, config_.optim.schedule, schedule_.warmup_steps());
 }
 
 Trainer::Trainer(RunConfig config) {

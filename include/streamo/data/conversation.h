@@ -47,6 +47,8 @@ struct Conversation {
   std::string video_name, task_type, source;
 };
 
+int64_t num_placeholders(const Conversation& conversation);  // `<stream>` and `<image>`
+
 // The questions stand on the turns of their times (no time: turn 0), several on one turn one below
 // the other in file order. The model must know from the start what to look for: when turn 0 has no
 // question, it gets the first one too, which also stays on its own turn; or the default question

@@ -28,7 +28,6 @@ struct Example {
 Conversation window_of(const Conversation& conversation, int64_t first, int64_t count);
 Sample window_of(Sample sample, int64_t first, int64_t count);  // with its pictures
 int64_t num_rounds(const Conversation& conversation);
-int64_t num_placeholders(const Conversation& conversation);
 // Of the rounds before `round`: the number of its first picture.
 int64_t placeholders_before(const Conversation& conversation, int64_t round);
 

@@ -32,7 +32,7 @@ class Plan {
   // out.
   Plan(std::vector<int64_t> item_tokens, PlanOptions options);
 
-  int64_t total_steps();
+  int64_t total_steps() const { return total_steps_; }
   // Any step in [0, total_steps()), in any order; steps of one epoch in a row are the cheap case.
   StepPlan step(int64_t step);
 
@@ -43,12 +43,13 @@ class Plan {
     int64_t steps(int64_t grad_accum_steps) const;
   };
   std::vector<std::vector<size_t>> micro_batches_of_epoch(int64_t epoch) const;
+  int64_t count_steps() const;
   void go_to_epoch_of(int64_t step);
 
   std::vector<int64_t> item_tokens_;
   PlanOptions options_;
   Epoch current_;
-  int64_t total_steps_ = -1;
+  int64_t total_steps_ = 0;
 };
 
 }  // namespace streamo::data

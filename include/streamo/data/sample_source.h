@@ -49,6 +49,8 @@ class SampleSource {
   // frames must be as many as the placeholders; one more or less is no Fault: load() mends it. May
   // be called from many threads.
   core::Result<Conversation> conversation(size_t index) const;
+  // What probing a video says, read once for all its samples. May be called from many threads.
+  core::Result<video::VideoInfo> video_info(const std::string& path) const;
   // Decodes the pictures; of one too many the last is dropped, one too few repeats the last. May be
   // called from many threads.
   core::Result<Sample> load(size_t index) const;
@@ -71,7 +73,6 @@ class SampleSource {
 
   const File& file_of(size_t index) const;
   core::Result<Conversation> parse(const File& file, size_t record) const;
-  core::Result<int64_t> num_samples(const std::string& video_path) const;
   core::Result<std::vector<video::Frame>> read_images(const std::vector<std::string>& paths) const;
 
   std::vector<File> files_;

@@ -52,6 +52,10 @@ class ChatFormat {
   SpecialTokens special_;
 };
 
+// The texts of a message, each tokenized apart: the role with its newline and the content, cut at
+// its placeholders. The header of an assistant's turn is a piece of its own.
+std::vector<std::string> text_pieces(const Message& message);
+
 // Number of frame placeholders in a message's content.
 int64_t count_placeholders(std::string_view content);
 
