@@ -64,6 +64,19 @@ int64_t count_placeholders(std::string_view content) {
   return count;
 }
 
+std::vector<std::string> text_pieces(const Message& message) {
+  std::vector<std::string> pieces = {message.role + "\n"};
+  if (message.role == kAssistant) pieces.emplace_back();  // the header is what a model is given
+  std::string_view content = message.content;
+  for (Match match; (match = find_first(content, kPlaceholders, 0)).length > 0;) {
+    pieces.back().append(content.substr(0, match.position));
+    pieces.emplace_back();
+    content.remove_prefix(match.position + match.length);
+  }
+  pieces.back().append(content);
+  return pieces;
+}
+
 ChatFormat::ChatFormat(const Tokenizer& tokenizer)
     : tokenizer_(tokenizer), special_(SpecialTokens::resolve(tokenizer)) {}
 
@@ -73,29 +86,21 @@ void ChatFormat::append(const Message& message, std::span<const int64_t> image_t
   if (!sequence.input_ids.empty()) push_text(tokenizer_, "\n", false, sequence);
   push(special_.im_start, false, sequence);
 
-  // The header of an assistant turn is tokenized apart, as it is when the model is asked to speak.
-  std::string text = message.role + "\n";
-  if (supervised) {
-    push_text(tokenizer_, text, false, sequence);
-    text.clear();
-  }
-  const std::string_view content = message.content;
-  size_t done = 0, image = 0;
-  for (Match match; (match = find_first(content, kPlaceholders, done)).length > 0; ++image) {
-    STREAMO_CHECK(image < image_tokens.size(), "more placeholders than pictures");
-    text.append(content.substr(done, match.position - done));
-    push_text(tokenizer_, text, supervised, sequence);
-    text.clear();
+  const std::vector<std::string> texts = text_pieces(message);
+  const size_t before_images = supervised ? 1 : 0;  // pieces without a picture behind them
+  STREAMO_CHECK(image_tokens.size() + before_images + 1 == texts.size(),
+                "pictures must be as many as placeholders");
+  for (size_t i = 0; i < texts.size(); ++i) {
+    push_text(tokenizer_, texts[i], supervised && i >= before_images, sequence);
+    if (i < before_images || i + 1 == texts.size()) continue;
     push(special_.vision_start, false, sequence);
-    for (int64_t i = 0; i < image_tokens[image]; ++i) push(special_.image_pad, false, sequence);
+    for (int64_t token = 0; token < image_tokens[i - before_images]; ++token) {
+      push(special_.image_pad, false, sequence);
+    }
     push(special_.vision_end, false, sequence);
-    done = match.position + match.length;
   }
-  STREAMO_CHECK(image == image_tokens.size(), "more pictures than placeholders");
-  text.append(content.substr(done));
-  push_text(tokenizer_, text, supervised, sequence);
   push(special_.im_end, supervised, sequence);
-  sequence.num_images += static_cast<int64_t>(image);
+  sequence.num_images += static_cast<int64_t>(image_tokens.size());
 }
 
 std::vector<TokenId> ChatFormat::assistant_prompt() const {

@@ -38,10 +38,9 @@ std::unordered_map<std::string, std::string> trainer_options(
       {"hard_vocab_limit", "false"},  // a small text simply has fewer pieces
       {"user_defined_symbols", fmt::format("{}", fmt::join(special, ","))},
       {"byte_fallback", "true"},
-      // Time tags are digits: `<12s-13s>` shares its pieces with all others. What stands between
-      // the digits
-      // ("s-", "s>\n") and a role with its newline may become one piece.
-      {"split_digits", "true"},
+      // A whole time tag (`<12s-13s>`) may become one piece, a role with its newline too: they
+      // stand in every turn. Tags that the text does not have fall apart into digits.
+      {"split_by_number", "false"},
       {"split_by_unicode_script", "false"},
       // Text must come back as it was: no normalization, no space added or removed.
       {"normalization_rule_name", "identity"},

@@ -118,5 +118,14 @@ TEST(CountPlaceholders, CountsBoth) {
   EXPECT_EQ(count_placeholders("<image><stream><streams><stream>"), 3);
 }
 
+TEST(TextPieces, AreCutAtPlaceholdersAndBehindAnAssistantsHeader) {
+  using Pieces = std::vector<std::string>;
+  EXPECT_EQ(text_pieces({"user", "What?\n<0s-1s>\n<stream>"}),
+            (Pieces{"user\nWhat?\n<0s-1s>\n", ""}));
+  EXPECT_EQ(text_pieces({"user", "<image> and <stream>!"}), (Pieces{"user\n", " and ", "!"}));
+  EXPECT_EQ(text_pieces({"assistant", "</Response> A dog."}),
+            (Pieces{"assistant\n", "</Response> A dog."}));
+}
+
 }  // namespace
 }  // namespace streamo::text
