@@ -104,8 +104,6 @@ case "${1:-}" in
   -*) usage >&2; exit 2 ;;
 esac
 refuse_several_ranks
-# Arithmetic threads that wait by spinning take the cores from the threads that decode.
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 if [ $# = 0 ]; then
   prepare
   run_example
