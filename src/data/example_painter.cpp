@@ -26,10 +26,16 @@ Rgb base_colour(Tint tint, core::Rng& rng) {
       return {28, 28, 32};
     case Tint::kBright:
       return {232, 232, 228};
-    case Tint::kPurple:
-      return {150, 60, 175};
+    case Tint::kStriped:
+      return {130, 130, 130};
   }
   return {};
+}
+
+// Four stripes across the picture.
+int lighter_by_stripes(Tint tint, Point point) {
+  if (tint != Tint::kStriped) return 0;
+  return static_cast<int>(point.y * 4) % 2 == 0 ? -60 : 60;
 }
 
 uint8_t to_byte(double value) {
@@ -76,7 +82,7 @@ ExamplePainter::ExamplePainter(const Clip& clip, core::Rng rng)
       for (int column = 0; column < width_; ++column) {
         const Point point{(column + 0.5) / height_, (row + 0.5) / height_};
         const double lighter = slope_x * (point.x / kFrameWidth - 0.5) + slope_y * (point.y - 0.5) +
-                               lighter_by_dots(dots, point);
+                               lighter_by_stripes(tint, point) + lighter_by_dots(dots, point);
         for (const int channel : colour) picture.push_back(to_byte(channel + lighter));
       }
     }
@@ -109,7 +115,6 @@ std::span<const uint8_t> ExamplePainter::paint(double time) {
 void ExamplePainter::draw_passage(const Passage& passage, Point position) {
   Rgb colour = base_colour(passage.shape.colour);
   for (size_t channel = 0; channel < 3; ++channel) colour[channel] += passage.shade[channel];
-  const int mark_shade = passage.shape.kind == ShapeKind::kCircle ? 245 : 12;
   const auto pixel = [&](double coordinate, int limit) {
     return std::clamp(static_cast<int>(std::floor(coordinate * height_)), 0, limit);
   };
@@ -119,14 +124,11 @@ void ExamplePainter::draw_passage(const Passage& passage, Point position) {
     for (int column = pixel(position.x - passage.radius, width_); column <= last_column; ++column) {
       const Point point{(column + 0.5) / height_, (row + 0.5) / height_};
       // Half a pixel inside is all colour, half a pixel outside none.
-      const auto cover = [&](double depth) { return std::clamp(depth * height_ + 0.5, 0.0, 1.0); };
-      const double shape = cover(passage.depth(point, position));
-      if (shape == 0) continue;
-      const double mark = cover(passage.mark_depth(point, position));
+      const double cover = std::clamp(passage.depth(point, position) * height_ + 0.5, 0.0, 1.0);
+      if (cover == 0) continue;
       uint8_t* out = &picture_[(static_cast<size_t>(row) * width_ + column) * 3];
       for (size_t channel = 0; channel < 3; ++channel) {
-        const double paint = colour[channel] + mark * (mark_shade - colour[channel]);
-        out[channel] = to_byte(out[channel] + shape * (paint - out[channel]));
+        out[channel] = to_byte(out[channel] + cover * (colour[channel] - out[channel]));
       }
     }
   }

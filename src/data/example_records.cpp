@@ -77,6 +77,7 @@ class Interviewer {
   Record start(const char* task_type) const { return Record(task_type, video_name_, video_path_); }
   int ask_once(Record& record, const Texts& wordings, int latest_turn);
   Shape absent_shape();
+  std::pair<std::string, std::string> yes_or_no(const std::vector<const Passage*>& visible);
   std::pair<std::string, std::string> question_for(int second);
 
   const Clip& clip_;
@@ -88,7 +89,7 @@ const Texts kGreetings{"Watch the video.", "Please watch the video."};
 
 // At the beginning, or some way into the video. Returns the turn.
 int Interviewer::ask_once(Record& record, const Texts& wordings, int latest_turn) {
-  if (latest_turn < 1 || rng_.chance(0.7)) {
+  if (latest_turn < 1 || rng_.chance(0.8)) {
     record.ask(rng_.pick(wordings), 0);
     return 0;
   }
@@ -160,9 +161,32 @@ Shape Interviewer::absent_shape() {
   }
 }
 
+// Half of the shapes asked for are there, the others differ from one that is in kind, colour or
+// both. To compare what is asked with what is seen is all there is to grounding, and here every
+// answer teaches it.
+std::pair<std::string, std::string> Interviewer::yes_or_no(
+    const std::vector<const Passage*>& visible) {
+  const Shape seen = rng_.pick(visible)->shape;
+  const auto is_visible = [&](const Shape& shape) {
+    return std::any_of(visible.begin(), visible.end(),
+                       [&](const Passage* passage) { return passage->shape == shape; });
+  };
+  Shape asked = seen;
+  if (rng_.chance(0.5)) {
+    while (is_visible(asked)) {
+      asked = seen;
+      const double which = rng_.uniform();
+      if (which < 0.6) asked.kind = static_cast<ShapeKind>(rng_.integer(0, 2));
+      if (which > 0.4) asked.colour = static_cast<ShapeColour>(rng_.integer(0, 3));
+    }
+  }
+  return {fmt::format("Do you see a {} now?", name_of(asked)), is_visible(asked) ? "Yes." : "No."};
+}
+
 // A question about what is to be seen at that second, and the answer.
 std::pair<std::string, std::string> Interviewer::question_for(int second) {
   const auto visible = clip_.visible_at(second);
+  if (!visible.empty() && rng_.chance(0.5)) return yes_or_no(visible);
   if (visible.size() == 2) {
     const bool left = rng_.chance(0.5);
     const bool first_is_left = visible.front()->lane == Lane::kLeft;
@@ -183,7 +207,7 @@ ordered_json Interviewer::questions_and_answers() {
   Record record = start("qa");
   std::vector<int> turns;
   int turn = static_cast<int>(rng_.integer(0, 5));
-  while (turns.size() < 4 && turn < clip_.num_seconds) {
+  while (turns.size() < 8 && turn < clip_.num_seconds) {
     // Rather ask when there is something to name: empty seconds are in the majority.
     const bool dull = clip_.visible_at(turn).empty() && rng_.chance(0.6);
     if (dull && turn + 1 < clip_.num_seconds) {
@@ -191,7 +215,7 @@ ordered_json Interviewer::questions_and_answers() {
       continue;
     }
     turns.push_back(turn);
-    turn += static_cast<int>(rng_.integer(2, 6));
+    turn += static_cast<int>(rng_.integer(1, 4));
   }
   if (turns.front() > 0) record.ask(rng_.pick(kGreetings), 0);
   for (const int second : turns) {
@@ -214,11 +238,11 @@ std::vector<ordered_json> annotate_clip(const Clip& clip, const std::string& vid
   if (!clip.scenes.empty()) records.push_back(interviewer.captions());
   if (!clip.passages.empty() && clip.passages_are_apart())
     records.push_back(interviewer.narration());
-  const size_t groundings = records.empty() ? 2 : 1;
-  for (size_t i = 0; i < std::min(groundings, targets.size()); ++i) {
+  // Several of one clip: what sets them apart is the question alone.
+  for (size_t i = 0; i < std::min<size_t>(4, targets.size()); ++i) {
     records.push_back(interviewer.grounding(*targets[i]));
   }
-  if (rng.chance(0.2)) records.push_back(interviewer.grounding_of_absent_shape());
+  if (rng.chance(0.4)) records.push_back(interviewer.grounding_of_absent_shape());
   records.push_back(interviewer.questions_and_answers());
   return records;
 }

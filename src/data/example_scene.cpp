@@ -52,7 +52,7 @@ std::string name_of(ShapeColour colour) {
 }
 
 std::string name_of(Tint tint) {
-  constexpr std::array kNames{"grey", "dark", "bright", "purple"};
+  constexpr std::array kNames{"grey", "dark", "bright", "striped"};
   return kNames[static_cast<size_t>(tint)];
 }
 
@@ -83,14 +83,6 @@ double Passage::depth(Point point, Point position) const {
     }
   }
   return -1;
-}
-
-double Passage::mark_depth(Point point, Point position) const {
-  if (shape.kind == ShapeKind::kSquare) return -1;
-  const bool triangle = shape.kind == ShapeKind::kTriangle;
-  const double below = triangle ? 0.38 * radius : 0;  // the middle of the largest circle inside
-  const double mark_radius = (triangle ? 0.4 : 0.5) * radius;
-  return mark_radius - std::hypot(point.x - position.x, point.y - position.y - below);
 }
 
 double Passage::visible_fraction(double time) const {

@@ -19,7 +19,7 @@ namespace streamo::data {
 
 enum class ShapeKind { kCircle, kSquare, kTriangle };
 enum class ShapeColour { kRed, kGreen, kBlue, kYellow };
-enum class Tint { kGrey, kDark, kBright, kPurple };  // of the background; grey is no scene
+enum class Tint { kGrey, kDark, kBright, kStriped };  // of the background; grey is no scene
 
 struct Shape {
   ShapeKind kind;
@@ -63,10 +63,6 @@ struct Passage {
   std::optional<Point> position(double time) const;  // none: not there
   // Signed distance of a point to the shape's border, positive inside.
   double depth(Point point, Point position) const;
-  // The same of the mark in its middle, which tells the kinds apart at a glance: a circle has a
-  // white one, a triangle a black one, a square none. Outlines alone take a small model hours to
-  // learn.
-  double mark_depth(Point point, Point position) const;
   double visible_fraction(double time) const;  // of its area, inside the frame
 };
 

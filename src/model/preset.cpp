@@ -13,8 +13,8 @@ using Json = nlohmann::ordered_json;
 
 // What the "example" preset has of its own: everything else is as in the 3B model.
 struct ExampleSizes {
-  int64_t hidden = 128, layers = 4, heads = 4, kv_heads = 2, intermediate = 384;
-  int64_t vision_hidden = 64, vision_depth = 4, vision_heads = 2, vision_intermediate = 192;
+  int64_t hidden = 128, layers = 2, heads = 4, kv_heads = 2, intermediate = 384;
+  int64_t vision_hidden = 64, vision_depth = 2, vision_heads = 2, vision_intermediate = 192;
   // 0.02 suits a width of 2048: random maps keep the size of their input with about 1 /
   // sqrt(width).
   double initializer_range = 0.07;
@@ -63,7 +63,7 @@ Json example_config(const ExampleSizes& sizes, const PresetTokens& tokens) {
             {"temporal_patch_size", 2},
             {"tokens_per_second", 2},
             {"window_size", 112},
-            {"fullatt_block_indexes", {1, 3}}}}};
+            {"fullatt_block_indexes", {1}}}}};
 }
 
 Json processor_config(const ExampleSizes& sizes) {
