@@ -60,9 +60,7 @@ SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
 void SnapshotStore::save(const Snapshot& snapshot) const {
   const fs::path path = run_dir_ / fmt::format("{}{}", kPrefix, snapshot.step);
   core::write_directory_atomic(path, [&](const fs::path& folder) {
-    model::copy_companion_files(model_dir_, folder);
-    for (const auto& [name, content] : extra_files_)
-      core::write_file_atomic(folder / name, content);
+    model::write_companion_files(model_dir_, folder, extra_files_);
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
     core::write_file_atomic(folder / kState, snapshot.trainer_state.dump(2) + "\n");

@@ -214,7 +214,8 @@ void load_weights(VisionLanguageModel& model, const fs::path& model_dir) {
   }
 }
 
-void copy_companion_files(const fs::path& from, const fs::path& to) {
+void write_companion_files(const fs::path& from, const fs::path& to,
+                           const std::map<std::string, std::string>& extra_files) {
   static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
                                                   kIndexFile};
   static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
@@ -225,6 +226,7 @@ void copy_companion_files(const fs::path& from, const fs::path& to) {
       core::write_file_atomic(to / name, core::read_file(entry.path()));
     }
   }
+  for (const auto& [name, content] : extra_files) core::write_file_atomic(to / name, content);
 }
 
 void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir,
@@ -232,8 +234,7 @@ void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir
                           const std::map<std::string, std::string>& extra_files,
                           int64_t shard_bytes) {
   core::write_directory_atomic(out_dir, [&](const fs::path& folder) {
-    copy_companion_files(source_dir, folder);
-    for (const auto& [name, content] : extra_files) core::write_file_atomic(folder / name, content);
+    write_companion_files(source_dir, folder, extra_files);
     write_shards(shards_of(weights_as_in(model, source_dir), shard_bytes), folder);
   });
 }

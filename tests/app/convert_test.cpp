@@ -40,8 +40,7 @@ class ConvertCommand : public testing::Test {
 
   // In the folder of the test.
   static CommandResult run(const std::string& program, const std::string& arguments) {
-    return test::run_command("cd " + shell_quote(folder_.string()) + " && " + program + " " +
-                             arguments);
+    return test::run_in(folder_, program + " " + arguments);
   }
   static CommandResult convert(const std::string& arguments) {
     return run(shell_quote(STREAMO_BINARY) + " convert", arguments);

@@ -40,8 +40,7 @@ class TrainCommand : public testing::Test {
   }
 
   CommandResult streamo(const std::string& arguments) const {
-    return test::run_command("cd " + shell_quote(folder_.string()) + " && " +
-                             shell_quote(STREAMO_BINARY) + " " + arguments);
+    return test::run_in(folder_, shell_quote(STREAMO_BINARY) + " " + arguments);
   }
 
   std::string content(const fs::path& path) const {
@@ -81,12 +80,12 @@ TEST_F(TrainCommand, TrainsEvaluatesReportsAndExports) {
 
 TEST_F(TrainCommand, SigtermSavesExits20AndTheSameCommandGoesOn) {
   write_config({{"train", {kExample}}, {"packing", false}}, 1000);
-  const CommandResult stopped =
-      test::run_command("cd " + shell_quote(folder_.string()) + "; " + shell_quote(STREAMO_BINARY) +
-                        " train config.json checkpoint.every_steps=0 & pid=$!; "
-                        "for i in $(seq 600); do grep -q step run/metrics.jsonl 2>/dev/null && "
-                        "break; sleep 0.1; done; "
-                        "kill -TERM $pid; wait $pid");
+  const CommandResult stopped = test::run_in(
+      folder_, shell_quote(STREAMO_BINARY) +
+                   " train config.json checkpoint.every_steps=0 & pid=$!; "
+                   "for i in $(seq 600); do grep -q step run/metrics.jsonl 2>/dev/null && "
+                   "break; sleep 0.1; done; "
+                   "kill -TERM $pid; wait $pid");
   EXPECT_EQ(stopped.exit_code, 20) << stopped.err;
   EXPECT_THAT(stopped.err, HasSubstr("stopped by a signal and saved"));
   std::ifstream lines(folder_ / "run/metrics.jsonl");
@@ -95,12 +94,13 @@ TEST_F(TrainCommand, SigtermSavesExits20AndTheSameCommandGoesOn) {
   ASSERT_TRUE(fs::exists(folder_ / "run" / ("checkpoint-" + std::to_string(steps))));
 
   // The rest is made short by stopping again at once: it must begin behind what was saved.
-  const CommandResult resumed = test::run_command(
-      "cd " + shell_quote(folder_.string()) + "; " + shell_quote(STREAMO_BINARY) +
-      " train config.json & pid=$!; "
-      "for i in $(seq 600); do grep -q '\"step\":" +
-      std::to_string(steps + 1) +
-      ",' run/metrics.jsonl 2>/dev/null && break; sleep 0.1; done; kill -TERM $pid; wait $pid");
+  const CommandResult resumed = test::run_in(
+      folder_,
+      shell_quote(STREAMO_BINARY) +
+          " train config.json & pid=$!; "
+          "for i in $(seq 600); do grep -q '\"step\":" +
+          std::to_string(steps + 1) +
+          ",' run/metrics.jsonl 2>/dev/null && break; sleep 0.1; done; kill -TERM $pid; wait $pid");
   EXPECT_EQ(resumed.exit_code, 20) << resumed.err;
   EXPECT_THAT(resumed.err, HasSubstr("resuming from"));
 }

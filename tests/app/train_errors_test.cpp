@@ -81,8 +81,8 @@ class TrainErrors : public testing::Test {
 
   // In the folder of the test; `environment` as NAME=value.
   static CommandResult streamo(const std::string& arguments, const std::string& environment = "") {
-    return test::run_command("cd " + shell_quote(folder_.string()) + " && " + environment +
-                             " OMP_NUM_THREADS=1 " + shell_quote(STREAMO_BINARY) + " " + arguments);
+    return test::run_in(folder_, environment + " OMP_NUM_THREADS=1 " + shell_quote(STREAMO_BINARY) +
+                                     " " + arguments);
   }
   static CommandResult train(const std::string& overrides, const std::string& environment = "") {
     return streamo("train config.json " + overrides, environment);

@@ -58,4 +58,10 @@ inline CommandResult run_command(const std::string& command) {
   return result;
 }
 
+// The same in `folder`, which also takes relative paths and what the command writes. The command
+// may be a list of them, jobs in the background included.
+inline CommandResult run_in(const std::filesystem::path& folder, const std::string& command) {
+  return run_command("cd " + shell_quote(folder.string()) + " || exit; " + command);
+}
+
 }  // namespace streamo::test

@@ -36,9 +36,10 @@ void save_model_directory(VisionLanguageModel& model, const std::filesystem::pat
                           const std::map<std::string, std::string>& extra_files = {},
                           int64_t shard_bytes = 5'000'000'000);
 
-// Copies what goes with the weights: config, tokenizer, processor, chat template. Not weights in
-// any format, and not the state of a training run.
-void copy_companion_files(const std::filesystem::path& from, const std::filesystem::path& to);
+// What goes with the weights. Copies config, tokenizer, processor and chat template, not weights in
+// any format nor the state of a training run; writes `extra_files` (name -> content) besides.
+void write_companion_files(const std::filesystem::path& from, const std::filesystem::path& to,
+                           const std::map<std::string, std::string>& extra_files);
 
 // What a preset's config needs to know of its tokenizer.
 struct PresetTokens {
