@@ -174,7 +174,7 @@ void initialize_weights(VisionLanguageModel& model, uint64_t seed) {
   for (auto& item : model.named_parameters()) {
     torch::Tensor& weight = item.value();
     if (weight.dim() >= 2) {
-      weight.normal_(0.0, model.initializer_range(), generator);
+      weight.normal_(0.0, model.initializer_range(item.key()), generator);
     } else {
       weight.fill_(item.key().ends_with(".bias") ? 0.0 : 1.0);  // vectors are biases and norms
     }

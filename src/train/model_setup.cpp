@@ -110,7 +110,7 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
   }
   model->to(device, config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
-  for (const NamedParameter& parameter : named_parameters(*model)) {
+  for (const NamedParameter& parameter : named_parameters(config, *model)) {
     const model::Part part = model->part_of(parameter.name);
     const bool frozen = part == model::Part::kVision   ? config.model.freeze_vision
                         : part == model::Part::kMerger ? config.model.freeze_merger
@@ -151,10 +151,16 @@ void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
   }
 }
 
-std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model) {
+std::vector<NamedParameter> named_parameters(const RunConfig& config,
+                                             model::VisionLanguageModel& model) {
   std::vector<NamedParameter> parameters;
-  for (const auto& item : model.named_parameters())
-    parameters.push_back({item.key(), item.value()});
+  for (const auto& item : model.named_parameters()) {
+    const model::Part part = model.part_of(item.key());
+    const bool sees = part == model::Part::kVision || part == model::Part::kMerger;
+    const bool own_rate = sees && config.optim.vision_lr > 0;
+    parameters.push_back(
+        {item.key(), item.value(), own_rate ? config.optim.vision_lr / config.optim.lr : 1.0});
+  }
   return parameters;
 }
 

@@ -40,7 +40,9 @@ std::map<std::string, std::string> conversation_settings(const RunConfig& config
 // Takes them over where the directory has them. Throws core::Error{kModel} for a damaged file.
 void adopt_conversation_settings(RunConfig& config, const std::filesystem::path& model_dir);
 
-// Name and tensor of every parameter, in a fixed order; frozen ones do not require a gradient.
-std::vector<NamedParameter> named_parameters(model::VisionLanguageModel& model);
+// Every parameter in a fixed order, each with its rate (optim.vision_lr); frozen ones do not
+// require a gradient.
+std::vector<NamedParameter> named_parameters(const RunConfig& config,
+                                             model::VisionLanguageModel& model);
 
 }  // namespace streamo::train

@@ -10,7 +10,6 @@
 #include <cctype>
 #include <cmath>
 #include <regex>
-#include <set>
 
 #include "streamo/core/error.h"
 #include "streamo/core/suggest.h"
@@ -72,6 +71,7 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config)
     slot.step = torch::zeros({}, slot.exp_avg.options());
     slots_.push_back(std::move(slot));
     parameters_.push_back(std::move(parameter));
+    groups_.insert(group_of(slots_.size() - 1));
   }
   if (parameters_.empty()) {
     throw Error(ErrorKind::kConfig, "every parameter is frozen, there is nothing to train",
@@ -82,16 +82,20 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config)
 
 void AdamW::step(double lr) {
   const torch::NoGradGuard no_grad;
-  update(/*decay=*/true, lr);
-  update(/*decay=*/false, lr);
+  for (const Group& group : groups_) update(group, lr);
 }
 
-void AdamW::update(bool decay, double lr) {
+AdamW::Group AdamW::group_of(size_t parameter) const {
+  return {slots_[parameter].decay, parameters_[parameter].lr_scale};
+}
+
+void AdamW::update(const Group& group, double lr) {
+  const auto [decay, lr_scale] = group;
   std::vector<torch::Tensor> weights, grads, exp_avgs, exp_avg_sqs, steps, rounded, masters;
   for (size_t i = 0; i < slots_.size(); ++i) {
     const torch::Tensor& parameter = parameters_[i].tensor;
     const Slot& slot = slots_[i];
-    if (slot.decay != decay || !parameter.grad().defined()) continue;
+    if (group_of(i) != group || !parameter.grad().defined()) continue;
     weights.push_back(slot.master.defined() ? slot.master : parameter);
     grads.push_back(parameter.grad());
     exp_avgs.push_back(slot.exp_avg);
@@ -103,8 +107,9 @@ void AdamW::update(bool decay, double lr) {
     }
   }
   if (weights.empty()) return;
-  at::_fused_adamw_(weights, grads, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps, lr,
-                    config_.beta1, config_.beta2, decay ? config_.weight_decay : 0.0, config_.eps,
+  at::_fused_adamw_(weights, grads, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps,
+                    lr * lr_scale, config_.beta1, config_.beta2, decay ? config_.weight_decay : 0.0,
+                    config_.eps,
                     /*amsgrad=*/false, /*maximize=*/false);
   if (!rounded.empty()) at::_foreach_copy_(rounded, masters);
 }

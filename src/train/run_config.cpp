@@ -75,6 +75,9 @@ void describe_optimization(ConfigSchema& schema, RunConfig& config) {
              one_of({"micro_batch", "sample", "running"}));
   RunConfig::Optim& optim = config.optim;
   schema.add("optim.lr", &optim.lr, "Peak learning rate.", at_least(0));
+  schema.add("optim.vision_lr", &optim.vision_lr,
+             "Peak learning rate of the vision tower and its merger; 0: that of optim.lr.",
+             at_least(0));
   schema.add("optim.betas", &optim.betas, "AdamW's decay rates of the two moments.", between(0, 1));
   schema.add("optim.eps", &optim.eps, "AdamW's epsilon.", at_least(0));
   schema.add("optim.weight_decay", &optim.weight_decay, "Decoupled weight decay.", at_least(0));
@@ -140,6 +143,10 @@ void check_together(const RunConfig& config) {
   if (config.eval.every_steps > 0 && config.data.eval.empty()) {
     refuse("eval.every_steps is set and data.eval is empty",
            "name an annotation file to evaluate on");
+  }
+  if (config.optim.vision_lr > 0 && config.optim.lr == 0) {
+    refuse("optim.vision_lr follows the schedule of optim.lr, which is 0",
+           "give optim.lr a value; model.freeze_language trains the vision tower alone");
   }
   if (config.model.freeze_vision && config.model.freeze_merger && config.model.freeze_language) {
     refuse("all parts of the model are frozen", "leave one of the model.freeze_* keys false");

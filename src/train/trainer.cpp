@@ -149,7 +149,7 @@ Trainer::Impl::Impl(RunConfig run_config)
                                index_options(config_, model_->pixels_per_token_side()), report_)),
       plan_(token_counts(index_), plan_options(config_)),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
-      optimizer_(named_parameters(*model_), adamw_config(config_.optim)),
+      optimizer_(named_parameters(config_, *model_), adamw_config(config_.optim)),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_, config_.checkpoint.keep,
@@ -344,7 +344,7 @@ void Trainer::Impl::finish() {
 
 void Trainer::Impl::print_plan() const {
   int64_t trained = 0, all = 0;
-  for (const NamedParameter& parameter : named_parameters(*model_)) {
+  for (const NamedParameter& parameter : named_parameters(config_, *model_)) {
     all += parameter.tensor.numel();
     trained += parameter.tensor.requires_grad() ? parameter.tensor.numel() : 0;
   }

@@ -166,6 +166,7 @@ TEST_F(TrainErrors, Overrides) {
       train("train.max_steps=many"), kConfig,
       {"train.max_steps is \"many\", must be a whole number", "streamo config train.max_steps"});
   expect_failure(train("data.overlong=splitt"), kConfig, {"data.overlong", "did you mean split?"});
+  expect_failure(train("optim.lr=0 optim.vision_lr=1e-4"), kConfig, {"optim.vision_lr"});
   EXPECT_THAT(run_files(), IsEmpty());
 }
 

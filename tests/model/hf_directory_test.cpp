@@ -229,6 +229,20 @@ TEST_F(Preset, BuildsASmallQwen) {
   }
 }
 
+TEST_F(Preset, VisionTowerAndDecoderStartWithTheirOwnSpread) {
+  const fs::path file = write() / "config.json";
+  auto config = nlohmann::json::parse(core::read_file(file));
+  config["initializer_range"] = 0.05;
+  config["vision_config"]["initializer_range"] = 0.01;
+  core::write_file_atomic(file, config.dump());
+  auto model = build_model(file);
+  initialize_weights(*model, 1);
+  const auto weights = named_weights(*model);
+  const auto spread = [&](const char* name) { return weights.at(name).std().item<double>(); };
+  EXPECT_NEAR(spread("model.layers.0.mlp.up_proj.weight"), 0.05, 0.001);
+  EXPECT_NEAR(spread("visual.patch_embed.proj.weight"), 0.01, 0.0002);
+}
+
 TEST_F(Preset, InitialWeightsAreAFunctionOfTheSeed) {
   const fs::path folder = write();
   auto a = build_model(folder / "config.json"), b = build_model(folder / "config.json"),

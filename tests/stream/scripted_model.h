@@ -67,7 +67,7 @@ class ScriptedModel final : public model::VisionLanguageModel {
   model::Part part_of(const std::string&) const override { unscripted(); }
   void set_gradient_checkpointing(bool) override {}
   int64_t num_layers() const override { return 1; }
-  double initializer_range() const override { return 0.02; }
+  double initializer_range(const std::string&) const override { return 0.02; }
 
   const Held& held() const { return held_; }  // at the last call
   int64_t forwards() const { return forwards_; }

@@ -59,6 +59,27 @@ TEST(AdamW, EqualsTorchWithDecayOnMatricesOnly) {
   }
 }
 
+TEST(AdamW, ParametersCanHaveARateOfTheirOwn) {
+  auto ours = make_parameters();
+  const auto theirs = make_parameters();
+  ours[0].lr_scale = 0.02;
+  AdamW optimizer(ours, {.weight_decay = 0.1, .decay = "all"});
+  using torch::optim::AdamWOptions;
+  const auto options = [](double lr) {
+    return std::make_unique<AdamWOptions>(AdamWOptions(lr).weight_decay(0.1));
+  };
+  torch::optim::AdamW reference(std::vector<torch::optim::OptimizerParamGroup>{
+      {{theirs[0].tensor}, options(0.02 * kLr)}, {{theirs[1].tensor}, options(kLr)}});
+  for (int64_t step = 0; step < 5; ++step) {
+    set_gradients(ours, step);
+    set_gradients(theirs, step);
+    optimizer.step(kLr);
+    reference.step();
+    EXPECT_TRUE(close(ours[0].tensor, theirs[0].tensor)) << "step " << step;
+    EXPECT_TRUE(close(ours[1].tensor, theirs[1].tensor)) << "step " << step;
+  }
+}
+
 TEST(AdamW, Bf16ParametersFollowTheirFp32Master) {
   const auto rounded = make_parameters(torch::kBFloat16);
   auto exact = make_parameters(torch::kBFloat16);  // the same start, trained in fp32
@@ -96,7 +117,7 @@ TEST(AdamW, ResumesBitForBit) {
     for (int64_t step = 0; step < 4; ++step) {
       if (step == 2) {
         for (const auto& [name, tensor] : never_stopped.state()) saved[name] = tensor.clone();
-        for (const auto& [name, tensor] : whole) weights[name] = tensor.detach().clone();
+        for (const NamedParameter& own : whole) weights[own.name] = own.tensor.detach().clone();
       }
       set_gradients(whole, step);
       never_stopped.step(kLr);
@@ -104,7 +125,7 @@ TEST(AdamW, ResumesBitForBit) {
     const auto again = make_parameters(type);
     AdamW resumed(again, {.weight_decay = 0.1});
     resumed.load_state(saved);
-    for (const auto& [name, tensor] : again) tensor.detach().copy_(weights.at(name));
+    for (const NamedParameter& own : again) own.tensor.detach().copy_(weights.at(own.name));
     for (int64_t step = 2; step < 4; ++step) {
       set_gradients(again, step);
       resumed.step(kLr);

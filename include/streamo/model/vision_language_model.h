@@ -66,7 +66,8 @@ class VisionLanguageModel : public torch::nn::Module {
   virtual void set_gradient_checkpointing(bool enabled) = 0;
   virtual int64_t pixels_per_token_side() const = 0;  // patch * merge: 28
   virtual int64_t num_layers() const = 0;
-  virtual double initializer_range() const = 0;  // standard deviation of random initial weights
+  // Standard deviation of random initial weights: vision tower and decoder have their own.
+  virtual double initializer_range(const std::string& parameter_name) const = 0;
 };
 
 }  // namespace streamo::model

@@ -11,15 +11,18 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace streamo::train {
 
 struct NamedParameter {
   std::string name;
-  torch::Tensor tensor;  // a leaf; without requires_grad it is frozen: left alone, no state
+  torch::Tensor tensor;   // a leaf; without requires_grad it is frozen: left alone, no state
+  double lr_scale = 1.0;  // its learning rate as a multiple of step()'s
 };
 
 struct AdamWConfig {
@@ -72,11 +75,15 @@ class AdamW {
   };
 
   std::vector<torch::Tensor> gradients() const;
-  void update(bool decay, double lr);
+  // Parameters of one kernel call: the same decay and the same rate.
+  using Group = std::pair<bool, double>;
+  Group group_of(size_t parameter) const;
+  void update(const Group& group, double lr);
 
   AdamWConfig config_;
   std::vector<NamedParameter> parameters_;
   std::vector<Slot> slots_;
+  std::set<Group> groups_;
 };
 
 }  // namespace streamo::train

@@ -34,7 +34,8 @@ struct RunConfig {
     std::string alpha_scope = "micro_batch";
   } loss;
   struct Optim {
-    double lr = 1e-5, eps = 1e-8, weight_decay = 0.0, warmup_ratio = 0.05, clip_grad_norm = 1.0;
+    double lr = 1e-5, vision_lr = 0.0, eps = 1e-8, weight_decay = 0.0, warmup_ratio = 0.05,
+           clip_grad_norm = 1.0;
     std::vector<double> betas = {0.9, 0.999};
     std::string decay = "matrices", schedule = "cosine";
   } optim;

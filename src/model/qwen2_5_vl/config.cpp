@@ -56,6 +56,7 @@ VisionConfig parse_vision(const Json& json, const std::string& file) {
   reader.optional("temporal_patch_size", config.temporal_patch_size);
   reader.optional("window_size", config.window_size);
   reader.optional("fullatt_block_indexes", config.fullatt_block_indexes);
+  reader.optional("initializer_range", config.initializer_range);
   return config;
 }
 
@@ -71,6 +72,7 @@ TextConfig parse_text(const Json& root, const std::string& file) {
   reader.required("num_key_value_heads", config.num_key_value_heads);
   reader.optional("rms_norm_eps", config.rms_norm_eps);
   reader.optional("rope_theta", config.rope_theta);
+  reader.optional("initializer_range", config.initializer_range);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!json.contains(key) || !json[key].is_object()) continue;
     const Reader rope(json[key], file);
@@ -126,8 +128,6 @@ Config parse_config(const Json& json, const std::string& file) {
   config.vision = parse_vision(json["vision_config"], file);
   config.text = parse_text(json, file);
   reader.required("image_token_id", config.image_token_id);
-  const Json& text = json.contains("text_config") ? json["text_config"] : json;
-  Reader(text, file).optional("initializer_range", config.initializer_range);
   check(config, reader);
   return config;
 }

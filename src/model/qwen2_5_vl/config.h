@@ -14,6 +14,7 @@ struct VisionConfig {
   int64_t in_channels = 3, patch_size = 14, spatial_merge_size = 2, temporal_patch_size = 2;
   int64_t window_size = 112;  // pixels
   std::vector<int64_t> fullatt_block_indexes = {7, 15, 23, 31};
+  double initializer_range = 0.02;
 };
 
 struct TextConfig {
@@ -22,6 +23,7 @@ struct TextConfig {
   double rms_norm_eps = 1e-5, rope_theta = 1e6;
   std::vector<int64_t> mrope_section;  // sums to head_dim / 2
   bool tie_word_embeddings = false;
+  double initializer_range = 0.02;
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
 };
 
@@ -29,7 +31,6 @@ struct Config {
   VisionConfig vision;
   TextConfig text;
   int64_t image_token_id = 0;
-  double initializer_range = 0.02;
 };
 
 // Reads both generations of the file: flat with rope_scaling, and nested with text_config and

@@ -124,6 +124,11 @@ Part Model::part_of(const std::string& parameter_name) const {
   return embedding ? Part::kEmbedding : Part::kLanguage;
 }
 
+double Model::initializer_range(const std::string& parameter_name) const {
+  return parameter_name.starts_with("visual.") ? config_.vision.initializer_range
+                                               : config_.text.initializer_range;
+}
+
 void Model::set_gradient_checkpointing(bool enabled) {
   visual_->set_gradient_checkpointing(enabled);
   model_->set_gradient_checkpointing(enabled);

@@ -31,7 +31,7 @@ class Model : public VisionLanguageModel {
   void set_gradient_checkpointing(bool enabled) override;
   int64_t pixels_per_token_side() const override;
   int64_t num_layers() const override { return config_.text.num_hidden_layers; }
-  double initializer_range() const override { return config_.initializer_range; }
+  double initializer_range(const std::string& parameter_name) const override;
 
  private:
   torch::Tensor embed(const ModelInput& input);
