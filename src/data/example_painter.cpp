@@ -18,7 +18,7 @@ Rgb base_colour(ShapeColour colour) {
 }
 
 Rgb base_colour(Tint tint, core::Rng& rng) {
-  const int grey = static_cast<int>(rng.integer(95, 155));
+  const int grey = static_cast<int>(rng.integer(115, 135));
   switch (tint) {
     case Tint::kGrey:
       return {grey, grey, grey};
@@ -72,10 +72,10 @@ int lighter_by_dots(const std::vector<Dot>& dots, Point point) {
 ExamplePainter::ExamplePainter(const Clip& clip, core::Rng rng)
     : clip_(clip), rng_(rng), height_(clip.encoding.size.height), width_(clip.encoding.size.width) {
   const auto dots = scatter_dots(rng_);
-  const double slope_x = rng_.uniform(-20, 20), slope_y = rng_.uniform(-20, 20);
+  const double slope_x = rng_.uniform(-8, 8), slope_y = rng_.uniform(-8, 8);
   const auto paint_background = [&](Tint tint) {
     Rgb colour = base_colour(tint, rng_);
-    for (int& channel : colour) channel += static_cast<int>(rng_.integer(-10, 10));
+    for (int& channel : colour) channel += static_cast<int>(rng_.integer(-4, 4));
     Picture picture;
     picture.reserve(static_cast<size_t>(height_) * width_ * 3);
     for (int row = 0; row < height_; ++row) {

@@ -24,6 +24,7 @@ const std::vector<FrameRate> kRates{{10, 1}, {12, 1},       {15, 1}, {24, 1},
                                     {25, 1}, {30000, 1001}, {30, 1}};
 constexpr int kShortestClip = 12, kLongestClip = 24;  // seconds
 
+// In the order in which they come. Two of the twelve never do: they can be asked for in vain.
 std::vector<Shape> shuffled_shapes(core::Rng& rng) {
   std::vector<Shape> shapes;
   for (int kind = 0; kind < 3; ++kind) {
@@ -32,6 +33,7 @@ std::vector<Shape> shuffled_shapes(core::Rng& rng) {
     }
   }
   rng.shuffle(shapes);
+  shapes.resize(10);
   return shapes;
 }
 
@@ -90,11 +92,11 @@ Passage plan_passage(core::Rng& rng, const Shape& shape, Lane lane, Span visible
 void fill_lane(core::Rng& rng, Lane lane, int end, std::vector<Shape>& shapes, Clip& clip) {
   int first = rng.chance(0.2) ? 0 : static_cast<int>(rng.integer(1, 4));
   while (!shapes.empty()) {
-    const int last = first + static_cast<int>(rng.integer(1, 4)) - 1;
+    const int last = first + static_cast<int>(rng.integer(1, 3)) - 1;
     if (last + 1 >= end) return;
     clip.passages.push_back(plan_passage(rng, shapes.back(), lane, {first, last}));
     shapes.pop_back();
-    first = last + static_cast<int>(rng.integer(2, 4));
+    first = last + static_cast<int>(rng.integer(2, 3));
   }
 }
 

@@ -11,7 +11,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What the "example" preset has of its own: everything else is as in the 3B model.
+// What the "example" preset has of its own: everything else is as in the 3B model, except the
+// output head, which is as in the 7B, not tied to the embedding. Tied, it was much slower to find
+// out that what is seen has to be compared with what was asked.
 struct ExampleSizes {
   int64_t hidden = 128, layers = 2, heads = 4, kv_heads = 2, intermediate = 384;
   int64_t vision_hidden = 64, vision_depth = 2, vision_heads = 2, vision_intermediate = 192;
@@ -43,7 +45,7 @@ Json example_config(const ExampleSizes& sizes, const PresetTokens& tokens) {
           {"rms_norm_eps", 1e-6},
           {"rope_theta", 10000.0},
           {"rope_scaling", {{"type", "mrope"}, {"mrope_section", {4, 6, 6}}}},
-          {"tie_word_embeddings", true},
+          {"tie_word_embeddings", false},
           {"torch_dtype", "float32"},
           {"use_cache", true},
           {"use_sliding_window", false},
@@ -55,6 +57,7 @@ Json example_config(const ExampleSizes& sizes, const PresetTokens& tokens) {
             {"hidden_size", sizes.vision_hidden},
             {"intermediate_size", sizes.vision_intermediate},
             {"num_heads", sizes.vision_heads},
+            {"initializer_range", sizes.initializer_range},
             {"in_chans", 3},
             {"out_hidden_size", sizes.hidden},
             {"patch_size", 14},

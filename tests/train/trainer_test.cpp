@@ -121,7 +121,7 @@ TEST_F(TrainerTest, AccumulationAndPackingGiveTheGradientOfOneBatch) {
     train(c);
     return losses(run);
   };
-  constexpr int64_t kSamples = 20;  // of the example: all of them in each step
+  constexpr int64_t kSamples = 24;  // of the example: all of them in each step
   const auto apart = first_loss("apart", 1, kSamples, false),
              together = first_loss("together", kSamples, 1, false),
              packed = first_loss("packed", 1, 1, true);
@@ -151,6 +151,25 @@ TEST_F(TrainerTest, FrozenPartsKeepTheirWeights) {
   for (const std::string& name : after.names()) {
     const bool frozen = name.starts_with("visual.") && !name.starts_with("visual.merger.");
     EXPECT_EQ(torch::equal(before.tensor(name), after.tensor(name)), frozen) << name;
+  }
+}
+
+// Two updates of Adam move no weight by much more than their rates.
+TEST_F(TrainerTest, TheVisionTowerLearnsAtItsOwnRate) {
+  RunConfig c = config("rates");
+  c.train.max_steps = 2;
+  c.optim.schedule = "constant";
+  c.optim.warmup_ratio = 0;
+  c.optim.weight_decay = 0;
+  c.optim.vision_lr = c.optim.lr / 100;
+  train(c);
+  const model::SafetensorsFile before(root_ / "rates/checkpoint-1/model.safetensors");
+  const model::SafetensorsFile after(root_ / "rates/final/model.safetensors");
+  for (const std::string& name : after.names()) {
+    const double moved = (after.tensor(name) - before.tensor(name)).abs().max().item<double>();
+    const double lr = name.starts_with("visual.") ? c.optim.vision_lr : c.optim.lr;
+    EXPECT_LT(moved, 2 * lr) << name;
+    EXPECT_GT(moved, lr / 10) << name;
   }
 }
 
