@@ -110,12 +110,12 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
   }
   model->to(device, config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
-  for (const NamedParameter& parameter : named_parameters(config, *model)) {
-    const model::Part part = model->part_of(parameter.name);
+  for (auto& item : model->named_parameters()) {
+    const model::Part part = model->part_of(item.key());
     const bool frozen = part == model::Part::kVision   ? config.model.freeze_vision
                         : part == model::Part::kMerger ? config.model.freeze_merger
                                                        : config.model.freeze_language;
-    parameter.tensor.set_requires_grad(!frozen);
+    item.value().set_requires_grad(!frozen);
   }
   return model;
 }

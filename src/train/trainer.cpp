@@ -344,9 +344,9 @@ void Trainer::Impl::finish() {
 
 void Trainer::Impl::print_plan() const {
   int64_t trained = 0, all = 0;
-  for (const NamedParameter& parameter : named_parameters(config_, *model_)) {
-    all += parameter.tensor.numel();
-    trained += parameter.tensor.requires_grad() ? parameter.tensor.numel() : 0;
+  for (const torch::Tensor& parameter : model_->parameters()) {
+    all += parameter.numel();
+    trained += parameter.requires_grad() ? parameter.numel() : 0;
   }
   core::log_info("run       {}", folder_.path().string());
   core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
