@@ -87,7 +87,7 @@ PY
 
 run_example() {
   local data=$kRoot/build/example-data run status=0
-  "$kStreamo" synthesize --out "$data/train" --clips 700 --seed 1
+  "$kStreamo" synthesize --out "$data/train" --clips 1800 --seed 5
   "$kStreamo" synthesize --out "$data/heldout" --clips 60 --seed 2
   "$kStreamo" convert to-stream --input "$data/heldout/raw_data.json" --output "$data/heldout/stream_format.json"
   run=$(claim_run_folder)

@@ -12,8 +12,7 @@ constexpr int kNoise = 3;           // grain: +- this much, the same in all chan
 constexpr int kNoiseOffsets = 997;  // pixels by which frames' grain can be shifted
 
 Rgb base_colour(ShapeColour colour) {
-  constexpr std::array<Rgb, 4> kColours{
-      {{220, 30, 30}, {30, 175, 50}, {35, 70, 235}, {240, 220, 30}}};
+  constexpr std::array<Rgb, kNumColours> kColours{{{220, 30, 30}, {30, 175, 50}, {35, 70, 235}}};
   return kColours[static_cast<size_t>(colour)];
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace streamo::data {
@@ -59,6 +60,35 @@ std::string sentence_of(const Shape& shape) {
   return "A " + name_of(shape) + ".";
 }
 
+ShapeColour any_colour(core::Rng& rng) {
+  return static_cast<ShapeColour>(rng.integer(0, kNumColours - 1));
+}
+
+ShapeKind any_kind(core::Rng& rng) {
+  return static_cast<ShapeKind>(rng.integer(0, kNumKinds - 1));
+}
+
+// What a viewer waits for: one shape by its full name, or any of a colour, or any of a kind.
+struct Wanted {
+  std::optional<ShapeColour> colour;
+  std::optional<ShapeKind> kind;
+
+  explicit Wanted(const Shape& shape) : colour(shape.colour), kind(shape.kind) {}
+  explicit Wanted(ShapeColour any_of) : colour(any_of) {}
+  explicit Wanted(ShapeKind any_of) : kind(any_of) {}
+
+  bool matches(const Shape& shape) const {
+    return colour.value_or(shape.colour) == shape.colour && kind.value_or(shape.kind) == shape.kind;
+  }
+};
+
+// "the red circle", "a red shape", "a circle"
+std::string name_of(const Wanted& wanted) {
+  if (wanted.colour && wanted.kind) return "the " + name_of(Shape{*wanted.kind, *wanted.colour});
+  if (wanted.colour) return "a " + name_of(*wanted.colour) + " shape";
+  return "a " + name_of(*wanted.kind);
+}
+
 class Interviewer {
  public:
   Interviewer(const Clip& clip, std::string video_name, std::string video_path, core::Rng rng)
@@ -69,14 +99,14 @@ class Interviewer {
 
   ordered_json narration();
   ordered_json captions();
-  ordered_json grounding(const Passage& target);
-  ordered_json grounding_of_absent_shape();
+  ordered_json grounding(const Wanted& wanted);
+  std::optional<Shape> near_miss(const Shape& shape);
   ordered_json questions_and_answers();
 
  private:
   Record start(const char* task_type) const { return Record(task_type, video_name_, video_path_); }
   int ask_once(Record& record, const Texts& wordings, int latest_turn);
-  Shape absent_shape();
+  bool passes(const Wanted& wanted) const;
   std::pair<std::string, std::string> yes_or_no(const std::vector<const Passage*>& visible);
   std::pair<std::string, std::string> question_for(int second);
 
@@ -128,37 +158,46 @@ ordered_json Interviewer::captions() {
   return record.take();
 }
 
-Texts ways_to_ask_for(const Shape& shape) {
-  const std::string name = name_of(shape);
-  return {fmt::format("Tell me when the {} has left.", name),
-          fmt::format("Say when the {} is gone.", name),
-          fmt::format("Let me know once the {} leaves.", name)};
+Texts ways_to_ask_for(const Wanted& wanted) {
+  const std::string name = name_of(wanted);
+  return {fmt::format("Tell me when {} has left.", name), fmt::format("Say when {} is gone.", name),
+          fmt::format("Let me know once {} leaves.", name)};
 }
 
-ordered_json Interviewer::grounding(const Passage& target) {
+// Where nothing that passes is wanted there is nothing to say from beginning to end: that too has
+// to be learnt.
+ordered_json Interviewer::grounding(const Wanted& wanted) {
   Record record = start("grounding");
-  const int asked_at = ask_once(record, ways_to_ask_for(target.shape), target.visible.last + 1);
-  record.answer_event(fmt::format("The {} has left.", name_of(target.shape)), target.visible,
-                      asked_at);
-  return record.take();
-}
-
-// Nothing to say from beginning to end: that too has to be learnt.
-ordered_json Interviewer::grounding_of_absent_shape() {
-  Record record = start("grounding");
-  ask_once(record, ways_to_ask_for(absent_shape()), clip_.num_seconds - 1);
-  return record.take();
-}
-
-Shape Interviewer::absent_shape() {
-  for (;;) {
-    const Shape shape{static_cast<ShapeKind>(rng_.integer(0, 2)),
-                      static_cast<ShapeColour>(rng_.integer(0, 3))};
-    if (std::none_of(clip_.passages.begin(), clip_.passages.end(),
-                     [&](const Passage& passage) { return passage.shape == shape; })) {
-      return shape;
-    }
+  const auto& passages = clip_.passages;
+  const auto first = std::find_if(passages.begin(), passages.end(), [&](const Passage& passage) {
+    return wanted.matches(passage.shape);
+  });
+  const int asked_at =
+      ask_once(record, ways_to_ask_for(wanted),
+               first == passages.end() ? clip_.num_seconds - 1 : first->visible.last + 1);
+  for (const Passage& passage : passages) {
+    if (!wanted.matches(passage.shape)) continue;
+    record.answer_event(fmt::format("The {} has left.", name_of(passage.shape)), passage.visible,
+                        asked_at);
   }
+  return record.take();
+}
+
+bool Interviewer::passes(const Wanted& wanted) const {
+  return std::any_of(clip_.passages.begin(), clip_.passages.end(),
+                     [&](const Passage& passage) { return wanted.matches(passage.shape); });
+}
+
+// A shape that does not pass and differs from this one in nothing but its colour; none where all of
+// them do.
+std::optional<Shape> Interviewer::near_miss(const Shape& shape) {
+  std::vector<Shape> candidates;
+  for (int colour = 0; colour < kNumColours; ++colour) {
+    const Shape candidate{shape.kind, static_cast<ShapeColour>(colour)};
+    if (!passes(Wanted(candidate))) candidates.push_back(candidate);
+  }
+  if (candidates.empty()) return std::nullopt;
+  return rng_.pick(candidates);
 }
 
 // Half of the shapes asked for are there, the others differ from one that is in kind, colour or
@@ -176,8 +215,8 @@ std::pair<std::string, std::string> Interviewer::yes_or_no(
     while (is_visible(asked)) {
       asked = seen;
       const double which = rng_.uniform();
-      if (which < 0.6) asked.kind = static_cast<ShapeKind>(rng_.integer(0, 2));
-      if (which > 0.4) asked.colour = static_cast<ShapeColour>(rng_.integer(0, 3));
+      if (which < 0.6) asked.kind = any_kind(rng_);
+      if (which > 0.4) asked.colour = any_colour(rng_);
     }
   }
   return {fmt::format("Do you see a {} now?", name_of(asked)), is_visible(asked) ? "Yes." : "No."};
@@ -186,7 +225,7 @@ std::pair<std::string, std::string> Interviewer::yes_or_no(
 // A question about what is to be seen at that second, and the answer.
 std::pair<std::string, std::string> Interviewer::question_for(int second) {
   const auto visible = clip_.visible_at(second);
-  if (!visible.empty() && rng_.chance(0.5)) return yes_or_no(visible);
+  if (!visible.empty() && rng_.chance(0.2)) return yes_or_no(visible);
   if (visible.size() == 2) {
     const bool left = rng_.chance(0.5);
     const bool first_is_left = visible.front()->lane == Lane::kLeft;
@@ -206,7 +245,7 @@ std::pair<std::string, std::string> Interviewer::question_for(int second) {
 ordered_json Interviewer::questions_and_answers() {
   Record record = start("qa");
   std::vector<int> turns;
-  int turn = static_cast<int>(rng_.integer(0, 5));
+  int turn = static_cast<int>(rng_.integer(0, 3));
   while (turns.size() < 8 && turn < clip_.num_seconds) {
     // Rather ask when there is something to name: empty seconds are in the majority.
     const bool dull = clip_.visible_at(turn).empty() && rng_.chance(0.6);
@@ -239,10 +278,25 @@ std::vector<ordered_json> annotate_clip(const Clip& clip, const std::string& vid
   if (!clip.passages.empty() && clip.passages_are_apart())
     records.push_back(interviewer.narration());
   // Several of one clip: what sets them apart is the question alone.
-  for (size_t i = 0; i < std::min<size_t>(4, targets.size()); ++i) {
-    records.push_back(interviewer.grounding(*targets[i]));
+  for (size_t i = 0; i < std::min<size_t>(2, targets.size()); ++i) {
+    records.push_back(interviewer.grounding(Wanted(targets[i]->shape)));
   }
-  if (rng.chance(0.4)) records.push_back(interviewer.grounding_of_absent_shape());
+  if (!targets.empty()) {
+    if (const auto absent = interviewer.near_miss(targets.back()->shape)) {
+      records.push_back(interviewer.grounding(Wanted(*absent)));
+    }
+  }
+  // Full names alone teach little about colours: of two shapes that share the kind, few clips show
+  // both. Of any colour or kind, about half of what passes is wanted: only comparing tells which.
+  if (clip.passages_are_apart()) {
+    const ShapeColour colour = any_colour(rng);
+    const ShapeKind kind = any_kind(rng);
+    records.push_back(interviewer.grounding(Wanted(colour)));
+    if (!targets.empty()) {
+      records.push_back(interviewer.grounding(Wanted(targets.front()->shape.colour)));
+    }
+    records.push_back(interviewer.grounding(Wanted(kind)));
+  }
   records.push_back(interviewer.questions_and_answers());
   return records;
 }

@@ -47,7 +47,7 @@ std::string name_of(ShapeKind kind) {
 }
 
 std::string name_of(ShapeColour colour) {
-  constexpr std::array kNames{"red", "green", "blue", "yellow"};
+  constexpr std::array kNames{"red", "green", "blue"};
   return kNames[static_cast<size_t>(colour)];
 }
 

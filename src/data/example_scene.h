@@ -18,7 +18,8 @@
 namespace streamo::data {
 
 enum class ShapeKind { kCircle, kSquare, kTriangle };
-enum class ShapeColour { kRed, kGreen, kBlue, kYellow };
+enum class ShapeColour { kRed, kGreen, kBlue };
+constexpr int kNumKinds = 3, kNumColours = 3;
 enum class Tint { kGrey, kDark, kBright, kStriped };  // of the background; grey is no scene
 
 struct Shape {

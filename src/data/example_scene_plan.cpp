@@ -22,18 +22,20 @@ const std::vector<video::FrameSize> kSizes{
     {112, 168}, {128, 192}, {160, 240}, {84, 126}, {120, 180}};
 const std::vector<FrameRate> kRates{{10, 1}, {12, 1},       {15, 1}, {24, 1},
                                     {25, 1}, {30000, 1001}, {30, 1}};
-constexpr int kShortestClip = 12, kLongestClip = 24;  // seconds
 
-// In the order in which they come. Two of the twelve never do: they can be asked for in vain.
+constexpr double kShareOfOneLane = 0.6,
+                 kShareOfTwoLanes = 0.1;  // of the clips; the rest has scenes
+
+// In the order in which they come. Two of the nine never do: they can be asked for in vain.
 std::vector<Shape> shuffled_shapes(core::Rng& rng) {
   std::vector<Shape> shapes;
-  for (int kind = 0; kind < 3; ++kind) {
-    for (int colour = 0; colour < 4; ++colour) {
+  for (int kind = 0; kind < kNumKinds; ++kind) {
+    for (int colour = 0; colour < kNumColours; ++colour) {
       shapes.push_back({static_cast<ShapeKind>(kind), static_cast<ShapeColour>(colour)});
     }
   }
   rng.shuffle(shapes);
-  shapes.resize(10);
+  shapes.resize(7);
   return shapes;
 }
 
@@ -90,9 +92,9 @@ Passage plan_passage(core::Rng& rng, const Shape& shape, Lane lane, Span visible
 
 // One after another in one lane, at least one empty second between two.
 void fill_lane(core::Rng& rng, Lane lane, int end, std::vector<Shape>& shapes, Clip& clip) {
-  int first = rng.chance(0.2) ? 0 : static_cast<int>(rng.integer(1, 4));
+  int first = rng.chance(0.2) ? 0 : static_cast<int>(rng.integer(1, 3));
   while (!shapes.empty()) {
-    const int last = first + static_cast<int>(rng.integer(1, 3)) - 1;
+    const int last = first + static_cast<int>(rng.integer(1, 2)) - 1;
     if (last + 1 >= end) return;
     clip.passages.push_back(plan_passage(rng, shapes.back(), lane, {first, last}));
     shapes.pop_back();
@@ -105,7 +107,7 @@ void fill_scenes(core::Rng& rng, int end, std::vector<Shape>& shapes, Clip& clip
   int first = static_cast<int>(rng.integer(1, 2));
   std::optional<Tint> previous;
   for (;;) {
-    const Span seconds{first, first + static_cast<int>(rng.integer(4, 8)) - 1};
+    const Span seconds{first, first + static_cast<int>(rng.integer(4, 6)) - 1};
     if (seconds.last + 1 >= end) return;
     std::vector<Tint> tints{Tint::kDark, Tint::kBright, Tint::kStriped};
     if (previous) std::erase(tints, *previous);
@@ -132,7 +134,7 @@ void choose_encoding(core::Rng& rng, double duration, Clip& clip) {
   clip.encoding.rate_den = rate.den;
   clip.encoding.gop_size = static_cast<int>(std::lround(frames_a_second * rng.uniform(1, 4)));
   clip.encoding.b_frames = static_cast<int>(rng.integer(0, 2));
-  clip.encoding.crf = static_cast<int>(rng.integer(20, 26));
+  clip.encoding.crf = static_cast<int>(rng.integer(28, 32));
   clip.num_frames = static_cast<int64_t>(duration * frames_a_second);
 }
 
@@ -168,18 +170,18 @@ core::Rng clip_rng(uint64_t seed, int64_t index, Purpose purpose) {
 Clip plan_clip(uint64_t seed, int64_t index) {
   core::Rng rng = clip_rng(seed, index, Purpose::kScene);
   Clip clip;
-  const double duration = rng.uniform(kShortestClip, kLongestClip);
-  choose_encoding(rng, duration, clip);
+  const double what = rng.uniform();
+  const bool has_scenes = what >= kShareOfOneLane + kShareOfTwoLanes;
+  choose_encoding(rng, has_scenes ? rng.uniform(10, 16) : rng.uniform(7, 12), clip);
   clip.num_seconds = count_seconds(clip);
   std::vector<Shape> shapes = shuffled_shapes(rng);
-  const double kind = rng.uniform();
-  if (kind < 0.5) {
+  if (has_scenes) {
+    fill_scenes(rng, clip.num_seconds, shapes, clip);
+  } else if (what < kShareOfOneLane) {
     fill_lane(rng, Lane::kWhole, clip.num_seconds, shapes, clip);
-  } else if (kind < 0.65) {
+  } else {
     fill_lane(rng, Lane::kLeft, clip.num_seconds, shapes, clip);
     fill_lane(rng, Lane::kRight, clip.num_seconds, shapes, clip);
-  } else {
-    fill_scenes(rng, clip.num_seconds, shapes, clip);
   }
   std::stable_sort(clip.passages.begin(), clip.passages.end(),
                    [](const auto& a, const auto& b) { return a.visible.first < b.visible.first; });

@@ -49,7 +49,7 @@ CodecPtr open_x264(const EncoderOptions& options, bool global_header) {
   encoder->color_trc = AVCOL_TRC_SMPTE170M;
   encoder->color_range = AVCOL_RANGE_MPEG;
   if (global_header) encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-  av_opt_set(encoder->priv_data, "preset", "veryfast", 0);
+  av_opt_set(encoder->priv_data, "preset", "superfast", 0);
   av_opt_set(encoder->priv_data, "crf", fmt::format("{}", options.crf).c_str(), 0);
   return encoder;
 }

@@ -114,12 +114,11 @@ TEST_F(ExampleTaskTest, EveryRecordConvertsWithoutLoss) {
 // ---- What is to be seen
 // ----------------------------------------------------------------------------
 
-// Pixels of the four shape colours: each has one or two channels far above the rest.
+// Pixels of the shapes: one channel is far above the rest.
 std::optional<ShapeColour> colour_of(const uint8_t* rgb) {
   const int red = rgb[0], green = rgb[1], blue = rgb[2];
   if (blue > 150 && blue - red > 70 && blue - green > 70) return ShapeColour::kBlue;
   if (red > 150 && red - green > 100 && red - blue > 100) return ShapeColour::kRed;
-  if (red > 150 && green > 150 && std::min(red, green) - blue > 70) return ShapeColour::kYellow;
   if (green > 120 && green - red > 60 && green - blue > 60) return ShapeColour::kGreen;
   return std::nullopt;
 }
@@ -237,11 +236,21 @@ State expected_state(bool now, bool before, int turn, int asked_at) {
   return !now && before && turn > asked_at ? State::kResponse : State::kSilence;
 }
 
-bool names_a_visible_shape(const std::string& question, const Clip& clip, int second) {
-  const auto visible = clip.visible_at(second);
-  return std::any_of(visible.begin(), visible.end(), [&](const Passage* passage) {
-    return question.find(name_of(passage->shape)) != std::string::npos;
-  });
+// By its full name, as any shape of its colour, or as any of its kind.
+bool is_named(const Shape& shape, const std::string& question) {
+  for (const std::string& name :
+       {name_of(shape), name_of(shape.colour) + " shape", " a " + name_of(shape.kind)}) {
+    if (question.find(name) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// The shape in view at that second that the question names.
+std::optional<Shape> named_shape(const std::string& question, const Clip& clip, int second) {
+  for (const Passage* passage : clip.visible_at(second)) {
+    if (is_named(passage->shape, question)) return passage->shape;
+  }
+  return std::nullopt;
 }
 
 // Is what the record is about in view at that second?
@@ -251,7 +260,7 @@ bool in_view(const Clip& clip, const Annotation& annotation, int second) {
                        [&](const Scene& scene) { return scene.seconds.holds(second); });
   }
   if (annotation.task_type == "narration") return !clip.visible_at(second).empty();
-  return names_a_visible_shape(annotation.questions.back().content, clip, second);
+  return named_shape(annotation.questions.back().content, clip, second).has_value();
 }
 
 TEST(ExampleRecords, StatesFollowWhatIsInView) {
@@ -274,9 +283,34 @@ TEST(ExampleRecords, StatesFollowWhatIsInView) {
   }
 }
 
+TEST(ExampleRecords, GroundingNamesTheShapeThatHasLeft) {
+  std::set<std::string> ways;  // of naming what is wanted
+  int silent = 0;
+  for (int64_t i = 0; i < 100; ++i) {
+    const Clip clip = plan_clip(kSeed, i);
+    for (const auto& [annotation, labels, asked_at] : label_clip(clip, i)) {
+      if (annotation.task_type != "grounding") continue;
+      const std::string& question = annotation.questions.back().content;
+      ways.insert(question.find(" shape") != std::string::npos ? "colour"
+                  : question.find(" a ") != std::string::npos  ? "kind"
+                                                               : "both");
+      silent += annotation.responses.empty();
+      for (int turn = 1; turn < clip.num_seconds; ++turn) {
+        const TurnLabel& label = labels[static_cast<size_t>(turn)];
+        if (label.state != State::kResponse) continue;
+        const auto left = named_shape(question, clip, turn - 1);
+        ASSERT_TRUE(left);
+        EXPECT_EQ(label.answer, "The " + name_of(*left) + " has left.");
+      }
+    }
+  }
+  EXPECT_EQ(ways.size(), 3);
+  EXPECT_GT(silent, 50) << "what never comes is asked for too";
+}
+
 TEST(ExampleRecords, QuestionsAreAnsweredInTheirOwnTurnByWhatIsInView) {
   int answers = 0, yes = 0, no = 0;
-  for (int64_t i = 0; i < 100; ++i) {
+  for (int64_t i = 0; i < 200; ++i) {
     const Clip clip = plan_clip(kSeed, i);
     for (const auto& [annotation, labels, asked_at] : label_clip(clip, i)) {
       if (annotation.task_type != "qa") continue;
@@ -291,7 +325,8 @@ TEST(ExampleRecords, QuestionsAreAnsweredInTheirOwnTurnByWhatIsInView) {
           EXPECT_EQ(label.answer, "A " + name_of(visible.front()->shape) + ".");
         }
         if (question.content.starts_with("Do you see")) {
-          const bool there = names_a_visible_shape(question.content, clip, static_cast<int>(turn));
+          const bool there =
+              named_shape(question.content, clip, static_cast<int>(turn)).has_value();
           EXPECT_EQ(label.answer, there ? "Yes." : "No.");
           ++(there ? yes : no);
         }
@@ -300,8 +335,8 @@ TEST(ExampleRecords, QuestionsAreAnsweredInTheirOwnTurnByWhatIsInView) {
     }
   }
   EXPECT_GT(answers, 300);
-  EXPECT_GT(yes, 60);
-  EXPECT_GT(no, 60);
+  EXPECT_GT(yes, 20);
+  EXPECT_GT(no, 20);
 }
 
 TEST(ExampleScenes, ClipsVaryAndStatesAreInBalance) {

@@ -121,7 +121,7 @@ TEST_F(TrainerTest, AccumulationAndPackingGiveTheGradientOfOneBatch) {
     train(c);
     return losses(run);
   };
-  constexpr int64_t kSamples = 24;  // of the example: all of them in each step
+  constexpr int64_t kSamples = 29;  // of the example: all of them in each step
   const auto apart = first_loss("apart", 1, kSamples, false),
              together = first_loss("together", kSamples, 1, false),
              packed = first_loss("packed", 1, 1, true);
