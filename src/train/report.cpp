@@ -87,7 +87,7 @@ std::string subtitle(const ReportData& data) {
     if (step && total) parts.push_back(fmt::format("step {:.0f} of {:.0f}", *step, *total));
   }
   if (const auto samples = number_at(data.eval, "/samples")) {
-    parts.push_back(fmt::format("evaluated on {:.0f} held-out videos, {:.0f} turns, at step {}",
+    parts.push_back(fmt::format("evaluated on {:.0f} held-out samples, {:.0f} turns, at step {}",
                                 *samples, number_at(data.eval, "/turns").value_or(0),
                                 data.eval_step));
   }
