@@ -106,7 +106,7 @@ class Interviewer {
  private:
   Record start(const char* task_type) const { return Record(task_type, video_name_, video_path_); }
   int ask_once(Record& record, const Texts& wordings, int latest_turn);
-  bool passes(const Wanted& wanted) const;
+  const Passage* first_wanted(const Wanted& wanted) const;
   std::pair<std::string, std::string> yes_or_no(const std::vector<const Passage*>& visible);
   std::pair<std::string, std::string> question_for(int second);
 
@@ -168,14 +168,10 @@ Texts ways_to_ask_for(const Wanted& wanted) {
 // to be learnt.
 ordered_json Interviewer::grounding(const Wanted& wanted) {
   Record record = start("grounding");
-  const auto& passages = clip_.passages;
-  const auto first = std::find_if(passages.begin(), passages.end(), [&](const Passage& passage) {
-    return wanted.matches(passage.shape);
-  });
-  const int asked_at =
-      ask_once(record, ways_to_ask_for(wanted),
-               first == passages.end() ? clip_.num_seconds - 1 : first->visible.last + 1);
-  for (const Passage& passage : passages) {
+  const Passage* first = first_wanted(wanted);
+  const int asked_at = ask_once(record, ways_to_ask_for(wanted),
+                                first ? first->visible.last + 1 : clip_.num_seconds - 1);
+  for (const Passage& passage : clip_.passages) {
     if (!wanted.matches(passage.shape)) continue;
     record.answer_event(fmt::format("The {} has left.", name_of(passage.shape)), passage.visible,
                         asked_at);
@@ -183,9 +179,12 @@ ordered_json Interviewer::grounding(const Wanted& wanted) {
   return record.take();
 }
 
-bool Interviewer::passes(const Wanted& wanted) const {
-  return std::any_of(clip_.passages.begin(), clip_.passages.end(),
-                     [&](const Passage& passage) { return wanted.matches(passage.shape); });
+// Null: none passes.
+const Passage* Interviewer::first_wanted(const Wanted& wanted) const {
+  const auto found =
+      std::find_if(clip_.passages.begin(), clip_.passages.end(),
+                   [&](const Passage& passage) { return wanted.matches(passage.shape); });
+  return found == clip_.passages.end() ? nullptr : &*found;
 }
 
 // A shape that does not pass and differs from this one in nothing but its colour; none where all of
@@ -194,7 +193,7 @@ std::optional<Shape> Interviewer::near_miss(const Shape& shape) {
   std::vector<Shape> candidates;
   for (int colour = 0; colour < kNumColours; ++colour) {
     const Shape candidate{shape.kind, static_cast<ShapeColour>(colour)};
-    if (!passes(Wanted(candidate))) candidates.push_back(candidate);
+    if (!first_wanted(Wanted(candidate))) candidates.push_back(candidate);
   }
   if (candidates.empty()) return std::nullopt;
   return rng_.pick(candidates);
@@ -287,7 +286,7 @@ std::vector<ordered_json> annotate_clip(const Clip& clip, const std::string& vid
     }
   }
   // Full names alone teach little about colours: of two shapes that share the kind, few clips show
-  // both. Of any colour or kind, about half of what passes is wanted: only comparing tells which.
+  // both. Of a colour about half of what passes is wanted, of a kind a third: only comparing tells.
   if (clip.passages_are_apart()) {
     const ShapeColour colour = any_colour(rng);
     const ShapeKind kind = any_kind(rng);

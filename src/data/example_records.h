@@ -8,7 +8,7 @@
 
 namespace streamo::data {
 
-// About four records, each one conversation about the clip; `video_path` as it shall stand in the
+// About seven records, each one conversation about the clip; `video_path` as it shall stand in the
 // file.
 std::vector<nlohmann::ordered_json> annotate_clip(const Clip& clip, const std::string& video_name,
                                                   const std::string& video_path, core::Rng rng);

@@ -23,8 +23,8 @@ const std::vector<video::FrameSize> kSizes{
 const std::vector<FrameRate> kRates{{10, 1}, {12, 1},       {15, 1}, {24, 1},
                                     {25, 1}, {30000, 1001}, {30, 1}};
 
-constexpr double kShareOfOneLane = 0.6,
-                 kShareOfTwoLanes = 0.1;  // of the clips; the rest has scenes
+// Of the clips; the rest has scenes.
+constexpr double kShareOfOneLane = 0.6, kShareOfTwoLanes = 0.1;
 
 // In the order in which they come. Two of the nine never do: they can be asked for in vain.
 std::vector<Shape> shuffled_shapes(core::Rng& rng) {

@@ -310,7 +310,7 @@ TEST(ExampleRecords, GroundingNamesTheShapeThatHasLeft) {
 
 TEST(ExampleRecords, QuestionsAreAnsweredInTheirOwnTurnByWhatIsInView) {
   int answers = 0, yes = 0, no = 0;
-  for (int64_t i = 0; i < 200; ++i) {
+  for (int64_t i = 0; i < 600; ++i) {
     const Clip clip = plan_clip(kSeed, i);
     for (const auto& [annotation, labels, asked_at] : label_clip(clip, i)) {
       if (annotation.task_type != "qa") continue;
@@ -335,8 +335,8 @@ TEST(ExampleRecords, QuestionsAreAnsweredInTheirOwnTurnByWhatIsInView) {
     }
   }
   EXPECT_GT(answers, 300);
-  EXPECT_GT(yes, 20);
-  EXPECT_GT(no, 20);
+  EXPECT_GT(yes, 60);
+  EXPECT_GT(no, 60);
 }
 
 TEST(ExampleScenes, ClipsVaryAndStatesAreInBalance) {
