@@ -8,6 +8,7 @@ extern "C" {
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <utility>
 
 namespace streamo::video {
@@ -54,6 +55,21 @@ int choose_stream(const AVFormatContext& input) {
   return best;
 }
 
+// Where the index stands in front, a file that was cut off opens like a whole one: its pictures
+// would just end early, and what was annotated after that be lost without a word.
+std::optional<core::Fault> cut_off(const fs::path& path, const AVFormatContext& input,
+                                   AVStream* stream) {
+  const int entries = avformat_index_get_entries_count(stream);
+  const int64_t size = avio_size(input.pb);
+  if (entries == 0 || size <= 0) return std::nullopt;
+  const AVIndexEntry* last = avformat_index_get_entry(stream, entries - 1);
+  const int64_t wanted = last->pos + last->size;
+  if (wanted <= size) return std::nullopt;
+  return file_fault(path, fmt::format("it was cut off: it has {} bytes, and its last picture ends "
+                                      "at {}",
+                                      size, wanted));
+}
+
 core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream) {
   const AVCodecParameters& parameters = *stream.codecpar;
   const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
@@ -98,6 +114,7 @@ core::Result<Demuxer> Demuxer::open(const fs::path& path) {
   }
   const int chosen = choose_stream(**input);
   if (chosen < 0) return file_fault(path, "there is no video stream in it");
+  if (auto fault = cut_off(path, **input, (*input)->streams[chosen])) return *std::move(fault);
   for (unsigned i = 0; i < (*input)->nb_streams; ++i) {
     if (static_cast<int>(i) != chosen) (*input)->streams[i]->discard = AVDISCARD_ALL;
   }

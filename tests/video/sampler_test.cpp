@@ -302,6 +302,12 @@ TEST_F(SamplerTest, NamesTheFileAndWhatIsWrongWithIt) {
   const fs::path whole = clip("whole.mp4", {.frames = 50});
   fs::resize_file(whole, fs::file_size(whole) / 2);  // the index stands at the end
   EXPECT_THAT(reason_of(whole), HasSubstr("moov atom not found"));
+  const fs::path streamable = clip("front.mp4", {.frames = 50,
+                                                 .encode = "-c:v libx264 -preset ultrafast "
+                                                           "-movflags +faststart"});
+  EXPECT_THAT(sampled_numbers(streamable), ElementsAre(0, 25));
+  fs::resize_file(streamable, fs::file_size(streamable) - 1);  // and here in front
+  EXPECT_THAT(reason_of(streamable), HasSubstr("front.mp4: it was cut off"));
 
   const fs::path sound = folder_ / "sound.mp4";
   test::run_or_throw("ffmpeg -v error -f lavfi -i sine=d=0.2 " + sound.string());
