@@ -38,7 +38,8 @@ void log_line(const char* level, const std::string& message) {
 ProgressBar::ProgressBar(std::string label, int64_t total)
     : label_(std::move(label)),
       total_(std::max<int64_t>(total, 1)),
-      started_(monotonic_seconds()) {}
+      started_(monotonic_seconds()),
+      last_drawn_(started_) {}
 
 ProgressBar::~ProgressBar() {
   if (stderr_is_terminal() && done_ > 0) {
@@ -54,7 +55,11 @@ void ProgressBar::advance(int64_t count) {
     if (now - last_drawn_ < 0.1) return;
     last_drawn_ = now;
     draw();
-  } else if (const int tenth = static_cast<int>(10 * done_ / total_); tenth > last_tenth_) {
+    return;
+  }
+  const int tenth = static_cast<int>(10 * done_ / total_);
+  if (tenth > last_tenth_ && (now - last_drawn_ >= 1 || done_ >= total_)) {
+    last_drawn_ = now;
     last_tenth_ = tenth;
     const double elapsed = now - started_;
     log_info("{} {}/{} ({:.1f} s)", label_, done_, total_, elapsed);

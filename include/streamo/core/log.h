@@ -36,7 +36,7 @@ class ProgressBar {
  private:
   std::string label_;
   int64_t total_, done_ = 0;
-  double started_, last_drawn_ = 0;
+  double started_, last_drawn_;
   int last_tenth_ = 0;
   void draw();
 };
