@@ -3,6 +3,9 @@
 set -euo pipefail
 readonly kRoot=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly kStreamo=$kRoot/build/streamo
+# OpenMP threads that spin long while they wait take the cores from the threads that decode: with the default the
+# first steps take twice as long. Less than this and waking them costs more than it gives.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 
 usage() {
   cat <<'TEXT'

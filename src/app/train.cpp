@@ -11,7 +11,8 @@ namespace {
 
 // Each process would train the whole run for itself and overwrite the others' files.
 void refuse_several_ranks() {
-  for (const char* name : {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+  for (const char* name :
+       {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
     const char* value = std::getenv(name);
     if (value == nullptr || std::string_view(value) == "1") continue;
     throw core::Error(core::ErrorKind::kUsage, "a run of several processes is not supported yet",

@@ -3,7 +3,10 @@
 #include <fmt/ranges.h>
 #include <sentencepiece_trainer.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <unordered_map>
 
 #include "streamo/core/error.h"
@@ -16,16 +19,33 @@ namespace {
 
 constexpr int kNumBytes = 256;
 
-class TextIterator final : public sentencepiece::SentenceIterator {
+// Each text once, with how often it occurs: turns repeat themselves so much that reading them one
+// by one takes longer than the training. A line is "text<tab>count", so tabs separate texts here;
+// encoding falls back to the byte.
+std::vector<std::string> counted_lines(const std::vector<std::string>& texts) {
+  std::map<std::string_view, int64_t> counts;
+  for (const std::string& text : texts) {
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find('\t', begin), text.size());
+      if (end > begin) ++counts[std::string_view(text).substr(begin, end - begin)];
+      begin = end + 1;
+    }
+  }
+  std::vector<std::string> lines;
+  for (const auto& [text, count] : counts) lines.push_back(fmt::format("{}\t{}", text, count));
+  return lines;
+}
+
+class LineIterator final : public sentencepiece::SentenceIterator {
  public:
-  explicit TextIterator(const std::vector<std::string>& texts) : texts_(texts) {}
-  bool done() const override { return next_ >= texts_.size(); }
+  explicit LineIterator(const std::vector<std::string>& lines) : lines_(lines) {}
+  bool done() const override { return next_ >= lines_.size(); }
   void Next() override { ++next_; }
-  const std::string& value() const override { return texts_[next_]; }
+  const std::string& value() const override { return lines_[next_]; }
   sentencepiece::util::Status status() const override { return {}; }
 
  private:
-  const std::vector<std::string>& texts_;
+  const std::vector<std::string>& lines_;
   size_t next_ = 0;
 };
 
@@ -34,6 +54,7 @@ std::unordered_map<std::string, std::string> trainer_options(
   return {
       {"model_type", "bpe"},
       {"model_prefix", ""},
+      {"input_format", "tsv"},
       {"vocab_size", std::to_string(vocab_size)},
       {"hard_vocab_limit", "false"},  // a small text simply has fewer pieces
       {"user_defined_symbols", fmt::format("{}", fmt::join(special, ","))},
@@ -93,7 +114,8 @@ void train_tokenizer(const std::vector<std::string>& texts, int vocab_size,
                     vocab_size, smallest),
         "tokenizer training", "ask for more, for example 1024");
   }
-  TextIterator iterator(texts);
+  const std::vector<std::string> lines = counted_lines(texts);
+  LineIterator iterator(lines);
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(
       trainer_options(special, vocab_size), &iterator, &model);

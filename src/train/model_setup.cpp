@@ -8,6 +8,7 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/parallel.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr const char* kConversationFile = "streamo.json";
 constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
 
-data::SourceOptions source_options(const RunConfig& config, const fs::path& model_dir) {
+data::SourceOptions source_options(const RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
@@ -30,36 +31,34 @@ data::SourceOptions source_options(const RunConfig& config, const fs::path& mode
   options.conversation.default_question = config.data.default_question.empty()
                                               ? data::default_question()
                                               : config.data.default_question;
-  const fs::path processor = model_dir / "preprocessor_config.json";
-  if (!model_dir.empty() && fs::exists(processor)) {
-    const auto json =
-        nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object())
-      throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
-    options.pixel_limits.min_pixels = json.value("min_pixels", options.pixel_limits.min_pixels);
-    options.pixel_limits.max_pixels = json.value("max_pixels", options.pixel_limits.max_pixels);
-  }
-  if (config.data.min_pixels > 0) options.pixel_limits.min_pixels = config.data.min_pixels;
-  if (config.data.max_pixels > 0) options.pixel_limits.max_pixels = config.data.max_pixels;
   return options;
 }
 
-void train_preset_tokenizer(const RunConfig& config, const fs::path& model_dir) {
-  const data::SampleSource source = open_source(config, config.data.train, {});
-  std::vector<std::string> texts;
-  std::string example;  // of what is wrong when nothing is right
-  for (size_t i = 0; i < std::min(source.size(), kMaxTokenizerSamples); ++i) {
-    const auto conversation = source.conversation(i);
+void train_preset_tokenizer(const RunConfig& config, const data::SampleSource& source,
+                            const fs::path& model_dir) {
+  const size_t count = std::min(source.size(), kMaxTokenizerSamples);
+  std::vector<std::vector<std::string>> texts_of(count);
+  std::vector<std::string> reasons(count);
+  core::parallel_for(count, static_cast<int>(config.data.num_workers), [&](size_t i) {
+    // Spread evenly: several files in a row may have texts of their own.
+    const size_t sample = i * source.size() / count;
+    const auto conversation = source.conversation(sample);
     if (!conversation) {  // the index lists it as skipped
-      if (example.empty()) example = source.id(i) + ": " + conversation.reason();
-      continue;
+      reasons[i] = source.id(sample) + ": " + conversation.reason();
+      return;
     }
     for (const text::Message& message : conversation->messages) {
-      for (std::string& piece : text::text_pieces(message)) texts.push_back(std::move(piece));
+      for (std::string& piece : text::text_pieces(message)) {
+        texts_of[i].push_back(std::move(piece));
+      }
     }
+  });
+  std::vector<std::string> texts;
+  for (std::vector<std::string>& of_sample : texts_of) {
+    std::move(of_sample.begin(), of_sample.end(), std::back_inserter(texts));
   }
   if (texts.empty()) {
-    throw core::Error(core::ErrorKind::kData, "no sample can be used", example,
+    throw core::Error(core::ErrorKind::kData, "no sample can be used", reasons.front(),
                       "check data.train and data.video_prefix");
   }
   text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
@@ -77,7 +76,8 @@ model::PresetTokens preset_tokens(const text::Tokenizer& tokenizer) {
 
 }  // namespace
 
-fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_dir) {
+fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
+                                 const data::SampleSource& source) {
   if (config.model.preset.empty()) {
     if (!fs::is_directory(config.model.path)) {
       throw core::Error(core::ErrorKind::kModel, "no such model directory", config.model.path,
@@ -91,7 +91,7 @@ fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_di
   const bool begun = !checkpoint::SnapshotStore(run_dir, model_dir, 1).list().empty();
   if (!begun || !fs::exists(model_dir)) {
     core::write_directory_atomic(model_dir, [&](const fs::path& folder) {
-      train_preset_tokenizer(config, folder);
+      train_preset_tokenizer(config, source, folder);
       const auto tokenizer = text::load_tokenizer(folder);
       model::write_preset(config.model.preset, preset_tokens(*tokenizer), folder);
     });
@@ -120,13 +120,28 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
   return model;
 }
 
-data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
-                               const fs::path& model_dir) {
-  return {{files.begin(), files.end()}, source_options(config, model_dir)};
+data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files) {
+  return {{files.begin(), files.end()}, source_options(config)};
+}
+
+video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_dir) {
+  video::PixelLimits limits;
+  const fs::path processor = model_dir / "preprocessor_config.json";
+  if (fs::exists(processor)) {
+    const auto json =
+        nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object())
+      throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
+    limits.min_pixels = json.value("min_pixels", limits.min_pixels);
+    limits.max_pixels = json.value("max_pixels", limits.max_pixels);
+  }
+  if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
+  if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
+  return limits;
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {
-  const data::ConversationOptions conversation = source_options(config, {}).conversation;
+  const data::ConversationOptions conversation = source_options(config).conversation;
   const nlohmann::ordered_json settings = {{"system_prompt", conversation.system_prompt},
                                            {"default_question", conversation.default_question},
                                            {"fps", conversation.fps},

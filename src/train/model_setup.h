@@ -18,10 +18,11 @@
 namespace streamo::train {
 
 // The directory that config, tokenizer and processor files come from: model.path, or for a preset
-// <run>/base, which is made here: a tokenizer trained on the training texts and a config.json, no
-// weights.
+// <run>/base, which is made here: a tokenizer trained on the texts of `source` and a config.json,
+// no weights.
 std::filesystem::path prepare_model_directory(const RunConfig& config,
-                                              const std::filesystem::path& run_dir);
+                                              const std::filesystem::path& run_dir,
+                                              const data::SampleSource& source);
 
 // Built, with weights (of the directory, or random for a preset), in the config's dtype, frozen as
 // asked.
@@ -29,10 +30,11 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const std::filesystem::path& model_dir,
                                                        torch::Device device);
 
-// Annotation files (data.train or data.eval) read as the config says, its pixel limits taken from
-// the model directory unless set.
-data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
-                               const std::filesystem::path& model_dir);
+// Annotation files (data.train or data.eval) read as the config says.
+data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files);
+// How large the model's pictures are: as the config says, else as its directory does. Throws
+// core::Error{kModel} for a damaged file.
+video::PixelLimits pixel_limits(const RunConfig& config, const std::filesystem::path& model_dir);
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate
 // and pixel limits, as <model directory>/streamo.json, so that it is evaluated as it was trained.

@@ -29,6 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kFinalDir = "final";  // of the run folder; written when all else is
+
 torch::Device training_device() {
   return torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU);
 }
@@ -67,6 +69,7 @@ struct Trainer::Impl {
   Outcome run();
 
  private:
+  data::Index make_index();
   std::optional<StepMetrics> train_step(Throughput& throughput);
   void require_finite(double loss, double grad_norm, const data::StepBatch& step) const;
   void restore();
@@ -80,11 +83,11 @@ struct Trainer::Impl {
   Json effective_config_;
   RunFolder folder_;
   torch::Device device_;
+  data::SampleSource source_;
   fs::path model_dir_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::ChatFormat chat_;
   std::shared_ptr<model::VisionLanguageModel> model_;
-  data::SampleSource source_;
   data::SampleReport report_;
   data::Index index_;
   data::Plan plan_;
@@ -139,14 +142,13 @@ Trainer::Impl::Impl(RunConfig run_config)
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir),
       device_(training_device()),
-      model_dir_(prepare_model_directory(config_, folder_.path())),
+      source_(open_source(config_, config_.data.train)),
+      model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
       tokenizer_(text::load_tokenizer(model_dir_)),
       chat_(*tokenizer_),
       model_(load_model(config_, model_dir_, device_)),
-      source_(open_source(config_, config_.data.train, model_dir_)),
       report_(folder_.path() / "skipped.jsonl"),
-      index_(data::build_index(source_, chat_,
-                               index_options(config_, model_->pixels_per_token_side()), report_)),
+      index_(make_index()),
       plan_(token_counts(index_), plan_options(config_)),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
       optimizer_(named_parameters(config_, *model_), adamw_config(config_.optim)),
@@ -166,13 +168,25 @@ Trainer::Impl::Impl(RunConfig run_config)
   print_plan();
 }
 
+data::Index Trainer::Impl::make_index() {
+  source_.set_pixel_limits(pixel_limits(config_, model_dir_));
+  return data::build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
+                           report_);
+}
+
 Outcome Trainer::Impl::run() {
+  if (saved_step_ == plan_.total_steps() && fs::exists(folder_.path() / kFinalDir)) {
+    core::log_info("finished already, {}: begin another run to train more",
+                   folder_.path().string());
+    return Outcome::kFinished;
+  }
   TerminalDisplay display;
   Throughput throughput(config_.data.fps);
+  const int64_t first = step_ + 1;  // shown always: a sign of life
   while (step_ < plan_.total_steps()) {
     auto metrics = train_step(throughput);
     if (metrics) {
-      if (step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps()) {
+      if (step_ == first || step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps()) {
         throughput.report(*metrics);
         metrics_->log(*metrics);
         display.show(*metrics);
@@ -320,7 +334,8 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_);
+  data::SampleSource held_out = open_source(config_, config_.data.eval);
+  held_out.set_pixel_limits(source_.options().pixel_limits);
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,
@@ -335,9 +350,9 @@ void Trainer::Impl::evaluate(int64_t max_samples) {
 void Trainer::Impl::finish() {
   if (saved_step_ != step_) save();
   if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
-  const fs::path final_dir = folder_.path() / "final";
-  model::save_model_directory(*model_, model_dir_, final_dir, conversation_settings(config_));
+  const fs::path final_dir = folder_.path() / kFinalDir;
   write_report(folder_.path());
+  model::save_model_directory(*model_, model_dir_, final_dir, conversation_settings(config_));
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
 }

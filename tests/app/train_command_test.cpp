@@ -74,8 +74,11 @@ TEST_F(TrainCommand, TrainsEvaluatesReportsAndExports) {
   }
   EXPECT_EQ(result["samples"], 4);
 
+  const auto exported_at = fs::last_write_time(folder_ / "run/final/model.safetensors");
   const CommandResult again = streamo("train config.json");
-  EXPECT_EQ(again.exit_code, 0) << "a finished run is finished: " << again.err;
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("finished already"));
+  EXPECT_EQ(fs::last_write_time(folder_ / "run/final/model.safetensors"), exported_at);
 }
 
 TEST_F(TrainCommand, SigtermSavesExits20AndTheSameCommandGoesOn) {

@@ -122,6 +122,26 @@ TEST(Tokenizer, LearnsFromTextsLongerThanSentencePiecesDefaultLimit) {
   EXPECT_LE(load_tokenizer(tokenizer_directory() / "long")->encode("wonderful").size(), 2u);
 }
 
+TEST(Tokenizer, LearnsFromHowOftenATextOccurs) {
+  // Room for the four letters and one merge: the more frequent pair gets it.
+  const int vocab_size = 1 + static_cast<int>(special_token_strings().size()) + 256 + 4 + 1;
+  const auto pieces_of_ab = [&](int times, const char* name) {
+    std::vector<std::string> texts(static_cast<size_t>(times), "ab");
+    texts.insert(texts.end(), 10, "cd");
+    train_tokenizer(texts, vocab_size, scratch(name));
+    return load_tokenizer(tokenizer_directory() / name)->encode("ab").size();
+  };
+  EXPECT_EQ(pieces_of_ab(20, "often"), 1u);
+  EXPECT_EQ(pieces_of_ab(5, "seldom"), 2u);
+}
+
+TEST(Tokenizer, LearnsFromTextsWithTabs) {
+  train_tokenizer({"wonderful\twonderful", "\t", "wonderful\t"}, 400, scratch("tabs"));
+  const auto tokenizer = load_tokenizer(tokenizer_directory() / "tabs");
+  EXPECT_EQ(tokenizer->encode("wonderful").size(), 1u);
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("a\tb")), "a\tb");
+}
+
 TEST(Tokenizer, EncodesFromManyThreads) {
   const std::string text = "the red ball crosses <12s-13s>";
   const auto expected = small_tokenizer().encode(text);

@@ -60,6 +60,8 @@ class SampleSource {
   // data.
   std::string fingerprint() const;
   const SourceOptions& options() const { return options_; }
+  // For a model that is made only after its training texts were read. Before the first load().
+  void set_pixel_limits(const video::PixelLimits& limits) { options_.pixel_limits = limits; }
 
  private:
   struct File {
