@@ -6,9 +6,12 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "data/ordered_pipeline.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/log.h"
 #include "streamo/data/convert.h"
 #include "streamo/data/record_file.h"
 
@@ -39,6 +42,21 @@ class ConversionOutput {
   core::AtomicWriter writer_;
   ConversionReport report_;
 };
+
+// Every record of `input`, in its order, with a progress bar: claim(i) in order, convert(claimed)
+// -> Result<Converted> on `num_workers` threads.
+template <typename Claim, typename Convert>
+ConversionReport convert_records(const RecordFile& input, const std::filesystem::path& output_path,
+                                 int num_workers, const Claim& claim, const Convert& convert) {
+  ConversionOutput output(input, output_path);
+  core::ProgressBar progress("converting", static_cast<int64_t>(input.size()));
+  ordered_pipeline(input.size(), num_workers, claim, convert,
+                   [&](size_t index, core::Result<Converted> result) {
+                     output.add(index, std::move(result));
+                     progress.advance();
+                   });
+  return output.finish();
+}
 
 // The records, which must be there. Throws core::Error{kData}.
 void require_records(const RecordFile& input);

@@ -7,8 +7,6 @@
 
 #include "data/conversion_output.h"
 #include "data/once_map.h"
-#include "data/ordered_pipeline.h"
-#include "streamo/core/log.h"
 #include "streamo/data/convert.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/video/png.h"
@@ -176,16 +174,10 @@ ConversionReport convert_to_image(const ToImageOptions& options) {
   const RecordFile input(options.input);
   require_records(input);
   ImageConverter converter(options, input);
-  ConversionOutput output(input, options.output);
-  core::ProgressBar progress("converting", static_cast<int64_t>(input.size()));
-  ordered_pipeline(
-      input.size(), options.num_workers, [&](size_t index) { return converter.claim(index); },
-      [&](Result<Task> task) { return converter.convert(std::move(task)); },
-      [&](size_t index, Result<Converted> result) {
-        output.add(index, std::move(result));
-        progress.advance();
-      });
-  return output.finish();
+  return convert_records(
+      input, options.output, options.num_workers,
+      [&](size_t index) { return converter.claim(index); },
+      [&](Result<Task> task) { return converter.convert(std::move(task)); });
 }
 
 }  // namespace streamo::data

@@ -4,8 +4,6 @@
 
 #include "data/conversion_output.h"
 #include "data/once_map.h"
-#include "data/ordered_pipeline.h"
-#include "streamo/core/log.h"
 #include "streamo/data/convert.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/video/sampler.h"
@@ -59,16 +57,9 @@ ConversionReport convert_to_stream(const ToStreamOptions& options) {
   const RecordFile input(options.input);
   require_records(input);
   StreamConverter converter(options, input);
-  ConversionOutput output(input, options.output);
-  core::ProgressBar progress("converting", static_cast<int64_t>(input.size()));
-  ordered_pipeline(
-      input.size(), options.num_workers, [](size_t index) { return index; },
-      [&](size_t index) { return converter.convert(index); },
-      [&](size_t index, Result<Converted> result) {
-        output.add(index, std::move(result));
-        progress.advance();
-      });
-  return output.finish();
+  return convert_records(
+      input, options.output, options.num_workers, [](size_t index) { return index; },
+      [&](size_t index) { return converter.convert(index); });
 }
 
 }  // namespace streamo::data
