@@ -219,7 +219,7 @@ torch::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.dtype) == 0;
   if (!aligned) {  // allowed by the format, rare
     torch::Tensor copy = torch::empty(entry.shape, options);
-    std::memcpy(copy.data_ptr(), data, entry.bytes);
+    std::copy_n(data, entry.bytes, static_cast<uint8_t*>(copy.data_ptr()));  // none of an empty one
     return copy;
   }
   return torch::from_blob(
