@@ -58,8 +58,7 @@ eval::EvalReport evaluate(const train::RunConfig& config) {
   const fs::path model_dir = config.model.path;
   const auto tokenizer = text::load_tokenizer(model_dir);
   const text::ChatFormat format(*tokenizer);
-  data::SampleSource source = train::open_source(config, config.data.eval);
-  source.set_pixel_limits(train::pixel_limits(config, model_dir));
+  const data::SampleSource source = train::open_source(config, config.data.eval, model_dir);
   const torch::Device device(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
   const auto model = train::load_model(config, model_dir, device);
   std::unique_ptr<core::ProgressBar> bar;

@@ -120,14 +120,10 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
   return model;
 }
 
-data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files) {
-  return {{files.begin(), files.end()}, source_options(config)};
-}
-
 video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_dir) {
   video::PixelLimits limits;
   const fs::path processor = model_dir / "preprocessor_config.json";
-  if (fs::exists(processor)) {
+  if (!model_dir.empty() && fs::exists(processor)) {
     const auto json =
         nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
     if (!json.is_object())
@@ -138,6 +134,13 @@ video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_d
   if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
   if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
   return limits;
+}
+
+data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
+                               const fs::path& model_dir) {
+  data::SourceOptions options = source_options(config);
+  options.pixel_limits = pixel_limits(config, model_dir);
+  return {{files.begin(), files.end()}, std::move(options)};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

@@ -30,11 +30,12 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const std::filesystem::path& model_dir,
                                                        torch::Device device);
 
-// Annotation files (data.train or data.eval) read as the config says.
-data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files);
-// How large the model's pictures are: as the config says, else as its directory does. Throws
-// core::Error{kModel} for a damaged file.
+// How large the model's pictures are: as the config says, else as its directory does (an empty path
+// is none yet). Throws core::Error{kModel} for a damaged file.
 video::PixelLimits pixel_limits(const RunConfig& config, const std::filesystem::path& model_dir);
+// Annotation files (data.train or data.eval) read as the config says, with these limits.
+data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
+                               const std::filesystem::path& model_dir);
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate
 // and pixel limits, as <model directory>/streamo.json, so that it is evaluated as it was trained.

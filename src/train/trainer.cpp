@@ -142,7 +142,7 @@ Trainer::Impl::Impl(RunConfig run_config)
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir),
       device_(training_device()),
-      source_(open_source(config_, config_.data.train)),
+      source_(open_source(config_, config_.data.train, /*model_dir=*/{})),
       model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
       tokenizer_(text::load_tokenizer(model_dir_)),
       chat_(*tokenizer_),
@@ -168,6 +168,7 @@ Trainer::Impl::Impl(RunConfig run_config)
   print_plan();
 }
 
+// The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
 data::Index Trainer::Impl::make_index() {
   source_.set_pixel_limits(pixel_limits(config_, model_dir_));
   return data::build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
@@ -334,8 +335,7 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
-  data::SampleSource held_out = open_source(config_, config_.data.eval);
-  held_out.set_pixel_limits(source_.options().pixel_limits);
+  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_);
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,
