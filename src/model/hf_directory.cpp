@@ -144,14 +144,7 @@ std::optional<torch::ScalarType> declared_dtype(const fs::path& model_dir) {
 // reads the new one.
 std::map<std::string, torch::Tensor> weights_as_in(VisionLanguageModel& model,
                                                    const fs::path& source_dir) {
-  std::map<std::string, std::string> stored_names;
-  if (fs::exists(source_dir / kSingleFile) || fs::exists(source_dir / kIndexFile)) {
-    for (const fs::path& path : weight_files(source_dir)) {
-      for (const std::string& name : SafetensorsFile(path).names()) {
-        stored_names[published_name(name)] = name;
-      }
-    }
-  }
+  const std::map<std::string, std::string> stored_names = stored_weight_names(source_dir);
   const auto dtype = declared_dtype(source_dir);
   std::map<std::string, torch::Tensor> weights;
   for (const auto& [name, tensor] : named_weights(model)) {
@@ -166,6 +159,16 @@ std::map<std::string, torch::Tensor> weights_as_in(VisionLanguageModel& model,
 
 std::shared_ptr<VisionLanguageModel> build_model(const fs::path& config_json) {
   return build_family(read_config(config_json), config_json.string());
+}
+
+std::map<std::string, std::string> stored_weight_names(const fs::path& model_dir) {
+  std::map<std::string, std::string> names;
+  if (!fs::exists(model_dir / kSingleFile) && !fs::exists(model_dir / kIndexFile)) return names;
+  for (const fs::path& path : weight_files(model_dir)) {
+    for (const std::string& name : SafetensorsFile(path).names())
+      names[published_name(name)] = name;
+  }
+  return names;
 }
 
 void initialize_weights(VisionLanguageModel& model, uint64_t seed) {

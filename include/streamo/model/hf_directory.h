@@ -27,6 +27,9 @@ void load_weights(VisionLanguageModel& model, const std::filesystem::path& model
 // Weight name in the files -> tensor (shares storage with the model). Tied heads appear once.
 std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model);
 
+// Our names of the weights in a directory -> the names in its files; empty where there are none.
+std::map<std::string, std::string> stored_weight_names(const std::filesystem::path& model_dir);
+
 // Writes model.safetensors (sharded with an index above `shard_bytes`) and copies config.json,
 // tokenizer and processor files from `source_dir`; names and type of the weights are those of that
 // directory (its files, and `dtype` of its config.json). Published atomically.
