@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # The first with what they need; the others are linked to torch, or used for a file they carry.
 readonly kPackages="transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6 pillow==12.3.0
-  filelock typing-extensions sympy networkx jinja2 fsspec"
+  filelock typing-extensions sympy networkx jinja2 fsspec sentencepiece==0.2.3 protobuf==7.36.2"
 readonly kWithoutNeeds="torchvision==0.26.0 dashscope==2.0.2"
 readonly kVenv=build/oracle-venv
 readonly kInstalled=$kVenv/.streamo-oracle  # written last

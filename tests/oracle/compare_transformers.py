@@ -245,6 +245,7 @@ def main() -> int:
     parser.add_argument("--streamo", default=ROOT / "build/streamo", help="the program")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     if arguments.model:
         return 0 if compare(arguments) else 1
     import small_checkpoint
