@@ -103,12 +103,13 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const fs::path& model_dir,
                                                        torch::Device device) {
   auto model = model::build_model(model_dir / "config.json");
+  const auto dtype = config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
   if (config.model.preset.empty()) {
-    model::load_weights(*model, model_dir);
+    model::load_weights(*model, model_dir, dtype, device);
   } else {
     model::initialize_weights(*model, static_cast<uint64_t>(config.train.seed));
+    model->to(device, dtype);
   }
-  model->to(device, config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
   for (auto& item : model->named_parameters()) {
     const model::Part part = model->part_of(item.key());
