@@ -1,11 +1,24 @@
 // streamo export CHECKPOINT OUT_DIR: a Hugging Face style model directory from a training
-// checkpoint.
+// checkpoint, or from another such directory.
+#include <chrono>
+
 #include "app/command.h"
 #include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/model/hf_directory.h"
 
 namespace streamo::app {
+
+namespace {
+
+// By its name where it is damaged: then its manifest may be what is missing.
+bool is_checkpoint(const std::filesystem::path& path) {
+  return path.filename().string().starts_with("checkpoint-") ||
+         std::filesystem::exists(path / "manifest.json");
+}
+
+}  // namespace
 
 void add_export_command(CLI::App& app) {
   struct Arguments {
@@ -14,16 +27,27 @@ void add_export_command(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
       app.add_subcommand("export", "Write a checkpoint as a Hugging Face model directory");
-  command->add_option("CHECKPOINT", arguments->checkpoint, "checkpoint-<step> folder of a run")
+  command
+      ->add_option("CHECKPOINT", arguments->checkpoint,
+                   "checkpoint-<step> folder of a run, or a model directory")
       ->required();
   command->add_option("OUT_DIR", arguments->out_dir, "Folder to make")->required();
   command->callback([arguments] {
-    const checkpoint::Snapshot snapshot = checkpoint::load_snapshot(arguments->checkpoint);
-    auto model = model::build_model(std::filesystem::path(arguments->checkpoint) / "config.json");
-    model->to(snapshot.weights.begin()->second.scalar_type());
-    model::load_weights(*model, arguments->checkpoint);
-    model::save_model_directory(*model, arguments->checkpoint, arguments->out_dir);
-    core::log_info("step {} written to {}", snapshot.step, arguments->out_dir);
+    const std::filesystem::path from = arguments->checkpoint;
+    if (is_checkpoint(from)) {
+      const auto sound = checkpoint::verify_snapshot(from);
+      if (!sound) {
+        throw core::Error(core::ErrorKind::kCheckpoint, sound.reason(), from.string(),
+                          "choose another checkpoint");
+      }
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    auto model = model::build_model(from / "config.json");
+    model::load_weights(*model, from);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    core::log_info("{} read in {:.1f} s", from.string(), seconds.count());
+    model::save_model_directory(*model, from, arguments->out_dir);
+    core::log_info("written to {}", arguments->out_dir);
   });
 }
 

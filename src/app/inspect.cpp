@@ -1,6 +1,7 @@
 // streamo inspect PATH: what a file or folder of ours holds, as text. Of an annotation file, the
 // very turns and labels a sample becomes.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -22,12 +23,12 @@ void print_safetensors(const fs::path& path) {
   const model::SafetensorsFile file(path);
   int64_t values = 0;
   for (const std::string& name : file.names()) {
-    const torch::Tensor tensor = file.tensor(name);
-    values += tensor.numel();
-    fmt::print("{:60} {:10} {}\n", name, c10::toString(tensor.scalar_type()),
-               nlohmann::json(tensor.sizes().vec()).dump());
+    const model::TensorEntry& tensor = *file.find(name);
+    values += tensor.elements();
+    fmt::print("{:60} {:10} {}\n", name, model::dtype_name(tensor.dtype),
+               nlohmann::json(tensor.shape).dump());
   }
-  fmt::print("{} tensors, {} values\n", file.names().size(), values);
+  fmt::print("{} tensors, {} values\n", file.entries().size(), values);
 }
 
 void print_model_directory(const fs::path& path) {
@@ -39,6 +40,11 @@ void print_model_directory(const fs::path& path) {
   int64_t parameters = 0;
   for (const auto& [name, tensor] : model::named_weights(*model)) parameters += tensor.numel();
   fmt::print("{} parameters in {} decoder layers\n", parameters, model->num_layers());
+  if (model::has_weights(path)) {  // a preset's base directory has none
+    const model::WeightSummary weights = model::check_weights(*model, path);
+    fmt::print("weights: {} bytes of {} in {} file(s), complete and as config.json asks\n",
+               weights.bytes, fmt::join(weights.dtypes, ", "), weights.files);
+  }
   if (fs::exists(path / "manifest.json")) {
     const auto sound = checkpoint::verify_snapshot(path);
     fmt::print("checkpoint: {}\n", sound ? "complete, all checksums right" : sound.reason());

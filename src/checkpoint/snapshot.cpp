@@ -61,6 +61,7 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
   const fs::path path = run_dir_ / fmt::format("{}{}", kPrefix, snapshot.step);
   core::write_directory_atomic(path, [&](const fs::path& folder) {
     model::write_companion_files(model_dir_, folder, extra_files_);
+    model::write_weight_layout(model_dir_, folder);
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
     core::write_file_atomic(folder / kState, snapshot.trainer_state.dump(2) + "\n");

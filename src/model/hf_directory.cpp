@@ -5,14 +5,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
 
 #include "registry.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
-#include "streamo/core/suggest.h"
-#include "streamo/model/safetensors.h"
+#include "strict_json.h"
+#include "weight_layout.h"
 
 namespace streamo::model {
 namespace {
@@ -20,152 +18,26 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
+constexpr const char* kConfig = "config.json";
+constexpr const char* kHead = "lm_head.weight";
 
-// transformers 5 names its modules model.language_model.* and model.visual.*; published files say
-// model.* and visual.*, and so do we.
-std::string published_name(const std::string& name) {
-  constexpr std::string_view kLanguage = "model.language_model.", kVisual = "model.visual.";
-  if (name.starts_with(kLanguage)) return "model." + name.substr(kLanguage.size());
-  if (name.starts_with(kVisual)) return "visual." + name.substr(kVisual.size());
-  return name;
-}
-
-Json read_config(const fs::path& path) {
-  if (!fs::exists(path)) {
-    throw core::Error(core::ErrorKind::kModel, "no such file", path.string(),
-                      "give a model directory");
-  }
-  Json config = Json::parse(core::read_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!config.is_object()) {
-    throw core::Error(core::ErrorKind::kModel, "not a JSON object", path.string(),
-                      "the file is damaged");
-  }
-  return config;
-}
-
-std::vector<fs::path> weight_files(const fs::path& model_dir) {
-  if (fs::exists(model_dir / kSingleFile)) return {model_dir / kSingleFile};
-  const fs::path index_path = model_dir / kIndexFile;
-  if (!fs::exists(index_path)) {
-    throw core::Error(core::ErrorKind::kModel,
-                      fmt::format("no {} and no {}", kSingleFile, kIndexFile), model_dir.string(),
-                      "give a complete model directory");
-  }
-  const Json index = Json::parse(core::read_file(index_path), nullptr, /*allow_exceptions=*/false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    throw core::Error(core::ErrorKind::kModel, "has no weight_map", index_path.string(),
-                      "the index is damaged");
-  }
-  std::set<std::string> names;
-  for (const auto& [weight, file] : index["weight_map"].items()) {
-    const std::string name = file.is_string() ? file.get<std::string>() : "";
-    if (name.empty() || fs::path(name).filename() != name) {
-      throw core::Error(core::ErrorKind::kModel, "names the file " + file.dump(),
-                        index_path.string(), "shards must lie in the model directory itself");
-    }
-    names.insert(name);
-  }
-  std::vector<fs::path> files;
-  for (const std::string& name : names) files.push_back(model_dir / name);
-  return files;
-}
-
-std::string hint_for(const std::string& name, const std::map<std::string, torch::Tensor>& weights) {
-  // Slashes for dots: the search favours a shared last component, and here all end in ".weight".
-  const auto with = [](std::string text, char from, char to) {
-    std::replace(text.begin(), text.end(), from, to);
-    return text;
-  };
-  std::vector<std::string> known;
-  for (const auto& [other, tensor] : weights) known.push_back(with(other, '.', '/'));
-  const std::string nearest = core::nearest_name(with(name, '.', '/'), known);
-  if (nearest.empty()) return "config.json and weights do not belong together";
-  return "did you mean " + with(nearest, '/', '.') + "?";
-}
-
-void copy_weight(const std::string& name, const torch::Tensor& from, torch::Tensor& to,
-                 const fs::path& file) {
-  if (from.sizes() != to.sizes()) {
-    throw core::Error(core::ErrorKind::kModel,
-                      fmt::format("weight {} has shape {}, the config asks for {}", name,
-                                  Json(from.sizes().vec()).dump(), Json(to.sizes().vec()).dump()),
-                      file.string(), "config.json and weights do not belong together");
-  }
-  to.copy_(from);
-}
-
-// Names in groups of at most shard_bytes, in order.
-std::vector<std::map<std::string, torch::Tensor>> shards_of(
-    const std::map<std::string, torch::Tensor>& weights, int64_t shard_bytes) {
-  std::vector<std::map<std::string, torch::Tensor>> shards(1);
-  int64_t bytes = 0;
-  for (const auto& [name, tensor] : weights) {
-    const auto size = static_cast<int64_t>(tensor.nbytes());
-    if (bytes + size > shard_bytes && !shards.back().empty()) {
-      shards.emplace_back();
-      bytes = 0;
-    }
-    shards.back().emplace(name, tensor);
-    bytes += size;
-  }
-  return shards;
-}
-
-void write_shards(const std::vector<std::map<std::string, torch::Tensor>>& shards,
-                  const fs::path& folder) {
-  if (shards.size() == 1) return write_safetensors(folder / kSingleFile, shards[0]);
-  Json weight_map = Json::object();
-  int64_t total = 0;
-  for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string file = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    write_safetensors(folder / file, shards[i]);
-    for (const auto& [name, tensor] : shards[i]) {
-      weight_map[name] = file;
-      total += static_cast<int64_t>(tensor.nbytes());
-    }
-  }
-  const Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}};
-  core::write_file_atomic(folder / kIndexFile, index.dump(2) + "\n");
-}
-
-// The type the directory says its weights have, if it says so.
-std::optional<torch::ScalarType> declared_dtype(const fs::path& model_dir) {
-  const Json config = read_config(model_dir / "config.json");
-  const std::string name = config.value("dtype", config.value("torch_dtype", std::string()));
-  if (name == "float32") return torch::kFloat;
-  if (name == "bfloat16") return torch::kBFloat16;
-  if (name == "float16") return torch::kHalf;
-  return std::nullopt;
-}
-
-// Under the names and in the type of the directory they came from, so that whatever read that one
-// reads the new one.
-std::map<std::string, torch::Tensor> weights_as_in(VisionLanguageModel& model,
-                                                   const fs::path& source_dir) {
-  std::map<std::string, std::string> stored_names;
-  if (fs::exists(source_dir / kSingleFile) || fs::exists(source_dir / kIndexFile)) {
-    for (const fs::path& path : weight_files(source_dir)) {
-      for (const std::string& name : SafetensorsFile(path).names()) {
-        stored_names[published_name(name)] = name;
-      }
-    }
-  }
-  const auto dtype = declared_dtype(source_dir);
-  std::map<std::string, torch::Tensor> weights;
-  for (const auto& [name, tensor] : named_weights(model)) {
-    const auto stored = stored_names.find(name);
-    weights.emplace(stored == stored_names.end() ? name : stored->second,
-                    tensor.detach().to(dtype.value_or(tensor.scalar_type())));
-  }
-  return weights;
+bool names_head(const WeightLayout& layout) {
+  return std::any_of(layout.files.begin(), layout.files.end(), [](const WeightLayout::File& file) {
+    return std::any_of(file.tensors.begin(), file.tensors.end(),
+                       [](const StoredTensor& stored) { return stored.name == kHead; });
+  });
 }
 
 }  // namespace
 
 std::shared_ptr<VisionLanguageModel> build_model(const fs::path& config_json) {
-  return build_family(read_config(config_json), config_json.string());
+  const Json config = read_json_object(config_json);
+  try {
+    return build_family(config, config_json.string());
+  } catch (const c10::Error& error) {  // no memory for a weight, even untouched
+    throw core::Error(core::ErrorKind::kMemory, error.what_without_backtrace(),
+                      config_json.string(), "the model of this config does not fit this machine");
+  }
 }
 
 void initialize_weights(VisionLanguageModel& model, uint64_t seed) {
@@ -187,37 +59,10 @@ std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model) {
   return weights;
 }
 
-void load_weights(VisionLanguageModel& model, const fs::path& model_dir) {
-  const torch::NoGradGuard no_grad;
-  std::map<std::string, torch::Tensor> wanted = named_weights(model);
-  const bool tied = !wanted.contains("lm_head.weight");
-  for (const fs::path& path : weight_files(model_dir)) {
-    const SafetensorsFile file(path);
-    for (const std::string& stored_name : file.names()) {
-      const std::string name = published_name(stored_name);
-      if (tied && name == "lm_head.weight") continue;  // some exports write the tied head as well
-      const auto to = wanted.find(name);
-      if (to == wanted.end()) {
-        throw core::Error(core::ErrorKind::kModel,
-                          "weight " + stored_name + " is not one of this model", path.string(),
-                          hint_for(name, named_weights(model)));
-      }
-      copy_weight(name, file.tensor(stored_name), to->second, path);
-      wanted.erase(to);
-    }
-  }
-  if (!wanted.empty()) {
-    throw core::Error(core::ErrorKind::kModel,
-                      fmt::format("{} weights are missing, the first is {}", wanted.size(),
-                                  wanted.begin()->first),
-                      model_dir.string(), "give a complete model directory");
-  }
-}
-
 void write_companion_files(const fs::path& from, const fs::path& to,
                            const std::map<std::string, std::string>& extra_files) {
-  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
-                                                  kIndexFile};
+  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json", kIndexFile,
+                                                  kLayoutFile};
   static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
   for (const auto& entry : fs::directory_iterator(from)) {
     const fs::path name = entry.path().filename();
@@ -229,13 +74,63 @@ void write_companion_files(const fs::path& from, const fs::path& to,
   for (const auto& [name, content] : extra_files) core::write_file_atomic(to / name, content);
 }
 
+void write_weight_layout(const fs::path& model_dir, const fs::path& checkpoint) {
+  core::write_file_atomic(checkpoint / kLayoutFile, layout_to_json(model_dir).dump() + "\n");
+}
+
+std::string config_with_vocabulary(const fs::path& model_dir, int64_t vocab_size) {
+  const fs::path path = model_dir / kConfig;
+  read_json_object(path);  // refuses what must not be parsed below
+  std::string text = core::read_file(path);
+  auto config = nlohmann::ordered_json::parse(text);
+  bool changed = false;
+  const auto set = [&](nlohmann::ordered_json& in) {
+    if (!in.is_object() || !in.contains("vocab_size") || in["vocab_size"] == vocab_size) return;
+    in["vocab_size"] = vocab_size;
+    changed = true;
+  };
+  set(config);
+  if (config.contains("text_config")) set(config["text_config"]);
+  return changed ? config.dump(2) + "\n" : text;
+}
+
+void check_tokenizer(const fs::path& model_dir, const PresetTokens& tokens) {
+  const fs::path path = model_dir / kConfig;
+  const Json config = read_json_object(path);
+  const auto refuse = [&](const char* key, const Json& value, const std::string& what, int64_t is) {
+    throw core::Error(core::ErrorKind::kModel,
+                      fmt::format("{} is {}, but {} {}", key, value.dump(), what, is),
+                      path.string(), "the tokenizer belongs to another model");
+  };
+  const auto check_id = [&](const char* key, const char* token, int64_t id) {
+    if (!config.contains(key) || !config[key].is_number_integer() || config[key] == id) return;
+    refuse(key, config[key], fmt::format("the tokenizer gives {} the id", token), id);
+  };
+  check_id("image_token_id", "<|image_pad|>", tokens.image_token_id);
+  check_id("video_token_id", "<|video_pad|>", tokens.video_token_id);
+  check_id("vision_start_token_id", "<|vision_start|>", tokens.vision_start_token_id);
+  check_id("vision_end_token_id", "<|vision_end|>", tokens.vision_end_token_id);
+  const Json& text = config.contains("text_config") ? config["text_config"] : config;
+  if (text.value("vocab_size", tokens.vocab_size) < tokens.vocab_size) {
+    refuse("vocab_size", text["vocab_size"], "the largest id of the tokenizer is",
+           tokens.vocab_size - 1);
+  }
+}
+
 void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir,
                           const fs::path& out_dir,
                           const std::map<std::string, std::string>& extra_files,
                           int64_t shard_bytes) {
+  std::map<std::string, torch::Tensor> weights = named_weights(model);
+  const WeightLayout layout = layout_for(source_dir, weights, shard_bytes);
+  if (names_head(layout)) weights.emplace(kHead, model.lm_head_weight());  // stored though tied
+  const std::string config = config_with_vocabulary(source_dir, model.lm_head_weight().size(0));
   core::write_directory_atomic(out_dir, [&](const fs::path& folder) {
-    write_companion_files(source_dir, folder, extra_files);
-    write_shards(shards_of(weights_as_in(model, source_dir), shard_bytes), folder);
+    write_companion_files(source_dir, folder, {{kConfig, config}});
+    for (const auto& [name, content] : extra_files) {
+      core::write_file_atomic(folder / name, content);
+    }
+    write_weights(layout, weights, folder);
   });
 }
 

@@ -4,7 +4,6 @@
 
 #include "qwen2_5_vl/model.h"
 #include "streamo/core/error.h"
-#include "streamo/core/suggest.h"
 
 namespace streamo::model {
 namespace {
@@ -26,14 +25,15 @@ constexpr Family kFamilies[] = {
 
 std::shared_ptr<VisionLanguageModel> build_family(const nlohmann::json& config,
                                                   const std::string& file) {
-  const std::string model_type = config.value("model_type", "");
-  std::vector<std::string> known;
+  std::string known;
+  const nlohmann::json model_type = config.value("model_type", nlohmann::json());
   for (const Family& family : kFamilies) {
     if (model_type == family.model_type) return family.build(config, file);
-    known.emplace_back(family.model_type);
+    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
   }
-  throw core::Error(core::ErrorKind::kModel, "model_type \"" + model_type + "\" is not supported",
-                    file, core::suggestion(model_type, known));
+  throw core::Error(core::ErrorKind::kModel,
+                    "model_type " + model_type.dump() + " is not supported", file,
+                    "give a directory of " + known);
 }
 
 }  // namespace streamo::model

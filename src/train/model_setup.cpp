@@ -103,12 +103,13 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const fs::path& model_dir,
                                                        torch::Device device) {
   auto model = model::build_model(model_dir / "config.json");
+  const auto dtype = config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
   if (config.model.preset.empty()) {
-    model::load_weights(*model, model_dir);
+    model::load_weights(*model, model_dir, dtype, device);
   } else {
     model::initialize_weights(*model, static_cast<uint64_t>(config.train.seed));
+    model->to(device, dtype);
   }
-  model->to(device, config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
   for (auto& item : model->named_parameters()) {
     const model::Part part = model->part_of(item.key());
@@ -128,8 +129,10 @@ video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_d
         nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
     if (!json.is_object())
       throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
-    limits.min_pixels = json.value("min_pixels", limits.min_pixels);
-    limits.max_pixels = json.value("max_pixels", limits.max_pixels);
+    // transformers 5 writes the limits as the square of an edge that is none.
+    const auto size = json.value("size", nlohmann::json::object());
+    limits.min_pixels = json.value("min_pixels", size.value("shortest_edge", limits.min_pixels));
+    limits.max_pixels = json.value("max_pixels", size.value("longest_edge", limits.max_pixels));
   }
   if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
   if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
@@ -180,6 +183,14 @@ std::vector<NamedParameter> named_parameters(const RunConfig& config,
         {item.key(), item.value(), own_rate ? config.optim.vision_lr / config.optim.lr : 1.0});
   }
   return parameters;
+}
+
+AdamWConfig adamw_config(const RunConfig::Optim& optim) {
+  return {.beta1 = optim.betas[0],
+          .beta2 = optim.betas[1],
+          .eps = optim.eps,
+          .weight_decay = optim.weight_decay,
+          .decay = optim.decay};
 }
 
 }  // namespace streamo::train

@@ -7,10 +7,12 @@
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/safetensors.h"
@@ -26,6 +28,17 @@ inline std::filesystem::path fresh_folder() {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;
+}
+
+// The message of the core::Error{kModel} that `call` throws.
+inline std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.kind(), core::ErrorKind::kModel);
+    return error.what();
+  }
+  return "no error";
 }
 
 class Golden {

@@ -1,4 +1,4 @@
-// Model directories: what is read, written, and said about broken ones. Truth: the golden weights.
+// config.json and presets: what is built of them, and what is said about broken ones.
 #include "streamo/model/hf_directory.h"
 
 #include <fmt/format.h>
@@ -14,26 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 using torch::Tensor;
 
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const core::Error& error) {
-    EXPECT_EQ(error.kind(), core::ErrorKind::kModel);
-    return error.what();
-  }
-  return "no error";
-}
-
 class HfDirectory : public testing::Test {
  protected:
   std::map<std::string, Tensor> weights() const { return golden_.with_prefix("weight."); }
-
-  // The message of loading these weights into the golden model.
-  std::string message_with(const std::map<std::string, Tensor>& weights) const {
-    const fs::path folder = golden_.write_directory();
-    write_safetensors(folder / "model.safetensors", weights);
-    return message_of([&] { load_weights(*build_model(folder / "config.json"), folder); });
-  }
 
   // The message of building a model with the config changed.
   std::string message_with(const std::function<void(nlohmann::json&)>& change) const {
@@ -42,12 +25,6 @@ class HfDirectory : public testing::Test {
     change(config);
     core::write_file_atomic(file, config.dump());
     return message_of([&] { build_model(file); });
-  }
-
-  void expect_golden_logits(const fs::path& folder) const {
-    auto model = build_model(folder / "config.json");
-    load_weights(*model, folder);
-    EXPECT_LT(relative_difference(logits(*model, golden_.input()), golden_["logits"]), 1e-4);
   }
 
   Golden golden_;
@@ -66,124 +43,17 @@ TEST_F(HfDirectory, NamesAreThePublishedOnes) {
                           "model.layers.1.self_attn.q_proj.weight", "lm_head.weight"}));
 }
 
-TEST_F(HfDirectory, NamesOfTransformersModulesLoadAndAreKept) {
-  std::map<std::string, Tensor> renamed;
-  for (const auto& [name, tensor] : weights()) {
-    if (name.starts_with("model.")) renamed["model.language_model." + name.substr(6)] = tensor;
-    if (name.starts_with("visual.")) renamed["model." + name] = tensor;
-    if (name.starts_with("lm_head.")) renamed[name] = tensor;
-  }
-  const fs::path folder = golden_.write_directory();
-  write_safetensors(folder / "model.safetensors", renamed);
-  expect_golden_logits(folder);
-
-  auto model = build_model(folder / "config.json");
-  load_weights(*model, folder);
-  save_model_directory(*model, folder, folder / "out");
-  std::vector<std::string> expected;
-  for (const auto& [name, tensor] : renamed) expected.push_back(name);
-  EXPECT_EQ(SafetensorsFile(folder / "out/model.safetensors").names(), expected);
-}
-
-TEST_F(HfDirectory, SavedDirectoryLoadsAndCarriesItsCompanions) {
-  const fs::path folder = golden_.write_directory();
-  for (const char* name : {"tokenizer.json", "vocab.txt", "chat_template.jinja"}) {
-    core::write_file_atomic(folder / name, name);
-  }
-  for (const char* name :
-       {"pytorch_model.bin", "trainer_state.json", "model.safetensors.index.json"}) {
-    core::write_file_atomic(folder / name, "{}");
-  }
-  auto model = build_model(folder / "config.json");
-  load_weights(*model, folder);
-  save_model_directory(*model, folder, folder / "out");
-  expect_golden_logits(folder / "out");
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder / "out"))
-    files.push_back(entry.path().filename());
-  EXPECT_THAT(files,
-              testing::UnorderedElementsAre("config.json", "model.safetensors", "tokenizer.json",
-                                            "vocab.txt", "chat_template.jinja"));
-  EXPECT_EQ(core::read_file(folder / "out/config.json"), core::read_file(folder / "config.json"));
-}
-
-TEST_F(HfDirectory, ShardsHaveAnIndexAndLoad) {
-  const fs::path folder = golden_.write_directory();
-  auto model = build_model(folder / "config.json");
-  load_weights(*model, folder);
-  save_model_directory(*model, folder, folder / "out", {}, /*shard_bytes=*/40'000);
-  EXPECT_FALSE(fs::exists(folder / "out/model.safetensors"));
-  const auto index =
-      nlohmann::json::parse(core::read_file(folder / "out/model.safetensors.index.json"));
-  EXPECT_EQ(index["weight_map"].size(), weights().size());
-  EXPECT_EQ(index["weight_map"]["lm_head.weight"], "model-00001-of-00004.safetensors");
-  expect_golden_logits(folder / "out");
-}
-
-TEST_F(HfDirectory, TypeIsThatOfTheConfig) {
-  const fs::path folder = golden_.write_directory();
-  auto config = nlohmann::json::parse(core::read_file(folder / "config.json"));
-  config["torch_dtype"] = "bfloat16";
-  core::write_file_atomic(folder / "config.json", config.dump());
-  auto model = build_model(folder / "config.json");
-  load_weights(*model, folder);
-  save_model_directory(*model, folder, folder / "out");
-  const SafetensorsFile file(folder / "out/model.safetensors");
-  for (const std::string& name : file.names()) {
-    EXPECT_EQ(file.tensor(name).scalar_type(), torch::kBFloat16) << name;
-    EXPECT_TRUE(file.tensor(name).equal(weights().at(name).to(torch::kBFloat16))) << name;
-  }
-}
-
-TEST_F(HfDirectory, TiedHeadIsTheEmbeddingAndAStoredCopyIsIgnored) {
-  const fs::path folder = golden_.write_directory();
-  auto config = nlohmann::json::parse(core::read_file(folder / "config.json"));
-  config["tie_word_embeddings"] = true;
-  core::write_file_atomic(folder / "config.json", config.dump());
-  auto model = build_model(folder / "config.json");
-  load_weights(*model, folder);
-  EXPECT_FALSE(named_weights(*model).contains("lm_head.weight"));
-  EXPECT_TRUE(
-      model->lm_head_weight().is_same(named_weights(*model).at("model.embed_tokens.weight")));
-}
-
-TEST_F(HfDirectory, MissingWeightIsNamed) {
-  auto fewer = weights();
-  fewer.erase("model.layers.1.mlp.up_proj.weight");
-  EXPECT_THAT(message_with(fewer), testing::HasSubstr("model.layers.1.mlp.up_proj.weight"));
-}
-
-TEST_F(HfDirectory, UnknownWeightSuggestsTheNearest) {
-  auto more = weights();
-  more["model.layers.1.mlp.upp_proj.weight"] = torch::ones({1});
-  EXPECT_THAT(message_with(more),
-              testing::AllOf(testing::HasSubstr("upp_proj"),
-                             testing::HasSubstr("model.layers.1.mlp.up_proj.weight?")));
-}
-
-TEST_F(HfDirectory, MisshapenWeightShowsBothShapes) {
-  auto bent = weights();
-  bent["model.norm.weight"] = torch::ones({31});
-  EXPECT_THAT(message_with(bent),
-              testing::AllOf(testing::HasSubstr("model.norm.weight"), testing::HasSubstr("[31]"),
-                             testing::HasSubstr("[32]")));
-}
-
-TEST_F(HfDirectory, IndexThatLeavesTheFolderIsRefused) {
-  const fs::path folder = golden_.write_directory();
-  fs::remove(folder / "model.safetensors");
-  EXPECT_THAT(message_of([&] { load_weights(*build_model(folder / "config.json"), folder); }),
-              testing::HasSubstr("no model.safetensors"));
-  core::write_file_atomic(folder / "model.safetensors.index.json",
-                          R"({"weight_map":{"lm_head.weight":"../secret.safetensors"}})");
-  EXPECT_THAT(message_of([&] { load_weights(*build_model(folder / "config.json"), folder); }),
-              testing::HasSubstr("secret"));
-}
-
 TEST_F(HfDirectory, ConfigsThatCannotBeComputedAreRefused) {
   using Json = nlohmann::json;
-  EXPECT_THAT(message_with([](Json& c) { c["model_type"] = "qwen2_5_v"; }),
-              testing::HasSubstr("qwen2_5_vl?"));
+  EXPECT_THAT(
+      message_with([](Json& c) { c["model_type"] = "qwen2_5_v"; }),
+      testing::AllOf(testing::HasSubstr("\"qwen2_5_v\""), testing::HasSubstr("qwen2_5_vl")));
+  EXPECT_THAT(message_with([](Json& c) { c["model_type"] = "llama"; }),
+              testing::HasSubstr("model_type \"llama\" is not supported"));
+  EXPECT_THAT(message_with([](Json& c) { c["model_type"] = 5; }),
+              testing::HasSubstr("model_type 5 is not supported"));
+  EXPECT_THAT(message_with([](Json& c) { c.erase("model_type"); }),
+              testing::HasSubstr("model_type null is not supported"));
   EXPECT_THAT(message_with([](Json& c) { c.erase("hidden_size"); }),
               testing::HasSubstr("hidden_size"));
   EXPECT_THAT(message_with([](Json& c) { c["vocab_size"] = "many"; }),
@@ -200,6 +70,108 @@ TEST_F(HfDirectory, ConfigsThatCannotBeComputedAreRefused) {
               testing::HasSubstr("num_key_value_heads"));
   EXPECT_THAT(message_with([](Json& c) { c["vision_config"]["out_hidden_size"] = 8; }),
               testing::HasSubstr("out_hidden_size"));
+}
+
+// What would be computed in another way than it was trained, or not at all.
+TEST_F(HfDirectory, ConfigValuesOutOfRangeAreRefusedByTheirKey) {
+  using Json = nlohmann::json;
+  const std::vector<std::pair<const char*, std::function<void(Json&)>>> cases = {
+      {"hidden_size is 0", [](Json& c) { c["hidden_size"] = 0; }},
+      {"hidden_size is -32", [](Json& c) { c["hidden_size"] = -32; }},
+      {"hidden_size is 32.5", [](Json& c) { c["hidden_size"] = 32.5; }},
+      {"hidden_size is true", [](Json& c) { c["hidden_size"] = true; }},
+      {"vocab_size is 9000000000000000000",
+       [](Json& c) {
+         c["vocab_size"] = 9e18;
+         c["vocab_size"] = int64_t{9'000'000'000'000'000'000};
+       }},
+      {"num_hidden_layers is 1000000", [](Json& c) { c["num_hidden_layers"] = 1'000'000; }},
+      {"depth is 0", [](Json& c) { c["vision_config"]["depth"] = 0; }},
+      {"num_heads is 0", [](Json& c) { c["vision_config"]["num_heads"] = 0; }},
+      {"patch_size is 0", [](Json& c) { c["vision_config"]["patch_size"] = 0; }},
+      {"fullatt_block_indexes has 3",
+       [](Json& c) { c["vision_config"]["fullatt_block_indexes"] = {3}; }},
+      {"hidden_act is \"gelu\"", [](Json& c) { c["hidden_act"] = "gelu"; }},
+      {"hidden_act is \"quick_gelu\"",
+       [](Json& c) { c["vision_config"]["hidden_act"] = "quick_gelu"; }},
+      {"head_dim is 16", [](Json& c) { c["head_dim"] = 16; }},
+      {"layer_types",
+       [](Json& c) {
+         c["layer_types"] = {"full_attention", "sliding_attention"};
+       }},
+      {"mrope_section has a section of -4",
+       [](Json& c) {
+         c["rope_scaling"]["mrope_section"] = {-4, 4, 4};
+       }},
+      {"mrope_section must be three",
+       [](Json& c) {
+         c["rope_scaling"]["mrope_section"] = {2, 2};
+       }},
+      {"image_token_id is 64", [](Json& c) { c["image_token_id"] = 64; }},
+      {"quantised",
+       [](Json& c) {
+         c["quantization_config"] = {{"bits", 4}};
+       }},
+      {"vision_config is missing", [](Json& c) { c["vision_config"] = 3; }},
+      {"text_config is no object", [](Json& c) { c["text_config"] = 3; }},
+      {"vocab_size is [[", [](Json& c) { c["vocab_size"] = {{{1}}}; }},
+  };
+  for (const auto& [expected, change] : cases) {
+    EXPECT_THAT(message_with(change), testing::HasSubstr(expected));
+  }
+}
+
+TEST_F(HfDirectory, HostileConfigFilesAreRefused) {
+  const fs::path file = golden_.write_directory() / "config.json";
+  const auto message = [&](const std::string& content) {
+    core::write_file_atomic(file, content);
+    return message_of([&] { build_model(file); });
+  };
+  EXPECT_THAT(message("{"), testing::HasSubstr("not a JSON object"));
+  EXPECT_THAT(message("[]"), testing::HasSubstr("not a JSON object"));
+  EXPECT_THAT(message("{\"vocab_size\":" + std::string(1'000'000, '[')),
+              testing::HasSubstr("nested deeper"));
+  EXPECT_THAT(message(R"({"model_type":"qwen2_5_vl","model_type":"qwen2_vl"})"),
+              testing::HasSubstr("\"model_type\" is there twice"));
+  fs::remove(file);
+  EXPECT_THAT(message_of([&] { build_model(file); }), testing::HasSubstr("no such file"));
+}
+
+// A size that no machine has, within the range of each key.
+TEST_F(HfDirectory, AModelThatCannotBeHeldIsNoCrash) {
+  const fs::path file = golden_.write_directory() / "config.json";
+  auto config = nlohmann::json::parse(core::read_file(file));
+  config["intermediate_size"] = 1 << 24;
+  config["hidden_size"] = config["vision_config"]["out_hidden_size"] = 1 << 22;
+  config["rope_scaling"]["mrope_section"] = {1 << 17, 1 << 17, 1 << 18};
+  core::write_file_atomic(file, config.dump());
+  try {
+    build_model(file);
+    FAIL();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.kind(), core::ErrorKind::kMemory) << error.what();
+  }
+}
+
+TEST_F(HfDirectory, TheTokenizerMustBelongToTheConfig) {
+  const fs::path folder = golden_.write_directory();
+  const PresetTokens right = {.vocab_size = 64,
+                              .image_token_id = 60,
+                              .video_token_id = 61,
+                              .vision_start_token_id = 62,
+                              .vision_end_token_id = 63};
+  check_tokenizer(folder, right);
+  PresetTokens other = right;
+  other.image_token_id = 59;
+  EXPECT_THAT(message_of([&] { check_tokenizer(folder, other); }),
+              testing::AllOf(testing::HasSubstr("image_token_id is 60"),
+                             testing::HasSubstr("<|image_pad|> the id 59"),
+                             testing::HasSubstr("another model")));
+  PresetTokens larger = right;
+  larger.vocab_size = 65;
+  EXPECT_THAT(message_of([&] { check_tokenizer(folder, larger); }),
+              testing::AllOf(testing::HasSubstr("vocab_size is 64"),
+                             testing::HasSubstr("largest id of the tokenizer is 64")));
 }
 
 class Preset : public testing::Test {

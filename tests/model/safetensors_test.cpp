@@ -2,6 +2,8 @@
 // written here byte by byte, the way an attacker or a broken download would.
 #include "streamo/model/safetensors.h"
 
+#include <sys/stat.h>
+
 #include <cstring>
 #include <fstream>
 
@@ -119,72 +121,63 @@ TEST(Safetensors, ShorterThanItsLengthField) {
   EXPECT_NE(message_of(path).find("too short"), std::string::npos);
 }
 
-struct Hostile {
-  const char* name;
-  const char* header;
-  size_t data_bytes;
-  int64_t claimed_length;
-  const char* expected;  // part of the message
-};
+TEST(Safetensors, ReadsIntoOtherTypesPieceByPiece) {
+  const fs::path path = fresh_folder() / "a.safetensors";
+  const int64_t count = (9 << 20) / 2;  // more than one piece
+  const Tensor stored = torch::randn({3, count / 3}).to(torch::kBFloat16);
+  write_safetensors(path, {{"x", stored}, {"none", torch::empty({0, 3})}});
+  const SafetensorsFile file(path);
+  for (const auto type : {torch::kBFloat16, torch::kFloat, torch::kHalf, torch::kDouble}) {
+    Tensor to = torch::empty(stored.sizes(), type);
+    file.read_into("x", to);
+    EXPECT_TRUE(to.equal(stored.to(type))) << type;
+  }
+  Tensor none = torch::empty({0, 3}, torch::kHalf);
+  file.read_into("none", none);
 
-void PrintTo(const Hostile& hostile, std::ostream* out) {
-  *out << hostile.name;
+  int64_t next = 0, pieces = 0;
+  file.read_pieces("x", [&](int64_t first, const Tensor& piece) {
+    EXPECT_EQ(first, next);
+    next += piece.size(0);
+    ++pieces;
+    EXPECT_TRUE(piece.equal(stored.view(-1).slice(0, first, next)));
+  });
+  EXPECT_EQ(next, stored.numel());
+  EXPECT_GT(pieces, 1);
 }
 
-class HostileSafetensors : public testing::TestWithParam<Hostile> {};
-
-TEST_P(HostileSafetensors, IsRefused) {
-  const Hostile& hostile = GetParam();
-  const std::string message = message_of(
-      write_raw(hostile.header, std::string(hostile.data_bytes, 'x'), hostile.claimed_length));
-  EXPECT_NE(message.find(hostile.expected), std::string::npos) << message;
+TEST(Safetensors, WritesInTheOrderAndTypesAskedFor) {
+  const fs::path path = fresh_folder() / "a.safetensors";
+  const Tensor b = torch::randn({2, 5}), a = torch::randn({3}).to(torch::kBFloat16);
+  write_safetensors(path, {{"b", b, Dtype::kF16}, {"a", a, Dtype::kF32}}, {});
+  const SafetensorsFile file(path);
+  EXPECT_EQ(file.entries()[0].name, "b");
+  EXPECT_TRUE(file.tensor("b").equal(b.to(torch::kHalf)));
+  EXPECT_TRUE(file.tensor("a").equal(a.to(torch::kFloat)));
+  EXPECT_TRUE(file.metadata().empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Files, HostileSafetensors,
-    testing::Values(
-        Hostile{"length_beyond_file", "{}", 0, 1000, "header of 1000 bytes"},
-        Hostile{"length_huge", "{}", 0, INT64_MAX, "header of 9223372036854775807 bytes"},
-        Hostile{"not_json", "{nonsense", 0, -1, "not a JSON object"},
-        Hostile{"array", "[]", 0, -1, "not a JSON object"},
-        Hostile{"entry_no_object", R"({"x":3})", 0, -1, "malformed"},
-        Hostile{"no_shape", R"({"x":{"dtype":"F32","data_offsets":[0,4]}})", 4, -1, "malformed"},
-        Hostile{"unknown_dtype", R"({"x":{"dtype":"F7","shape":[1],"data_offsets":[0,4]}})", 4, -1,
-                "unknown dtype \"F7\""},
-        Hostile{"doubled_name",
-                R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
-                R"("x":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
-                8, -1, "x is there twice"},
-        Hostile{"beyond_the_end", R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4,
-                -1, "do not fit"},
-        Hostile{"backwards", R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4, -1,
-                "do not fit"},
-        Hostile{"shape_too_small", R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8,
-                -1, "do not fit"},
-        Hostile{"product_wraps_to_four",  // 4 * (2^62 + 1) = 4 modulo 2^64
-                R"({"x":{"dtype":"F32","shape":[4611686018427387905],"data_offsets":[0,4]}})", 4,
-                -1, "do not fit"},
-        Hostile{"product_wraps_to_zero",
-                R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0,
-                -1, "do not fit"},
-        Hostile{"negative_side", R"({"x":{"dtype":"U8","shape":[-1,-4],"data_offsets":[0,4]}})", 4,
-                -1, "bad number -1"},
-        Hostile{"fraction", R"({"x":{"dtype":"U8","shape":[4.5],"data_offsets":[0,4]}})", 4, -1,
-                "bad number 4.5"},
-        Hostile{"three_offsets", R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4,8]}})", 4,
-                -1, "do not fit"},
-        Hostile{"overlap",
-                R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
-                R"("y":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})",
-                6, -1, "gap or overlap"},
-        Hostile{"gap",
-                R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
-                R"("y":{"dtype":"U8","shape":[4],"data_offsets":[6,10]}})",
-                10, -1, "gap or overlap"},
-        Hostile{"bytes_of_nobody", R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", 6,
-                -1, "gap or overlap"},
-        Hostile{"metadata_no_strings", R"({"__metadata__":{"a":1}})", 0, -1, "malformed"}),
-    [](const auto& instance) { return std::string(instance.param.name); });
+TEST(Safetensors, AFileThatShrinksWhileItIsReadIsAnErrorNotACrash) {
+  const fs::path path = fresh_folder() / "a.safetensors";
+  write_safetensors(path, {{"x", torch::zeros({1 << 20})}});
+  const SafetensorsFile file(path);
+  fs::resize_file(path, 1 << 20);
+  Tensor to = torch::empty({1 << 20});
+  try {
+    file.read_into("x", to);
+    FAIL();
+  } catch (const core::Error& error) {
+    EXPECT_THAT(error.what(),
+                testing::AllOf(testing::HasSubstr("shorter"), testing::HasSubstr(path.string())));
+  }
+}
+
+TEST(Safetensors, WhatIsNoFileIsRefused) {
+  const fs::path folder = fresh_folder();
+  EXPECT_THAT(message_of(folder), testing::HasSubstr("not a regular file"));
+  ASSERT_EQ(::mkfifo((folder / "pipe.safetensors").c_str(), 0600), 0);
+  EXPECT_THAT(message_of(folder / "pipe.safetensors"), testing::HasSubstr("not a regular file"));
+}
 
 }  // namespace
 }  // namespace streamo::model

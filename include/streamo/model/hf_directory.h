@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "streamo/model/vision_language_model.h"
@@ -20,17 +22,40 @@ std::shared_ptr<VisionLanguageModel> build_model(const std::filesystem::path& co
 // seed.
 void initialize_weights(VisionLanguageModel& model, uint64_t seed);
 
-// Reads every weight of *.safetensors into the model; a missing, unknown or misshapen one is
-// refused with both shapes and the nearest name.
-void load_weights(VisionLanguageModel& model, const std::filesystem::path& model_dir);
+// Whether there are weights in the directory (a preset's has none).
+bool has_weights(const std::filesystem::path& model_dir);
+
+// Our names of the weights in a directory -> the names in its files; empty where there are none.
+std::map<std::string, std::string> stored_weight_names(const std::filesystem::path& model_dir);
+
+struct WeightSummary {
+  size_t files = 0;
+  int64_t values = 0, bytes = 0;
+  std::set<std::string> dtypes;  // as the files name them
+};
+
+// Whether the directory's weights are the model's, from the headers alone: one file or an index
+// with shards, all of them there and complete, every weight once, of the right shape, in F32, BF16
+// or F16. Throws core::Error{kModel} naming the file, the weight, both shapes and the nearest name.
+WeightSummary check_weights(VisionLanguageModel& model, const std::filesystem::path& model_dir);
+
+// Reads every weight into the model, after check_weights. The parameters get storage of `dtype`
+// (without one: each that of its file) on `device`; what they were before is never touched, so that
+// the memory taken is that of the result and some megabytes. Nothing refers to the files
+// afterwards: they may be overwritten or removed.
+void load_weights(VisionLanguageModel& model, const std::filesystem::path& model_dir,
+                  std::optional<torch::ScalarType> dtype = std::nullopt,
+                  torch::Device device = torch::kCPU);
 
 // Weight name in the files -> tensor (shares storage with the model). Tied heads appear once.
 std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model);
 
-// Writes model.safetensors (sharded with an index above `shard_bytes`) and copies config.json,
-// tokenizer and processor files from `source_dir`; names and type of the weights are those of that
-// directory (its files, and `dtype` of its config.json). Published atomically.
-// `extra_files`: name -> content of files to write besides.
+// Writes the model as `source_dir` has it: its files, shards and index, their weights under their
+// names, in their order and type, and its config.json, tokenizer and processor files beside them.
+// Without weights there: one file (sharded with an index above `shard_bytes`) of the published
+// names, in the `dtype` of its config.json. Weights are converted while they are written; no second
+// copy of them is made. config.json gets the model's vocab_size. Published atomically.
+// `extra_files`: name -> content of files to write besides, in place of those of that name.
 void save_model_directory(VisionLanguageModel& model, const std::filesystem::path& source_dir,
                           const std::filesystem::path& out_dir,
                           const std::map<std::string, std::string>& extra_files = {},
@@ -41,13 +66,27 @@ void save_model_directory(VisionLanguageModel& model, const std::filesystem::pat
 void write_companion_files(const std::filesystem::path& from, const std::filesystem::path& to,
                            const std::map<std::string, std::string>& extra_files);
 
-// What a preset's config needs to know of its tokenizer.
+// For a checkpoint, whose weights are stored in the type of training: remembers how those of
+// `model_dir` are stored, so that save_model_directory writes the checkpoint out like them.
+void write_weight_layout(const std::filesystem::path& model_dir,
+                         const std::filesystem::path& checkpoint);
+
+// config.json of a directory with this vocab_size (of text_config too); byte by byte what it was
+// when it had that already. For checkpoints of a model that add_token_rows made larger.
+std::string config_with_vocabulary(const std::filesystem::path& model_dir, int64_t vocab_size);
+
+// What config.json says of the tokenizer: one more than its largest id, and ids of special tokens.
 struct PresetTokens {
   int64_t vocab_size = 0;
   int64_t image_token_id = 0, video_token_id = 0, vision_start_token_id = 0,
           vision_end_token_id = 0;
   int64_t eos_token_id = 0, pad_token_id = 0;
 };
+
+// Whether the tokenizer beside the weights is theirs: the ids config.json names are the
+// tokenizer's, and all of its ids have rows. Throws core::Error{kModel} with both values. To be
+// called before tokens are added.
+void check_tokenizer(const std::filesystem::path& model_dir, const PresetTokens& tokens);
 
 // Writes config.json, preprocessor_config.json, generation_config.json and chat_template.jinja of a
 // named preset ("example": the Qwen2.5-VL architecture, small).

@@ -68,6 +68,11 @@ class VisionLanguageModel : public torch::nn::Module {
   virtual int64_t num_layers() const = 0;
   // Standard deviation of random initial weights: vision tower and decoder have their own.
   virtual double initializer_range(const std::string& parameter_name) const = 0;
+  // The key of config.json that sets a side of a parameter, to say which one is wrong; "" when it
+  // is not one alone.
+  virtual std::string size_key(const std::string& /*parameter_name*/, int64_t /*side*/) const {
+    return "";
+  }
 };
 
 }  // namespace streamo::model

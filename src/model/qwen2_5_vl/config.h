@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 namespace streamo::model::qwen2_5_vl {
@@ -36,5 +37,9 @@ struct Config {
 // Reads both generations of the file: flat with rope_scaling, and nested with text_config and
 // rope_parameters. Throws core::Error{kModel} naming the key that is missing or contradictory.
 Config parse_config(const nlohmann::json& json, const std::string& file);
+
+// The key that sets this side of a weight, to say which one contradicts it; "" when it is not one
+// alone.
+std::string config_key(const std::string& parameter_name, int64_t side);
 
 }  // namespace streamo::model::qwen2_5_vl

@@ -32,6 +32,9 @@ class Model : public VisionLanguageModel {
   int64_t pixels_per_token_side() const override;
   int64_t num_layers() const override { return config_.text.num_hidden_layers; }
   double initializer_range(const std::string& parameter_name) const override;
+  std::string size_key(const std::string& parameter_name, int64_t side) const override {
+    return config_key(parameter_name, side);
+  }
 
  private:
   torch::Tensor embed(const ModelInput& input);
