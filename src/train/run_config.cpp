@@ -26,7 +26,9 @@ void describe_model(ConfigSchema& schema, RunConfig::Model& model) {
              "Do not train the vision tower (the merger apart).");
   schema.add("model.freeze_merger", &model.freeze_merger, "Do not train the vision merger.");
   schema.add("model.freeze_language", &model.freeze_language,
-             "Do not train the decoder, embeddings and head.");
+             "Do not train the decoder, embeddings and head, but for the state tokens' rows.");
+  schema.add("model.new_special_tokens", &model.new_special_tokens,
+             "Special tokens that model.path's tokenizer gets if it lacks them.");
   schema.add("model.gradient_checkpointing", &model.gradient_checkpointing,
              "Recompute each block in the backward pass: less memory, a third more time.");
 }
@@ -148,8 +150,10 @@ void check_together(const RunConfig& config) {
     refuse("optim.vision_lr follows the schedule of optim.lr, which is 0",
            "give optim.lr a value; model.freeze_language trains the vision tower alone");
   }
-  if (config.model.freeze_vision && config.model.freeze_merger && config.model.freeze_language) {
-    refuse("all parts of the model are frozen", "leave one of the model.freeze_* keys false");
+  if (!config.model.preset.empty() &&
+      config.model.new_special_tokens != RunConfig().model.new_special_tokens) {
+    refuse("model.new_special_tokens is for a model.path, and this is a preset",
+           "a preset's tokenizer is trained with the state tokens; leave the key out");
   }
 }
 

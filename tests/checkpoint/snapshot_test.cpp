@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "streamo/core/file.h"
+#include "streamo/model/safetensors.h"
 
 namespace streamo::checkpoint {
 namespace {
@@ -19,7 +20,8 @@ class SnapshotTest : public ::testing::Test {
     fs::remove_all(root_);
     core::write_file_atomic(model_dir_ / "config.json", "{}");
     core::write_file_atomic(model_dir_ / "tokenizer.model", "pieces");
-    core::write_file_atomic(model_dir_ / "model.safetensors", "must not be copied");
+    model::write_safetensors(model_dir_ / "model.safetensors",  // must not be copied
+                             {{"another.weight", torch::ones({1})}});
   }
   void TearDown() override { fs::remove_all(root_); }
 

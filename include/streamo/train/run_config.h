@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "streamo/core/config_schema.h"
+#include "streamo/text/special_tokens.h"
 
 namespace streamo::train {
 
@@ -16,6 +17,8 @@ struct RunConfig {
     std::string dtype = "float32";
     int64_t vocab_size = 512;
     bool freeze_vision = false, freeze_merger = false, freeze_language = false;
+    std::vector<std::string> new_special_tokens = {text::kStateTokens.begin(),
+                                                   text::kStateTokens.end()};
     bool gradient_checkpointing = false;
   } model;
   struct Data {
