@@ -36,6 +36,17 @@ function(streamo_test name)
   gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600 LABELS ${name})
 endfunction()
 
+# streamo_oracle_test(NAME SCRIPT [ARGUMENT...]): a script of tests/oracle that compares us with another
+# implementation; skipped where scripts/oracle.sh has not made its Python.
+set(STREAMO_ORACLE_PYTHON ${PROJECT_SOURCE_DIR}/build/oracle-venv/bin/python3
+    CACHE FILEPATH "Python with transformers, for the tests labelled oracle")
+function(streamo_oracle_test name script)
+  add_test(NAME oracle.${name}
+           COMMAND sh -c "[ -x \"$0\" ] || exit 77; exec \"$0\" \"$@\"" ${STREAMO_ORACLE_PYTHON}
+                   ${PROJECT_SOURCE_DIR}/tests/oracle/${script} ${ARGN})
+  set_tests_properties(oracle.${name} PROPERTIES LABELS oracle SKIP_RETURN_CODE 77 TIMEOUT 600)
+endfunction()
+
 # torch.h costs about 20 s a source without this, 3 s with it (clang).
 add_library(streamo_torch_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/torch_pch.cpp)
 target_link_libraries(streamo_torch_pch PUBLIC LibTorch::LibTorch)

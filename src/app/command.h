@@ -15,5 +15,6 @@ void add_inspect_command(CLI::App& app);
 void add_config_command(CLI::App& app);
 void add_doctor_command(CLI::App& app);
 void add_report_command(CLI::App& app);
+void add_score_command(CLI::App& app);
 
 }  // namespace streamo::app

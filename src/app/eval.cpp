@@ -10,6 +10,7 @@
 #include "streamo/core/log.h"
 #include "streamo/eval/evaluator.h"
 #include "streamo/train/run_config.h"
+#include "streamo/train/run_folder.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -32,7 +33,7 @@ train::RunConfig settings_of(const Arguments& arguments) {
   train::RunConfig config;
   if (!arguments.config.empty()) config = train::load_run_config(arguments.config, {});
   config.model.preset.clear();  // the trained weights, not new ones
-  config.model.path = arguments.model.empty() ? fs::path(config.checkpoint.dir) / "final"
+  config.model.path = arguments.model.empty() ? train::RunFolder::final_model(config.checkpoint.dir)
                                               : fs::path(arguments.model);
   if (!arguments.data.empty()) config.data.eval = {arguments.data};
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;

@@ -68,8 +68,7 @@ int64_t image_tokens(video::FrameSize size, int64_t token_side) {
   return (size.height / token_side) * (size.width / token_side);
 }
 
-core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
-                                     int64_t token_side) {
+Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side) {
   STREAMO_CHECK(num_placeholders(sample.conversation) == static_cast<int64_t>(sample.frames.size()),
                 "every placeholder has its picture");
   std::vector<int64_t> tokens_of_frame;
@@ -90,11 +89,17 @@ core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat
     example.targets.push_back(target);
     example.states.push_back(chat.special().state_index(target));
   }
-  if (example.rows.empty())
-    return core::Fault{sample.id + ": nothing to learn from, no assistant turn"};
   example.id = std::move(sample.id);
   example.input_ids = std::move(sequence.input_ids);
   example.frames = std::move(sample.frames);
+  return example;
+}
+
+core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
+                                     int64_t token_side) {
+  Example example = tokenize(std::move(sample), chat, token_side);
+  if (example.rows.empty())
+    return core::Fault{example.id + ": nothing to learn from, no assistant turn"};
   return example;
 }
 

@@ -1,4 +1,6 @@
-// Reading: a SentencePiece model behind the Tokenizer interface.
+// A SentencePiece model behind the Tokenizer interface.
+#include "text/sentencepiece_tokenizer.h"
+
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
 
@@ -6,7 +8,6 @@
 
 #include "streamo/core/error.h"
 #include "streamo/text/special_tokens.h"
-#include "streamo/text/tokenizer.h"
 
 namespace streamo::text {
 namespace {
@@ -86,19 +87,7 @@ class SentencePieceTokenizer final : public Tokenizer {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_dir) {
-  const auto path = model_dir / "tokenizer.model";
-  if (!std::filesystem::exists(path)) {
-    const bool is_directory = std::filesystem::is_directory(model_dir);
-    const bool has_json = std::filesystem::exists(model_dir / "tokenizer.json");
-    throw core::Error(
-        core::ErrorKind::kModel,
-        !is_directory ? "no such model directory"
-        : has_json    ? "has tokenizer.json, which cannot be read yet, but no tokenizer.model"
-                      : "no tokenizer.model",
-        model_dir.string(),
-        is_directory ? "give a model directory with a SentencePiece tokenizer" : "check the path");
-  }
+std::unique_ptr<Tokenizer> load_sentencepiece(const std::filesystem::path& path) {
   return std::make_unique<SentencePieceTokenizer>(path);
 }
 

@@ -25,6 +25,17 @@ TokenId resolve_one(const Tokenizer& tokenizer, std::string_view token) {
       "id) or train a tokenizer that has it");
 }
 
+SpecialTokens resolve_all_but_states(const Tokenizer& tokenizer) {
+  SpecialTokens special{};
+  special.end_of_text = resolve_one(tokenizer, kEndOfText);
+  special.im_start = resolve_one(tokenizer, kImStart);
+  special.im_end = resolve_one(tokenizer, kImEnd);
+  special.vision_start = resolve_one(tokenizer, kVisionStart);
+  special.vision_end = resolve_one(tokenizer, kVisionEnd);
+  special.image_pad = resolve_one(tokenizer, kImagePad);
+  return special;
+}
+
 }  // namespace
 
 std::vector<std::string> special_token_strings() {
@@ -38,15 +49,18 @@ std::vector<std::string> special_token_strings() {
 }
 
 SpecialTokens SpecialTokens::resolve(const Tokenizer& tokenizer) {
-  SpecialTokens special{};
-  special.end_of_text = resolve_one(tokenizer, kEndOfText);
-  special.im_start = resolve_one(tokenizer, kImStart);
-  special.im_end = resolve_one(tokenizer, kImEnd);
-  special.vision_start = resolve_one(tokenizer, kVisionStart);
-  special.vision_end = resolve_one(tokenizer, kVisionEnd);
-  special.image_pad = resolve_one(tokenizer, kImagePad);
+  SpecialTokens special = resolve_all_but_states(tokenizer);
   for (int i = 0; i < kNumStates; ++i) special.states[i] = resolve_one(tokenizer, kStateTokens[i]);
   return special;
+}
+
+std::vector<std::string> missing_state_tokens(const Tokenizer& tokenizer) {
+  resolve_all_but_states(tokenizer);
+  std::vector<std::string> missing;
+  for (const std::string_view token : kStateTokens) {
+    if (tokenizer.special_id(token) < 0) missing.emplace_back(token);
+  }
+  return missing;
 }
 
 int SpecialTokens::state_index(TokenId id) const {

@@ -129,8 +129,10 @@ video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_d
         nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
     if (!json.is_object())
       throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
-    limits.min_pixels = json.value("min_pixels", limits.min_pixels);
-    limits.max_pixels = json.value("max_pixels", limits.max_pixels);
+    // transformers 5 writes the limits as the square of an edge that is none.
+    const auto size = json.value("size", nlohmann::json::object());
+    limits.min_pixels = json.value("min_pixels", size.value("shortest_edge", limits.min_pixels));
+    limits.max_pixels = json.value("max_pixels", size.value("longest_edge", limits.max_pixels));
   }
   if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
   if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
@@ -181,6 +183,14 @@ std::vector<NamedParameter> named_parameters(const RunConfig& config,
         {item.key(), item.value(), own_rate ? config.optim.vision_lr / config.optim.lr : 1.0});
   }
   return parameters;
+}
+
+AdamWConfig adamw_config(const RunConfig::Optim& optim) {
+  return {.beta1 = optim.betas[0],
+          .beta2 = optim.betas[1],
+          .eps = optim.eps,
+          .weight_decay = optim.weight_decay,
+          .decay = optim.decay};
 }
 
 }  // namespace streamo::train

@@ -47,5 +47,6 @@ void adopt_conversation_settings(RunConfig& config, const std::filesystem::path&
 // require a gradient.
 std::vector<NamedParameter> named_parameters(const RunConfig& config,
                                              model::VisionLanguageModel& model);
+AdamWConfig adamw_config(const RunConfig::Optim& optim);
 
 }  // namespace streamo::train

@@ -61,11 +61,11 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config)
     if (!parameter.tensor.requires_grad()) continue;
     Slot slot;
     slot.decay = decays(config_.decay, parameter.name, parameter.tensor.dim());
-    const torch::Tensor value = parameter.tensor.detach();
-    if (value.scalar_type() != torch::kFloat) {
+    torch::Tensor value = parameter.tensor.detach();
+    if (parameter.rows.defined()) value = value.index_select(0, parameter.rows);
+    if (value.scalar_type() != torch::kFloat) parameter.tensor.set_grad_dtype(torch::kFloat);
+    if (value.scalar_type() != torch::kFloat || parameter.rows.defined())
       slot.master = value.to(torch::kFloat).contiguous();
-      parameter.tensor.set_grad_dtype(torch::kFloat);
-    }
     slot.exp_avg = torch::zeros_like(value, value.options().dtype(torch::kFloat));
     slot.exp_avg_sq = torch::zeros_like(slot.exp_avg);
     slot.step = torch::zeros({}, slot.exp_avg.options());
@@ -82,6 +82,7 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config)
 
 void AdamW::step(double lr) {
   const torch::NoGradGuard no_grad;
+  collect_rows();
   for (const Group& group : groups_) update(group, lr);
 }
 
@@ -95,13 +96,14 @@ void AdamW::update(const Group& group, double lr) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const torch::Tensor& parameter = parameters_[i].tensor;
     const Slot& slot = slots_[i];
-    if (group_of(i) != group || !parameter.grad().defined()) continue;
+    const torch::Tensor gradient = gradient_of(i);
+    if (group_of(i) != group || !gradient.defined()) continue;
     weights.push_back(slot.master.defined() ? slot.master : parameter);
-    grads.push_back(parameter.grad());
+    grads.push_back(gradient);
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step.add_(1));
-    if (slot.master.defined()) {
+    if (slot.master.defined() && !parameters_[i].rows.defined()) {
       rounded.push_back(parameter);
       masters.push_back(slot.master);
     }
@@ -112,22 +114,45 @@ void AdamW::update(const Group& group, double lr) {
                     config_.eps,
                     /*amsgrad=*/false, /*maximize=*/false);
   if (!rounded.empty()) at::_foreach_copy_(rounded, masters);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const NamedParameter& parameter = parameters_[i];
+    if (group_of(i) != group || !slots_[i].row_grad.defined()) continue;
+    parameter.tensor.index_copy_(0, parameter.rows,
+                                 slots_[i].master.to(parameter.tensor.scalar_type()));
+  }
 }
 
 void AdamW::zero_grad() {
   for (NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad().reset();
+  for (Slot& slot : slots_) slot.row_grad.reset();
+}
+
+torch::Tensor AdamW::gradient_of(size_t parameter) const {
+  const NamedParameter& named = parameters_[parameter];
+  return named.rows.defined() ? slots_[parameter].row_grad : named.tensor.grad();
+}
+
+void AdamW::collect_rows() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    NamedParameter& parameter = parameters_[i];
+    if (!parameter.rows.defined() || !parameter.tensor.grad().defined()) continue;
+    slots_[i].row_grad = parameter.tensor.grad().index_select(0, parameter.rows);
+    parameter.tensor.mutable_grad().reset();
+  }
 }
 
 std::vector<torch::Tensor> AdamW::gradients() const {
   std::vector<torch::Tensor> gradients;
-  for (const NamedParameter& parameter : parameters_) {
-    if (parameter.tensor.grad().defined()) gradients.push_back(parameter.tensor.grad());
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (const torch::Tensor gradient = gradient_of(i); gradient.defined())
+      gradients.push_back(gradient);
   }
   return gradients;
 }
 
 double AdamW::clip_grad_norm(double max_norm) {
   const torch::NoGradGuard no_grad;
+  collect_rows();
   const std::vector<torch::Tensor> grads = gradients();
   if (grads.empty()) return 0.0;
   const double norm = torch::stack(at::_foreach_norm(grads, 2)).norm().item<double>();

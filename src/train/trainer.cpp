@@ -29,8 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kFinalDir = "final";  // of the run folder; written when all else is
-
 torch::Device training_device() {
   return torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU);
 }
@@ -127,14 +125,6 @@ data::PlanOptions plan_options(const RunConfig& config) {
           .max_steps = config.train.max_steps};
 }
 
-AdamWConfig adamw_config(const RunConfig::Optim& optim) {
-  return {.beta1 = optim.betas[0],
-          .beta2 = optim.betas[1],
-          .eps = optim.eps,
-          .weight_decay = optim.weight_decay,
-          .decay = optim.decay};
-}
-
 }  // namespace
 
 Trainer::Impl::Impl(RunConfig run_config)
@@ -176,7 +166,7 @@ data::Index Trainer::Impl::make_index() {
 }
 
 Outcome Trainer::Impl::run() {
-  if (saved_step_ == plan_.total_steps() && fs::exists(folder_.path() / kFinalDir)) {
+  if (saved_step_ == plan_.total_steps() && fs::exists(RunFolder::final_model(folder_.path()))) {
     core::log_info("finished already, {}: begin another run to train more",
                    folder_.path().string());
     return Outcome::kFinished;
@@ -350,7 +340,7 @@ void Trainer::Impl::evaluate(int64_t max_samples) {
 void Trainer::Impl::finish() {
   if (saved_step_ != step_) save();
   if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
-  const fs::path final_dir = folder_.path() / kFinalDir;
+  const fs::path final_dir = RunFolder::final_model(folder_.path());
   write_report(folder_.path());
   model::save_model_directory(*model_, model_dir_, final_dir, conversation_settings(config_));
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,

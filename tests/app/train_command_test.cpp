@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -43,6 +44,33 @@ class TrainCommand : public testing::Test {
     return test::run_in(folder_, shell_quote(STREAMO_BINARY) + " " + arguments);
   }
 
+  // The numbers themselves are compared with transformers' (tests/oracle).
+  void expect_scored(const std::string& model) const {
+    const std::string command =
+        "score --model " + model + " --data " + shell_quote(kExample) + " --out score.safetensors";
+    const CommandResult scored = streamo(command + " --gradients --steps 2 --generate 3");
+    ASSERT_EQ(scored.exit_code, 0) << scored.err;
+    const std::string file = content("score.safetensors");
+    uint64_t header_bytes = 0;
+    ASSERT_GT(file.size(), sizeof(header_bytes));
+    std::memcpy(&header_bytes, file.data(), sizeof(header_bytes));
+    const json header = json::parse(file.substr(8, header_bytes));
+    const int64_t length = header.at("input_ids").at("shape").at(0);
+    EXPECT_EQ(header.at("labels").at("shape"), json::array({length}));
+    EXPECT_EQ(header.at("position_ids").at("shape"), json::array({3, length}));
+    EXPECT_EQ(header.at("token_loss").at("shape"), json::array({length}));
+    EXPECT_EQ(header.at("logits").at("shape").at(0), length);
+    EXPECT_EQ(header.at("losses").at("shape"), json::array({2}));
+    for (const char* name :
+         {"image_grid_thw", "pixel_values", "image_embeds", "loss", "grad_norm", "generated_ids",
+          "grad.model.norm.weight", "param.model.norm.weight", "grad.visual.merger.mlp.0.bias"}) {
+      EXPECT_TRUE(header.contains(name)) << name;
+    }
+    const CommandResult beyond = streamo(command + " --index 1000");
+    EXPECT_EQ(beyond.exit_code, 2);
+    EXPECT_THAT(beyond.err, HasSubstr("there is no sample 1000"));
+  }
+
   std::string content(const fs::path& path) const {
     std::ifstream file(folder_ / path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -73,6 +101,8 @@ TEST_F(TrainCommand, TrainsEvaluatesReportsAndExports) {
     EXPECT_TRUE(result.contains(key)) << key;
   }
   EXPECT_EQ(result["samples"], 4);
+
+  expect_scored("run/final");
 
   const auto exported_at = fs::last_write_time(folder_ / "run/final/model.safetensors");
   const CommandResult again = streamo("train config.json");

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -164,19 +163,6 @@ TEST(Tokenizer, ConfigForTransformersHasTheSameIds) {
   for (const auto& [id, token] : added.items()) {
     EXPECT_EQ(small_tokenizer().special_id(token.at("content").get<std::string>()), std::stoi(id));
   }
-}
-
-TEST(Tokenizer, MissingOrBrokenFilesAreNamed) {
-  const auto load = [](const fs::path& path) {
-    return message_of([&] { (void)load_tokenizer(path); }, core::ErrorKind::kModel);
-  };
-  EXPECT_THAT(load("/nowhere/model"), HasSubstr("/nowhere/model"));
-  const fs::path folder = scratch("broken");
-  EXPECT_THAT(load(folder), HasSubstr("no tokenizer.model"));
-  std::ofstream(folder / "tokenizer.json") << "{}";
-  EXPECT_THAT(load(folder), HasSubstr("tokenizer.json"));
-  std::ofstream(folder / "tokenizer.model") << "not a model";
-  EXPECT_THAT(load(folder), HasSubstr("tokenizer.model"));
 }
 
 TEST(Tokenizer, TooSmallAVocabularyIsRefused) {

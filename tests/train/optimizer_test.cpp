@@ -38,6 +38,32 @@ bool close(const Tensor& a, const Tensor& b) {
   return torch::allclose(a, b, 1e-6, 1e-7);
 }
 
+// Truth: an optimizer whose parameter is just those rows. Bit-equal, fp32 and bf16.
+TEST(AdamW, TrainsChosenRowsAndLeavesTheOthersAlone) {
+  for (const torch::ScalarType type : {torch::kFloat, torch::kBFloat16}) {
+    const Tensor rows = torch::tensor({1, 3}, torch::kLong);
+    const Tensor whole = make_parameters(type)[0].tensor, before = whole.detach().clone();
+    const Tensor alone = before.index_select(0, rows).requires_grad_(true);
+    const AdamWConfig config{.weight_decay = 0.1};
+    AdamW optimizer({{.name = "embedding", .tensor = whole, .rows = rows}}, config);
+    AdamW reference({{.name = "rows", .tensor = alone}}, config);
+    for (int64_t step = 0; step < 3; ++step) {
+      const Tensor gradient = gradient_like(before, step, 0);
+      whole.mutable_grad() = gradient.clone();
+      alone.mutable_grad() = gradient.index_select(0, rows);
+      EXPECT_EQ(optimizer.clip_grad_norm(1.0), reference.clip_grad_norm(1.0));
+      optimizer.step(kLr);
+      reference.step(kLr);
+      optimizer.zero_grad();
+      reference.zero_grad();
+      EXPECT_TRUE(torch::equal(whole.index_select(0, rows), alone)) << "step " << step;
+    }
+    const Tensor others = torch::tensor({0, 2, 4}, torch::kLong);
+    EXPECT_TRUE(torch::equal(whole.index_select(0, others), before.index_select(0, others)));
+    EXPECT_EQ(optimizer.state().at("embedding.exp_avg").size(0), 2);
+  }
+}
+
 TEST(AdamW, EqualsTorchWithDecayOnMatricesOnly) {
   const auto ours = make_parameters(), theirs = make_parameters();
   AdamW optimizer(ours, {.beta1 = 0.9, .beta2 = 0.95, .weight_decay = 0.1});

@@ -34,8 +34,9 @@ int64_t placeholders_before(const Conversation& conversation, int64_t round);
 // Visual tokens of a picture: one for each square of `token_side` pixels (28).
 int64_t image_tokens(video::FrameSize size, int64_t token_side);
 
-// Tokenizes; pictures must be as many as placeholders (STREAMO_CHECK). A Fault when nothing is
-// supervised.
+// Pictures must be as many as placeholders (STREAMO_CHECK).
+Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side);
+// For training: a Fault when nothing is supervised.
 core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
                                      int64_t token_side);
 

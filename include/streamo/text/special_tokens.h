@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,5 +39,21 @@ struct SpecialTokens {
   // Index into kStateTokens, or -1.
   int state_index(TokenId id) const;
 };
+
+// The state tokens that `tokenizer` lacks, in the order of kStateTokens. Throws core::Error{kModel}
+// like resolve() where a chat or vision token is missing: those a model has learnt, so it is not
+// one of this kind.
+std::vector<std::string> missing_state_tokens(const Tokenizer& tokenizer);
+
+// Writes the tokenizer's files of the model directory `from_dir` into `to_dir`, with `tokens` as
+// new special tokens that take the ids from vocab_size() on, in order. transformers then loads the
+// same ids from there. All else in the files stays byte for byte. The files are those of byte-level
+// BPE: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json and
+// added_tokens.json, as far as they are there; chat templates and the model's own files are left to
+// the caller. `to_dir` is complete only when the call returns: write_directory_atomic() is meant
+// for that. Throws core::Error{kModel} for a tokenizer that no token can be added to
+// (SentencePiece).
+void add_special_tokens(const std::filesystem::path& from_dir, const std::filesystem::path& to_dir,
+                        const std::vector<std::string>& tokens);
 
 }  // namespace streamo::text

@@ -26,8 +26,10 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;  // largest id + 1
 };
 
-// Reads tokenizer.model (SentencePiece) of a model directory.
-// Throws core::Error{kModel} naming what is missing.
+// Reads the tokenizer of a model directory: tokenizer.json (byte-level BPE as Qwen2 has it), else
+// tokenizer.model (SentencePiece), else vocab.json with merges.txt. encode() and decode() may be
+// called by several threads; bytes that are not UTF-8 become U+FFFD. docs/tokenizer.md says more.
+// Throws core::Error{kModel} naming what is missing, broken or not supported.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_dir);
 
 // Trains a SentencePiece model on `texts` (BPE with byte fallback, so that any text can be encoded)

@@ -23,6 +23,9 @@ struct NamedParameter {
   std::string name;
   torch::Tensor tensor;   // a leaf; without requires_grad it is frozen: left alone, no state
   double lr_scale = 1.0;  // its learning rate as a multiple of step()'s
+  // int64 indices of the rows that are trained; undefined: all. The others stay as they are, and
+  // have no optimizer state.
+  torch::Tensor rows = {};
 };
 
 struct AdamWConfig {
@@ -57,7 +60,7 @@ class AdamW {
 
   // For a checkpoint: "<parameter>.exp_avg", ".exp_avg_sq", ".step" (number of updates, fp32
   // scalar), and
-  // ".master" of bf16 parameters. The tensors share the optimizer's storage.
+  // ".master" of bf16 parameters and of trained rows. The tensors share the optimizer's storage.
   std::map<std::string, torch::Tensor> state() const;
   // Copies into place. The parameters themselves are not touched: the checkpoint's weights are.
   // Throws core::Error{kCheckpoint} for a missing, unknown or misshapen entry.
@@ -67,13 +70,18 @@ class AdamW {
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
 
  private:
-  struct Slot {            // of parameters_[i]
-    torch::Tensor master;  // undefined for an fp32 parameter
+  struct Slot {              // of parameters_[i], or of its trained rows
+    torch::Tensor master;    // undefined for an fp32 parameter that is trained as a whole
+    torch::Tensor row_grad;  // gradient of the trained rows; undefined for a whole parameter
     torch::Tensor exp_avg, exp_avg_sq;
     torch::Tensor step;  // fp32 scalar
     bool decay = false;
   };
 
+  // The gradients to update from: undefined where a parameter has none.
+  torch::Tensor gradient_of(size_t parameter) const;
+  // Of parameters trained in some rows, keeps the gradient of those and drops the rest.
+  void collect_rows();
   std::vector<torch::Tensor> gradients() const;
   // Parameters of one kernel call: the same decay and the same rate.
   using Group = std::pair<bool, double>;

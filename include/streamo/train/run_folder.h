@@ -19,6 +19,10 @@ class RunFolder {
   RunFolder& operator=(const RunFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  // The trained model of the run in that folder; there once the run is finished.
+  static std::filesystem::path final_model(const std::filesystem::path& run) {
+    return run / "final";
+  }
 
  private:
   std::filesystem::path path_;

@@ -1,0 +1,75 @@
+// streamo score: all numbers a model computes of one sample, for comparison with another
+// implementation.
+#include "streamo/train/score.h"
+
+#include <memory>
+
+#include "app/command.h"
+#include "streamo/core/error.h"
+#include "streamo/core/log.h"
+#include "streamo/model/safetensors.h"
+#include "train/model_setup.h"
+
+namespace streamo::app {
+namespace {
+
+struct Arguments {
+  std::string model, data, video_prefix, dtype = "float32", out;
+  std::vector<std::string> overrides;
+  train::ScoreOptions options;
+};
+
+train::RunConfig settings_of(const Arguments& arguments) {
+  train::RunConfig config;
+  train::schema_of(config).apply_overrides(arguments.overrides);
+  config.model.path = arguments.model;
+  config.model.dtype = arguments.dtype;
+  if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
+  if (!std::filesystem::is_directory(config.model.path)) {
+    throw core::Error(core::ErrorKind::kModel, "no such model directory", config.model.path,
+                      "check --model");
+  }
+  return config;
+}
+
+void run(const Arguments& arguments) {
+  const train::RunConfig config = settings_of(arguments);
+  const data::SampleSource source = train::open_source(config, {arguments.data}, config.model.path);
+  const auto tensors = train::score(config, source, arguments.options);
+  model::write_safetensors(arguments.out, tensors);
+  core::log_info("{}: {} tokens, loss {:.6f}, written to {}",
+                 source.id(static_cast<size_t>(arguments.options.index)),
+                 tensors.at("input_ids").size(0), tensors.at("loss").item<double>(), arguments.out);
+}
+
+}  // namespace
+
+void add_score_command(CLI::App& app) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "score", "Write what a model computes of one sample, to compare it with another program");
+  command->add_option("--model", arguments->model, "Model directory")->required();
+  command->add_option("--data", arguments->data, "Annotation file, stream format or raw")
+      ->required();
+  command->add_option("--video-prefix", arguments->video_prefix,
+                      "Folder of relative video paths (default: the annotation file's)");
+  command->add_option("--index", arguments->options.index, "Which sample")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--dtype", arguments->dtype, "Type of weights and activations")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
+  command->add_flag("--gradients", arguments->options.gradients, "Also all gradients");
+  command->add_option("--steps", arguments->options.steps, "Also the parameters after N updates")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--generate", arguments->options.generate,
+                   "Also N tokens chosen greedily after the conversation")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--out", arguments->out, "The safetensors file to write")->required();
+  command->add_option("OVERRIDES", arguments->overrides,
+                      "key=value, as in optim.lr=1e-3 or data.max_pixels=50176");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace streamo::app
