@@ -24,6 +24,8 @@ data::SourceOptions source_options(const RunConfig& config) {
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
   options.frame_memory_bytes = config.data.frame_memory_mb << 20;
+  options.resize =
+      config.data.resize == "exact" ? video::ResizeMode::kExact : video::ResizeMode::kFast;
   options.conversation.fps = config.data.fps;
   options.conversation.system_prompt =
       config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
@@ -93,7 +95,8 @@ std::map<std::string, std::string> conversation_settings(const RunConfig& config
                                            {"default_question", conversation.default_question},
                                            {"fps", conversation.fps},
                                            {"min_pixels", config.data.min_pixels},
-                                           {"max_pixels", config.data.max_pixels}};
+                                           {"max_pixels", config.data.max_pixels},
+                                           {"resize", config.data.resize}};
   return {{kConversationFile, settings.dump(2) + "\n"}};
 }
 
@@ -107,6 +110,11 @@ void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
     config.data.fps = settings.at("fps");
     config.data.min_pixels = settings.at("min_pixels");
     config.data.max_pixels = settings.at("max_pixels");
+    config.data.resize = settings.value("resize", "fast");  // not in older files
+    if (config.data.resize != "fast" && config.data.resize != "exact") {
+      throw core::Error(core::ErrorKind::kModel, "\"resize\" is neither fast nor exact",
+                        path.string(), "correct it");
+    }
   } catch (const nlohmann::json::exception& error) {
     throw core::Error(core::ErrorKind::kModel, error.what(), path.string(),
                       "remove the file to evaluate with the default settings");

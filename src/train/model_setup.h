@@ -32,8 +32,9 @@ video::PixelLimits pixel_limits(const RunConfig& config, const std::filesystem::
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
                                const std::filesystem::path& model_dir);
 
-// What a model was trained to see beside its weights: system prompt, default question, frame rate
-// and pixel limits, as <model directory>/streamo.json, so that it is evaluated as it was trained.
+// What a model was trained to see beside its weights: system prompt, default question, frame rate,
+// pixel limits and resize, as <model directory>/streamo.json, so that it is evaluated as it was
+// trained.
 std::map<std::string, std::string> conversation_settings(const RunConfig& config);
 // Takes them over where the directory has them. Throws core::Error{kModel} for a damaged file.
 void adopt_conversation_settings(RunConfig& config, const std::filesystem::path& model_dir);

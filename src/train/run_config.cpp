@@ -51,6 +51,10 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              "Of a resized frame; 0: as the model directory says.", at_least(0));
   schema.add("data.max_pixels", &data.max_pixels,
              "Of a resized frame; 0: as the model directory says.", at_least(0));
+  schema.add("data.resize", &data.resize,
+             "Of video frames: fast, or exact: bit-equal to the image processor of transformers 5 "
+             "on full-size RGB, a little slower. Pictures from files are always exact.",
+             one_of({"fast", "exact"}));
   schema.add("data.max_length", &data.max_length,
              "Tokens of one sample, and of one packed micro-batch.", at_least(16));
   schema.add("data.overlong", &data.overlong,

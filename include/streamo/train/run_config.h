@@ -26,6 +26,7 @@ struct RunConfig {
     std::string format = "auto", video_prefix, system_prompt, default_question;
     double fps = 1.0;
     int64_t min_pixels = 0, max_pixels = 0;
+    std::string resize = "fast";
     int64_t max_length = 32768;
     std::string overlong = "split";
     bool packing = true;
