@@ -169,7 +169,8 @@ bool has_weights(const fs::path& model_dir) {
 std::map<std::string, std::string> stored_weight_names(const fs::path& model_dir) {
   std::map<std::string, std::string> names;
   if (!has_weights(model_dir)) return names;
-  for (const auto& [name, stored] : WeightFiles(model_dir).weights()) names[name] = stored.name;
+  const WeightFiles files(model_dir);
+  for (const auto& [name, stored] : files.weights()) names[name] = stored.name;
   return names;
 }
 
