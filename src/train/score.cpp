@@ -116,17 +116,26 @@ class Scorer {
   }
 
   void gradients(Tensors& out) {
-    AdamW optimizer = make_optimizer();
-    backward();
-    for (const auto& [name, parameter] : model::named_weights(*model_)) {
-      if (parameter.grad().defined()) out["grad." + stored(name)] = parameter.grad().clone();
+    const auto parameters = named_parameters(config_, *model_, chat_.special());
+    for (const NamedParameter& parameter : parameters) {
+      if (parameter.tensor.requires_grad()) parameter.tensor.set_grad_dtype(torch::kFloat);
     }
-    out["grad_norm"] = torch::tensor(optimizer.clip_grad_norm(0.0), torch::kDouble);
-    optimizer.zero_grad();
+    backward();
+    std::vector<Tensor> norms;
+    for (const NamedParameter& parameter : parameters) {
+      Tensor gradient = parameter.tensor.grad();
+      if (!gradient.defined()) continue;
+      parameter.tensor.mutable_grad().reset();
+      if (parameter.rows.defined()) gradient = gradient.index_select(0, parameter.rows);
+      norms.push_back(gradient.norm());
+      out["grad." + stored(parameter.name)] = gradient;
+    }
+    out["grad_norm"] = torch::stack(norms).norm();
   }
 
   void train(int64_t steps, Tensors& out) {
-    AdamW optimizer = make_optimizer();
+    AdamW optimizer(named_parameters(config_, *model_, chat_.special()),
+                    adamw_config(config_.optim));  // gradients in fp32
     const Schedule schedule(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                             steps);
     std::vector<Tensor> losses;
@@ -164,11 +173,6 @@ class Scorer {
   std::string stored(const std::string& name) const {
     const auto found = stored_names_.find(name);
     return found == stored_names_.end() ? name : found->second;
-  }
-
-  // Asks autograd for gradients in fp32, as training has them.
-  AdamW make_optimizer() {
-    return {named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim)};
   }
 
   loss::LossTerms stream_loss(const loss::SupervisedRows& rows) const {

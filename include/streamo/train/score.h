@@ -32,7 +32,8 @@ struct ScoreOptions {
 //   loss                               the stream loss, fp32 scalar
 // Pictures' tensors are left out where there is none. When the conversation ends with the user's
 // message the text goes on with the opened assistant turn, without label.
-//   gradients: grad.<parameter> of trained parameters (fp32), grad_norm
+//   gradients: grad.<parameter> of what is trained (fp32; of a frozen language model's embedding
+//              and head the rows of the state tokens), grad_norm
 //   steps:     param.<parameter> after the last update, losses [steps] before each
 //   generate:  generated_ids; the first token that ends a text (generation_config.json) is the last
 // Parameters have the names of the model directory. Throws core::Error{kData} for a sample that
