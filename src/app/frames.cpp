@@ -1,4 +1,4 @@
-// `streamo frames`: which pictures of a video the model would see, and when.
+// `streamo frames`: which pictures of a video, or of a picture file, the model would see, and when.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -9,6 +9,7 @@
 
 #include "app/command.h"
 #include "streamo/core/error.h"
+#include "streamo/video/picture.h"
 #include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
 
@@ -19,8 +20,14 @@ struct FramesArguments {
   std::string video;
   double fps = 1.0;
   std::optional<int64_t> min_pixels, max_pixels;
-  std::string out;
+  std::string resize = "fast", out;
   bool json = false;
+};
+
+struct Shown {
+  video::VideoInfo info;
+  video::FrameSize size;  // of the pictures, after resizing
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
 };
 
 template <typename T>
@@ -32,6 +39,7 @@ T value_or_throw(core::Result<T> result) {
 video::SampleOptions sample_options(const FramesArguments& arguments) {
   video::SampleOptions options;
   options.fps = arguments.fps;
+  if (arguments.resize == "exact") options.resize = video::ResizeMode::kExact;
   if (arguments.min_pixels || arguments.max_pixels) {
     video::PixelLimits limits;
     limits.min_pixels = arguments.min_pixels.value_or(limits.min_pixels);
@@ -47,8 +55,8 @@ video::SampleOptions sample_options(const FramesArguments& arguments) {
   return options;
 }
 
-void print_table(const std::string& video, const video::VideoInfo& info, double fps,
-                 video::FrameSize size, const nlohmann::ordered_json& rows) {
+void print_table(const std::string& video, double fps, const Shown& shown) {
+  const auto& [info, size, rows] = shown;
   fmt::print("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n", video,
              info.size.width, info.size.height, info.duration, info.start, info.frame_rate);
   fmt::print("{} samples at {:g} a second, {}x{} each\n\n", rows.size(), fps, size.width,
@@ -61,31 +69,48 @@ void print_table(const std::string& video, const video::VideoInfo& info, double 
   }
 }
 
-void run(const FramesArguments& arguments) {
+void add_frame(const video::Frame& frame, const std::string& out, Shown& shown) {
+  shown.size = frame.size;
+  shown.rows.push_back({{"index", frame.index},
+                        {"time", frame.time},
+                        {"pts_time", frame.pts_time},
+                        {"keyframe", frame.keyframe}});
+  if (out.empty()) return;
+  const std::filesystem::path folder = out;
+  video::write_png(folder / fmt::format("{:06}.png", frame.index), frame.size, frame.rgb);
+}
+
+// As a video that shows it for no time at all.
+Shown show_picture(const FramesArguments& arguments) {
+  video::Picture picture =
+      value_or_throw(video::read_picture(arguments.video, sample_options(arguments).pixel_limits));
+  Shown shown;
+  shown.info.size = value_or_throw(video::picture_size(arguments.video));
+  video::Frame frame;
+  frame.keyframe = true;
+  frame.size = picture.size;
+  frame.rgb = std::move(picture.rgb);
+  add_frame(frame, arguments.out, shown);
+  return shown;
+}
+
+Shown show_video(const FramesArguments& arguments) {
   video::SecondSampler sampler =
       value_or_throw(video::SecondSampler::open(arguments.video, sample_options(arguments)));
-  video::FrameSize size;
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  while (const auto frame = value_or_throw(sampler.next())) {
-    size = frame->size;
-    rows.push_back({{"index", frame->index},
-                    {"time", frame->time},
-                    {"pts_time", frame->pts_time},
-                    {"keyframe", frame->keyframe}});
-    if (!arguments.out.empty()) {
-      const std::filesystem::path folder = arguments.out;
-      video::write_png(folder / fmt::format("{:06}.png", frame->index), size, frame->rgb);
-    }
-  }
-  const video::VideoInfo& info = sampler.info();
-  if (!arguments.json) {
-    print_table(arguments.video, info, arguments.fps, size, rows);
-    return;
-  }
-  const nlohmann::ordered_json result{{"video", arguments.video}, {"duration", info.duration},
-                                      {"start", info.start},      {"fps", arguments.fps},
-                                      {"width", size.width},      {"height", size.height},
-                                      {"frames", std::move(rows)}};
+  Shown shown;
+  shown.info = sampler.info();
+  while (const auto frame = value_or_throw(sampler.next())) add_frame(*frame, arguments.out, shown);
+  return shown;
+}
+
+void run(const FramesArguments& arguments) {
+  const Shown shown =
+      video::is_picture_file(arguments.video) ? show_picture(arguments) : show_video(arguments);
+  if (!arguments.json) return print_table(arguments.video, arguments.fps, shown);
+  const nlohmann::ordered_json result{
+      {"video", arguments.video}, {"duration", shown.info.duration}, {"start", shown.info.start},
+      {"fps", arguments.fps},     {"width", shown.size.width},       {"height", shown.size.height},
+      {"frames", shown.rows}};
   // A file name need not be UTF-8; JSON must be.
   fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
@@ -94,9 +119,9 @@ void run(const FramesArguments& arguments) {
 
 void add_frames_command(CLI::App& app) {
   const auto arguments = std::make_shared<FramesArguments>();
-  CLI::App* command =
-      app.add_subcommand("frames", "Show which pictures of a video the model would see");
-  command->add_option("video", arguments->video, "The video file")->required();
+  CLI::App* command = app.add_subcommand(
+      "frames", "Show which pictures of a video, or of a picture file, the model would see");
+  command->add_option("video", arguments->video, "The video or picture file")->required();
   command->add_option("--fps", arguments->fps, "Samples a second")
       ->check(CLI::Range(1e-4, 1000.0))
       ->capture_default_str();
@@ -110,6 +135,12 @@ void add_frames_command(CLI::App& app) {
                    "Resize as the model does: at most this many pixels (100352 if only the other "
                    "limit is given)")
       ->check(CLI::PositiveNumber);
+  command
+      ->add_option(
+          "--resize", arguments->resize,
+          "Of a video's pictures, as data.resize; a picture file always takes the exact way")
+      ->check(CLI::IsMember({"fast", "exact"}))
+      ->capture_default_str();
   command->add_option("--out", arguments->out,
                       "Write the pictures into this folder: 000000.png...");
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");

@@ -8,6 +8,7 @@
 #include "streamo/core/parallel.h"
 #include "streamo/core/suggest.h"
 #include "streamo/data/example.h"
+#include "streamo/video/picture.h"
 
 namespace streamo::data {
 namespace {
@@ -20,9 +21,9 @@ core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conver
   };
   std::vector<int64_t> tokens;
   for (const std::string& image : conversation.image_paths) {
-    const auto info = video::probe(image, {});
-    if (!info) return info.fault();
-    tokens.push_back(tokens_of(info->size));
+    const auto size = video::picture_size(image);
+    if (!size) return size.fault();
+    tokens.push_back(tokens_of(*size));
   }
   const auto placeholders = static_cast<size_t>(num_placeholders(conversation));
   if (!conversation.video_path.empty()) {

@@ -11,6 +11,7 @@
 #include "streamo/core/file.h"
 #include "streamo/core/suggest.h"
 #include "streamo/data/frame_memory.h"
+#include "streamo/video/picture.h"
 
 namespace streamo::data {
 namespace {
@@ -155,13 +156,14 @@ Result<std::vector<video::Frame>> SampleSource::read_images(
     const std::vector<std::string>& paths) const {
   std::vector<video::Frame> frames;
   for (const std::string& path : paths) {
-    const video::SampleOptions options{.pixel_limits = options_.pixel_limits};
-    auto pictures = video::sample_video(path, options, /*last_index=*/0);
-    if (!pictures) return pictures.fault();
-    if (pictures->empty()) return Fault{path + ": no picture"};
-    frames.push_back(std::move(pictures->front()));
-    frames.back().index = static_cast<int64_t>(frames.size()) - 1;
-    frames.back().time = static_cast<double>(frames.back().index) / options_.conversation.fps;
+    auto picture = video::read_picture(path, options_.pixel_limits);
+    if (!picture) return picture.fault();
+    video::Frame frame;
+    frame.index = static_cast<int64_t>(frames.size());
+    frame.time = static_cast<double>(frame.index) / options_.conversation.fps;
+    frame.size = picture->size;
+    frame.rgb = std::move(picture->rgb);
+    frames.push_back(std::move(frame));
   }
   return frames;
 }
@@ -175,7 +177,8 @@ Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conve
     of = "\"images\"";
   } else {
     const video::SampleOptions options{.fps = options_.conversation.fps,
-                                       .pixel_limits = options_.pixel_limits};
+                                       .pixel_limits = options_.pixel_limits,
+                                       .resize = options_.resize};
     auto shared = shared_->frames.get(
         of, [&] { return video::sample_video(conversation.video_path, options); });
     if (!shared) return shared.fault();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "streamo/core/error.h"
+#include "streamo/core/parallel.h"
 #include "streamo/core/suggest.h"
 #include "streamo/model/hf_directory.h"
 #include "weight_files.h"
@@ -17,6 +18,8 @@ using torch::Tensor;
 using Weights = std::map<std::string, Tensor>;
 
 constexpr const char* kHead = "lm_head.weight";
+// First touches of the memory cost more than the disk: one thread alone reads half as fast as two.
+constexpr int kReaders = 4;
 constexpr const char* kContradiction = "config.json and weights do not belong together";
 
 [[noreturn]] void refuse(const std::string& what, const fs::path& where, const std::string& hint) {
@@ -166,7 +169,8 @@ bool has_weights(const fs::path& model_dir) {
 std::map<std::string, std::string> stored_weight_names(const fs::path& model_dir) {
   std::map<std::string, std::string> names;
   if (!has_weights(model_dir)) return names;
-  for (const auto& [name, stored] : WeightFiles(model_dir).weights()) names[name] = stored.name;
+  const WeightFiles files(model_dir);
+  for (const auto& [name, stored] : files.weights()) names[name] = stored.name;
   return names;
 }
 
@@ -190,16 +194,26 @@ void load_weights(VisionLanguageModel& model, const fs::path& model_dir,
   const WeightFiles files(model_dir);
   check(model, files, model_dir);
   Weights wanted = named_weights(model);
+  struct Read {
+    const SafetensorsFile* file;
+    const std::string* name;
+    Tensor to;
+  };
+  std::vector<Read> reads;  // in the order of the disk
   for (const Shard& shard : files.shards()) {
-    for (const TensorEntry& entry : shard.file.entries()) {  // in the order of the disk
+    for (const TensorEntry& entry : shard.file.entries()) {
       const std::string name = published_name(entry.name);
       if (is_tied_copy(wanted, name)) continue;
-      Tensor& weight = wanted.at(name);
       const torch::ScalarType type = dtype.value_or(scalar_type(entry.dtype));
+      Tensor& weight = wanted.at(name);
       weight.set_data(torch::empty(entry.shape, torch::dtype(type).device(device)));
-      shard.file.read_into(entry.name, weight);
+      reads.push_back({&shard.file, &entry.name, weight});
     }
   }
+  core::parallel_for(reads.size(), kReaders, [&](size_t i) {
+    const torch::NoGradGuard no_grad_here;  // holds for its thread alone
+    reads[i].file->read_into(*reads[i].name, reads[i].to);
+  });
   const auto head = files.weights().find(kHead);
   if (head != files.weights().end() && is_tied_copy(wanted, kHead)) {
     const Shard& shard = files.shards()[head->second.shard];

@@ -195,6 +195,12 @@ void check_byte_level(const json& value, const std::string& name, bool in_encodi
   byte_level.finish();
 }
 
+// What transformers writes for a tokenizer that puts no token at the ends.
+bool is_empty_template(const json& value) {
+  return has_type(value, "TemplateProcessing") &&
+         value.value("special_tokens", json()) == json::object();
+}
+
 std::string read_split_expression(const json& value, const std::string& source) {
   Section sequence(value, "pre_tokenizer", source);
   sequence.must_be("type", {"Sequence"});
@@ -277,8 +283,9 @@ ByteLevelBpeFiles read_byte_level_bpe(TokenizerJson json, const std::string& sou
   check_normalizer(file.get("normalizer"), source);
   files.nfc = !file.get("normalizer").is_null();
   files.split_expression = read_split_expression(file.get("pre_tokenizer"), source);
-  if (!file.get("post_processor").is_null()) {
-    check_byte_level(file.get("post_processor"), "post_processor", /*in_encoding=*/false, source);
+  const nlohmann::json& post_processor = file.get("post_processor");
+  if (!post_processor.is_null() && !is_empty_template(post_processor)) {
+    check_byte_level(post_processor, "post_processor", /*in_encoding=*/false, source);
   }
   check_byte_level(file.get("decoder"), "decoder", /*in_encoding=*/false, source);
   const bool ignore_merges = check_model(file.get("model"), source);

@@ -10,6 +10,7 @@
 #include "streamo/core/log.h"
 #include "streamo/core/parallel.h"
 #include "streamo/model/hf_directory.h"
+#include "streamo/model/new_tokens.h"
 #include "streamo/text/special_tokens.h"
 
 namespace streamo::train {
@@ -18,13 +19,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConversationFile = "streamo.json";
-constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
-
 data::SourceOptions source_options(const RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
   options.frame_memory_bytes = config.data.frame_memory_mb << 20;
+  options.resize =
+      config.data.resize == "exact" ? video::ResizeMode::kExact : video::ResizeMode::kFast;
   options.conversation.fps = config.data.fps;
   options.conversation.system_prompt =
       config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
@@ -34,88 +35,30 @@ data::SourceOptions source_options(const RunConfig& config) {
   return options;
 }
 
-void train_preset_tokenizer(const RunConfig& config, const data::SampleSource& source,
-                            const fs::path& model_dir) {
-  const size_t count = std::min(source.size(), kMaxTokenizerSamples);
-  std::vector<std::vector<std::string>> texts_of(count);
-  std::vector<std::string> reasons(count);
-  core::parallel_for(count, static_cast<int>(config.data.num_workers), [&](size_t i) {
-    // Spread evenly: several files in a row may have texts of their own.
-    const size_t sample = i * source.size() / count;
-    const auto conversation = source.conversation(sample);
-    if (!conversation) {  // the index lists it as skipped
-      reasons[i] = source.id(sample) + ": " + conversation.reason();
-      return;
-    }
-    for (const text::Message& message : conversation->messages) {
-      for (std::string& piece : text::text_pieces(message)) {
-        texts_of[i].push_back(std::move(piece));
-      }
-    }
-  });
-  std::vector<std::string> texts;
-  for (std::vector<std::string>& of_sample : texts_of) {
-    std::move(of_sample.begin(), of_sample.end(), std::back_inserter(texts));
-  }
-  if (texts.empty()) {
-    throw core::Error(core::ErrorKind::kData, "no sample can be used", reasons.front(),
-                      "check data.train and data.video_prefix");
-  }
-  text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
-}
-
-model::PresetTokens preset_tokens(const text::Tokenizer& tokenizer) {
-  return {.vocab_size = tokenizer.vocab_size(),
-          .image_token_id = tokenizer.special_id(text::kImagePad),
-          .video_token_id = tokenizer.special_id(text::kVideoPad),
-          .vision_start_token_id = tokenizer.special_id(text::kVisionStart),
-          .vision_end_token_id = tokenizer.special_id(text::kVisionEnd),
-          .eos_token_id = tokenizer.special_id(text::kImEnd),
-          .pad_token_id = tokenizer.special_id(text::kEndOfText)};
-}
-
 }  // namespace
 
-fs::path prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
-                                 const data::SampleSource& source) {
-  if (config.model.preset.empty()) {
-    if (!fs::is_directory(config.model.path)) {
-      throw core::Error(core::ErrorKind::kModel, "no such model directory", config.model.path,
-                        "set model.path to a folder with config.json and *.safetensors");
-    }
-    return config.model.path;
-  }
-  const fs::path model_dir = run_dir / "base";
-  // Until there is a checkpoint nothing depends on it, and an earlier start that failed may have
-  // had other settings or other data.
-  const bool begun = !checkpoint::SnapshotStore(run_dir, model_dir, 1).list().empty();
-  if (!begun || !fs::exists(model_dir)) {
-    core::write_directory_atomic(model_dir, [&](const fs::path& folder) {
-      train_preset_tokenizer(config, source, folder);
-      const auto tokenizer = text::load_tokenizer(folder);
-      model::write_preset(config.model.preset, preset_tokens(*tokenizer), folder);
-    });
-  }
-  return model_dir;
-}
-
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
-                                                       const fs::path& model_dir,
+                                                       const ModelDirectory& directory,
                                                        torch::Device device) {
-  auto model = model::build_model(model_dir / "config.json");
   const auto dtype = config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+  std::shared_ptr<model::VisionLanguageModel> model;
   if (config.model.preset.empty()) {
-    model::load_weights(*model, model_dir, dtype, device);
+    const fs::path weights = config.model.path;
+    model = model::build_model(weights / "config.json");
+    model::load_weights(*model, weights, dtype, device);
+    model::add_token_rows(*model, directory.new_token_ids, directory.known_tokens);
   } else {
+    model = model::build_model(directory.path / "config.json");
     model::initialize_weights(*model, static_cast<uint64_t>(config.train.seed));
     model->to(device, dtype);
   }
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
   for (auto& item : model->named_parameters()) {
     const model::Part part = model->part_of(item.key());
-    const bool frozen = part == model::Part::kVision   ? config.model.freeze_vision
-                        : part == model::Part::kMerger ? config.model.freeze_merger
-                                                       : config.model.freeze_language;
+    const bool frozen = part == model::Part::kVision     ? config.model.freeze_vision
+                        : part == model::Part::kMerger   ? config.model.freeze_merger
+                        : part == model::Part::kLanguage ? config.model.freeze_language
+                                                         : false;  // at least the states' rows
     item.value().set_requires_grad(!frozen);
   }
   return model;
@@ -152,7 +95,8 @@ std::map<std::string, std::string> conversation_settings(const RunConfig& config
                                            {"default_question", conversation.default_question},
                                            {"fps", conversation.fps},
                                            {"min_pixels", config.data.min_pixels},
-                                           {"max_pixels", config.data.max_pixels}};
+                                           {"max_pixels", config.data.max_pixels},
+                                           {"resize", config.data.resize}};
   return {{kConversationFile, settings.dump(2) + "\n"}};
 }
 
@@ -166,6 +110,11 @@ void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
     config.data.fps = settings.at("fps");
     config.data.min_pixels = settings.at("min_pixels");
     config.data.max_pixels = settings.at("max_pixels");
+    config.data.resize = settings.value("resize", "fast");  // not in older files
+    if (config.data.resize != "fast" && config.data.resize != "exact") {
+      throw core::Error(core::ErrorKind::kModel, "\"resize\" is neither fast nor exact",
+                        path.string(), "correct it");
+    }
   } catch (const nlohmann::json::exception& error) {
     throw core::Error(core::ErrorKind::kModel, error.what(), path.string(),
                       "remove the file to evaluate with the default settings");
@@ -173,14 +122,20 @@ void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
 }
 
 std::vector<NamedParameter> named_parameters(const RunConfig& config,
-                                             model::VisionLanguageModel& model) {
+                                             model::VisionLanguageModel& model,
+                                             const text::SpecialTokens& special) {
+  const torch::Device device = model.lm_head_weight().device();
+  const std::vector<int64_t> states(special.states.begin(), special.states.end());
   std::vector<NamedParameter> parameters;
   for (const auto& item : model.named_parameters()) {
     const model::Part part = model.part_of(item.key());
     const bool sees = part == model::Part::kVision || part == model::Part::kMerger;
-    const bool own_rate = sees && config.optim.vision_lr > 0;
-    parameters.push_back(
-        {item.key(), item.value(), own_rate ? config.optim.vision_lr / config.optim.lr : 1.0});
+    NamedParameter parameter{.name = item.key(), .tensor = item.value()};
+    if (sees && config.optim.vision_lr > 0)
+      parameter.lr_scale = config.optim.vision_lr / config.optim.lr;
+    if (part == model::Part::kEmbedding && config.model.freeze_language)
+      parameter.rows = torch::tensor(states, torch::kLong).to(device);
+    parameters.push_back(std::move(parameter));
   }
   return parameters;
 }

@@ -1,4 +1,4 @@
-// From a config to the model directory it starts from, and to model and tokenizer.
+// From a config to model, data source and parameters.
 #pragma once
 
 #include <torch/torch.h>
@@ -9,25 +9,20 @@
 #include <string>
 #include <vector>
 
+#include "model_directory.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/model/vision_language_model.h"
-#include "streamo/text/tokenizer.h"
+#include "streamo/text/special_tokens.h"
 #include "streamo/train/optimizer.h"
 #include "streamo/train/run_config.h"
 
 namespace streamo::train {
 
-// The directory that config, tokenizer and processor files come from: model.path, or for a preset
-// <run>/base, which is made here: a tokenizer trained on the texts of `source` and a config.json,
-// no weights.
-std::filesystem::path prepare_model_directory(const RunConfig& config,
-                                              const std::filesystem::path& run_dir,
-                                              const data::SampleSource& source);
-
-// Built, with weights (of the directory, or random for a preset), in the config's dtype, frozen as
-// asked.
+// Built, with weights (of model.path, with rows for new tokens, or random for a preset), in the
+// config's dtype, frozen as asked. Embedding and head always require a gradient: the rows of the
+// state tokens are trained whatever is frozen (named_parameters()).
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
-                                                       const std::filesystem::path& model_dir,
+                                                       const ModelDirectory& directory,
                                                        torch::Device device);
 
 // How large the model's pictures are: as the config says, else as its directory does (an empty path
@@ -37,16 +32,19 @@ video::PixelLimits pixel_limits(const RunConfig& config, const std::filesystem::
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
                                const std::filesystem::path& model_dir);
 
-// What a model was trained to see beside its weights: system prompt, default question, frame rate
-// and pixel limits, as <model directory>/streamo.json, so that it is evaluated as it was trained.
+// What a model was trained to see beside its weights: system prompt, default question, frame rate,
+// pixel limits and resize, as <model directory>/streamo.json, so that it is evaluated as it was
+// trained.
 std::map<std::string, std::string> conversation_settings(const RunConfig& config);
 // Takes them over where the directory has them. Throws core::Error{kModel} for a damaged file.
 void adopt_conversation_settings(RunConfig& config, const std::filesystem::path& model_dir);
 
 // Every parameter in a fixed order, each with its rate (optim.vision_lr); frozen ones do not
-// require a gradient.
+// require a gradient. Of a frozen language model's embedding and head only the state tokens' rows
+// are trained.
 std::vector<NamedParameter> named_parameters(const RunConfig& config,
-                                             model::VisionLanguageModel& model);
+                                             model::VisionLanguageModel& model,
+                                             const text::SpecialTokens& special);
 AdamWConfig adamw_config(const RunConfig::Optim& optim);
 
 }  // namespace streamo::train

@@ -26,7 +26,9 @@ void describe_model(ConfigSchema& schema, RunConfig::Model& model) {
              "Do not train the vision tower (the merger apart).");
   schema.add("model.freeze_merger", &model.freeze_merger, "Do not train the vision merger.");
   schema.add("model.freeze_language", &model.freeze_language,
-             "Do not train the decoder, embeddings and head.");
+             "Do not train the decoder, embeddings and head, but for the state tokens' rows.");
+  schema.add("model.new_special_tokens", &model.new_special_tokens,
+             "Special tokens that model.path's tokenizer gets if it lacks them.");
   schema.add("model.gradient_checkpointing", &model.gradient_checkpointing,
              "Recompute each block in the backward pass: less memory, a third more time.");
 }
@@ -49,6 +51,10 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              "Of a resized frame; 0: as the model directory says.", at_least(0));
   schema.add("data.max_pixels", &data.max_pixels,
              "Of a resized frame; 0: as the model directory says.", at_least(0));
+  schema.add("data.resize", &data.resize,
+             "Of video frames: fast, or exact: bit-equal to the image processor of transformers 5 "
+             "on full-size RGB, a little slower. Pictures from files are always exact.",
+             one_of({"fast", "exact"}));
   schema.add("data.max_length", &data.max_length,
              "Tokens of one sample, and of one packed micro-batch.", at_least(16));
   schema.add("data.overlong", &data.overlong,
@@ -148,8 +154,10 @@ void check_together(const RunConfig& config) {
     refuse("optim.vision_lr follows the schedule of optim.lr, which is 0",
            "give optim.lr a value; model.freeze_language trains the vision tower alone");
   }
-  if (config.model.freeze_vision && config.model.freeze_merger && config.model.freeze_language) {
-    refuse("all parts of the model are frozen", "leave one of the model.freeze_* keys false");
+  if (!config.model.preset.empty() &&
+      config.model.new_special_tokens != RunConfig().model.new_special_tokens) {
+    refuse("model.new_special_tokens is for a model.path, and this is a preset",
+           "a preset's tokenizer is trained with the state tokens; leave the key out");
   }
 }
 

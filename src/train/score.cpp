@@ -1,6 +1,7 @@
 #include "streamo/train/score.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -52,16 +53,38 @@ std::set<int64_t> end_tokens(const fs::path& model_dir) {
   return {};
 }
 
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = fs::temp_directory_path() / "streamo-score-XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) {
+      throw core::Error(core::ErrorKind::kDisk, "cannot make a temporary folder", name,
+                        "set TMPDIR to a folder that can be written");
+    }
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
 class Scorer {
  public:
   Scorer(const RunConfig& config, const data::SampleSource& source, int64_t index)
       : config_(config),
-        model_dir_(config.model.path),
-        tokenizer_(text::load_tokenizer(model_dir_)),
+        model_dir_(prepare_model_directory(config, folder_.path(), source)),
+        tokenizer_(text::load_tokenizer(model_dir_.path)),
         chat_(*tokenizer_),
         device_(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU),
         model_(load_model(config, model_dir_, device_)),
-        stored_names_(model::stored_weight_names(model_dir_)) {
+        stored_names_(model::stored_weight_names(config.model.path)) {
     batch_.append(read_example(source, index, chat_, model_->pixels_per_token_side()));
     input_ = to_model_input(batch_, *model_, device_);
   }
@@ -120,7 +143,7 @@ class Scorer {
 
   void generate(int64_t count, Tensors& out) {
     const torch::NoGradGuard no_grad;
-    const std::set<int64_t> ends = end_tokens(model_dir_);
+    const std::set<int64_t> ends = end_tokens(model_dir_.path);
     model::KvCache cache;
     model::ModelInput next = input_;
     int64_t position = input_.position_ids.max().item<int64_t>() + 1;
@@ -145,7 +168,7 @@ class Scorer {
 
   // Asks autograd for gradients in fp32, as training has them.
   AdamW make_optimizer() {
-    return {named_parameters(config_, *model_), adamw_config(config_.optim)};
+    return {named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim)};
   }
 
   loss::LossTerms stream_loss(const loss::SupervisedRows& rows) const {
@@ -167,7 +190,8 @@ class Scorer {
   }
 
   RunConfig config_;
-  fs::path model_dir_;
+  TemporaryFolder folder_;  // of a tokenizer with added tokens
+  ModelDirectory model_dir_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::ChatFormat chat_;
   torch::Device device_;

@@ -82,7 +82,7 @@ struct Trainer::Impl {
   RunFolder folder_;
   torch::Device device_;
   data::SampleSource source_;
-  fs::path model_dir_;
+  ModelDirectory model_dir_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::ChatFormat chat_;
   std::shared_ptr<model::VisionLanguageModel> model_;
@@ -134,17 +134,17 @@ Trainer::Impl::Impl(RunConfig run_config)
       device_(training_device()),
       source_(open_source(config_, config_.data.train, /*model_dir=*/{})),
       model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
-      tokenizer_(text::load_tokenizer(model_dir_)),
+      tokenizer_(text::load_tokenizer(model_dir_.path)),
       chat_(*tokenizer_),
       model_(load_model(config_, model_dir_, device_)),
       report_(folder_.path() / "skipped.jsonl"),
       index_(make_index()),
       plan_(token_counts(index_), plan_options(config_)),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
-      optimizer_(named_parameters(config_, *model_), adamw_config(config_.optim)),
+      optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim)),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
-      snapshots_(folder_.path(), model_dir_, config_.checkpoint.keep,
+      snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
                  conversation_settings(config_)) {
   restore();
   core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
@@ -160,7 +160,7 @@ Trainer::Impl::Impl(RunConfig run_config)
 
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
 data::Index Trainer::Impl::make_index() {
-  source_.set_pixel_limits(pixel_limits(config_, model_dir_));
+  source_.set_pixel_limits(pixel_limits(config_, model_dir_.path));
   return data::build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
                            report_);
 }
@@ -325,7 +325,7 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_);
+  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_.path);
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,
@@ -342,17 +342,15 @@ void Trainer::Impl::finish() {
   if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
   const fs::path final_dir = RunFolder::final_model(folder_.path());
   write_report(folder_.path());
-  model::save_model_directory(*model_, model_dir_, final_dir, conversation_settings(config_));
+  model::save_model_directory(*model_, model_dir_.path, final_dir, conversation_settings(config_));
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
 }
 
 void Trainer::Impl::print_plan() const {
   int64_t trained = 0, all = 0;
-  for (const torch::Tensor& parameter : model_->parameters()) {
-    all += parameter.numel();
-    trained += parameter.requires_grad() ? parameter.numel() : 0;
-  }
+  for (const torch::Tensor& parameter : model_->parameters()) all += parameter.numel();
+  for (const NamedParameter& parameter : optimizer_.parameters()) trained += parameter.numel();
   core::log_info("run       {}", folder_.path().string());
   core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
                  at::get_num_threads());

@@ -70,7 +70,7 @@ std::optional<core::Fault> cut_off(const fs::path& path, const AVFormatContext& 
                                       size, wanted));
 }
 
-core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream) {
+core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream, Damage damage) {
   const AVCodecParameters& parameters = *stream.codecpar;
   const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
   if (codec == nullptr) {
@@ -83,6 +83,7 @@ core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream) 
   context->pkt_timebase = stream.time_base;
   context->thread_count = 1;  // the program is parallel over files
   context->max_pixels = kMaxPixels;
+  if (damage == Damage::kRefuse) context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
   if (result >= 0) result = avcodec_open2(context.get(), codec, nullptr);
   if (result < 0) {
     return file_fault(path,
@@ -97,15 +98,20 @@ core::Fault file_fault(const fs::path& path, std::string_view what) {
   return {fmt::format("{}: {}", path.string(), what)};
 }
 
-core::Result<Demuxer> Demuxer::open(const fs::path& path) {
-  capture_ffmpeg_log();
+std::optional<core::Fault> missing_content(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) return file_fault(path, error ? error.message() : "no such file");
-  if (fs::is_directory(status)) return file_fault(path, "this is a folder, not a video");
+  if (fs::is_directory(status)) return file_fault(path, "this is a folder, not a file");
   if (fs::is_regular_file(status) && fs::file_size(path, error) == 0) {
     return file_fault(path, "the file is empty (0 bytes)");
   }
+  return std::nullopt;
+}
+
+core::Result<Demuxer> Demuxer::open(const fs::path& path) {
+  capture_ffmpeg_log();
+  if (auto fault = missing_content(path)) return *std::move(fault);
   core::Result<InputPtr> input = open_input(path);
   if (!input) return input.fault();
   const int found = avformat_find_stream_info(input->get(), nullptr);
@@ -148,10 +154,10 @@ bool Demuxer::read(AVPacket& packet) {
   return false;
 }
 
-core::Result<Decoder> Decoder::open(const fs::path& path) {
+core::Result<Decoder> Decoder::open(const fs::path& path, Damage damage) {
   core::Result<Demuxer> demuxer = Demuxer::open(path);
   if (!demuxer) return demuxer.fault();
-  core::Result<CodecPtr> codec = open_codec(path, demuxer->stream());
+  core::Result<CodecPtr> codec = open_codec(path, demuxer->stream(), damage);
   if (!codec) return codec.fault();
   return Decoder(std::move(*demuxer), std::move(*codec));
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "ffmpeg_handles.h"
@@ -16,6 +17,9 @@ inline constexpr int64_t kMaxPixels =
 
 // "clip.mp4: what"
 core::Fault file_fault(const std::filesystem::path& path, std::string_view what);
+
+// Why there is nothing to read: no such file, a folder, an empty file.
+std::optional<core::Fault> missing_content(const std::filesystem::path& path);
 
 // The packets of the stream with the default disposition, else of the largest; never of an attached
 // picture.
@@ -35,10 +39,16 @@ class Demuxer {
   int stream_index_;
 };
 
+enum class Damage {
+  kGoOn,    // decode the damaged packets as far as they go
+  kRefuse,  // none of a packet that fails a check
+};
+
 // A damaged packet does not end the stream: decoding goes on with the next one.
 class Decoder {
  public:
-  static core::Result<Decoder> open(const std::filesystem::path& path);
+  static core::Result<Decoder> open(const std::filesystem::path& path,
+                                    Damage damage = Damage::kGoOn);
 
   const Demuxer& demuxer() const { return demuxer_; }
   bool next(AVFrame& picture);  // false after the last

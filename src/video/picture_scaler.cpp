@@ -86,15 +86,7 @@ std::vector<uint8_t> PictureScaler::convert(const AVFrame& picture) {
   if (rows != size.height) return {};
   std::vector<uint8_t> rgb(static_cast<size_t>(target_.height) *
                            static_cast<size_t>(target_.width) * 3);
-  const ptrdiff_t step_x = turn_.transpose ? strides[0] : 3;  // in the scaled picture
-  const ptrdiff_t step_y = turn_.transpose ? 3 : strides[0];
-  uint8_t* out = rgb.data();
-  for (int y = 0; y < target_.height; ++y) {
-    const uint8_t* row = scaled_.data() + step_y * (turn_.mirror_y ? target_.height - 1 - y : y);
-    for (int x = 0; x < target_.width; ++x, out += 3) {
-      std::memcpy(out, row + step_x * (turn_.mirror_x ? target_.width - 1 - x : x), 3);
-    }
-  }
+  copy_turned(scaled_.data(), strides[0], turn_, target_, rgb.data());
   return rgb;
 }
 

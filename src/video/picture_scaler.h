@@ -6,17 +6,9 @@
 
 #include "ffmpeg_handles.h"
 #include "streamo/video/resize.h"
+#include "turn.h"
 
 namespace streamo::video {
-
-// How a picture is turned or mirrored for display: swap x and y first, then mirror.
-struct Turn {
-  bool transpose = false, mirror_x = false, mirror_y = false;
-
-  FrameSize displayed(FrameSize coded) const {
-    return transpose ? FrameSize{coded.width, coded.height} : coded;
-  }
-};
 
 // From the stream's display matrix. Angles that are no multiple of 90 degrees are left alone, as
 // players do.

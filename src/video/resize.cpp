@@ -28,10 +28,10 @@ double round_half_even(double value) {
 FrameSize smart_resize(FrameSize original, const PixelLimits& limits) {
   STREAMO_CHECK(original.height > 0 && original.width > 0, "a picture without pixels");
   const double height = original.height, width = original.width, factor = limits.factor;
-  if (std::max(height, width) / std::min(height, width) >= kMaxAspectRatio) {
+  if (std::max(height, width) / std::min(height, width) > kMaxAspectRatio) {
     throw core::Error(core::ErrorKind::kData,
                       fmt::format("a picture of {}x{} pixels is too long and thin (ratio of the "
-                                  "sides {:.0f} or more)",
+                                  "sides above {:.0f})",
                                   original.width, original.height, kMaxAspectRatio));
   }
   double new_height = round_half_even(height / factor) * factor;

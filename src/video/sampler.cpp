@@ -7,6 +7,7 @@
 
 #include "decoder.h"
 #include "picture_scaler.h"
+#include "streamo/video/bicubic_resize.h"
 #include "timeline.h"
 
 namespace streamo::video {
@@ -78,11 +79,13 @@ struct SecondSampler::Impl {
         decoder(std::move(opened)),
         timeline(times),
         time_base(decoder.demuxer().stream().time_base),
-        grid(sampling.fps, sampling.phase, time_base) {}
+        grid(sampling.fps, sampling.phase, time_base),
+        resize(sampling.resize) {}
 
   std::optional<core::Fault> start(const SampleOptions& options);
   void decode_ahead();
   void show_until(int64_t k);
+  std::vector<uint8_t> convert(const AVFrame& picture);
   const Picture& on_screen() const { return current.present ? current : ahead; }
   double seconds(int64_t ticks) const { return static_cast<double>(ticks) * av_q2d(time_base); }
 
@@ -92,7 +95,10 @@ struct SecondSampler::Impl {
   AVRational time_base;
   SampleGrid grid;
   std::optional<PictureClock> clock;
-  std::optional<PictureScaler> scaler;
+  FrameSize target;  // of all samples: that of the first picture
+  ResizeMode resize;
+  Turn turn;
+  std::optional<PictureScaler> scaler;  // to the target or, when exact, to the picture's own size
   VideoInfo info;
   Picture current, ahead;
   int64_t next_index = 0;
@@ -111,11 +117,11 @@ std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& optio
   ahead.ticks = clock->ticks_from_start(*ahead.frame);
   ahead.present = true;
 
-  const Turn turn = display_turn(decoder.demuxer().stream());
+  turn = display_turn(decoder.demuxer().stream());
   const FrameSize size = turn.displayed({ahead.frame->height, ahead.frame->width});
-  const core::Result<FrameSize> target = target_size(path, size, options);
-  if (!target) return target.fault();
-  scaler.emplace(*target, turn);
+  const core::Result<FrameSize> wanted = target_size(path, size, options);
+  if (!wanted) return wanted.fault();
+  target = *wanted;
   info.start = seconds(timeline.start);
   info.duration = seconds(timeline.end - timeline.start);
   info.frame_rate = av_q2d(decoder.demuxer().frame_rate());
@@ -139,6 +145,16 @@ void SecondSampler::Impl::show_until(int64_t k) {
     converted.reset();
     decode_ahead();
   }
+}
+
+// [height, width, 3] of the target size; empty when FFmpeg cannot convert this kind of picture.
+std::vector<uint8_t> SecondSampler::Impl::convert(const AVFrame& picture) {
+  const bool exact = resize == ResizeMode::kExact;
+  const FrameSize size = exact ? turn.displayed({picture.height, picture.width}) : target;
+  if (!scaler || scaler->target() != size) scaler.emplace(size, turn);
+  std::vector<uint8_t> rgb = scaler->convert(picture);
+  if (!exact || rgb.empty()) return rgb;
+  return resize_bicubic(rgb, size, target);
 }
 
 core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
@@ -172,8 +188,8 @@ core::Result<std::optional<Frame>> SecondSampler::next() {
     Frame frame;
     frame.pts_time = state.seconds(picture.ticks);
     frame.keyframe = picture.frame->key_frame != 0;
-    frame.size = state.scaler->target();
-    frame.rgb = state.scaler->convert(*picture.frame);
+    frame.size = state.target;
+    frame.rgb = state.convert(*picture.frame);
     if (frame.rgb.empty()) {
       return file_fault(state.path, fmt::format("cannot convert its pictures to RGB ({})",
                                                 ffmpeg_reason(AVERROR(ENOSYS))));

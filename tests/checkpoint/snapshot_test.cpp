@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "streamo/core/file.h"
+#include "streamo/model/safetensors.h"
 
 namespace streamo::checkpoint {
 namespace {
@@ -19,7 +20,9 @@ class SnapshotTest : public ::testing::Test {
     fs::remove_all(root_);
     core::write_file_atomic(model_dir_ / "config.json", "{}");
     core::write_file_atomic(model_dir_ / "tokenizer.model", "pieces");
-    core::write_file_atomic(model_dir_ / "model.safetensors", "must not be copied");
+    // Must not be copied; how its weights are stored is remembered.
+    model::write_safetensors(model_dir_ / "model.safetensors",
+                             {{"model.visual.b", torch::zeros({4}, torch::kHalf)}});
   }
   void TearDown() override { fs::remove_all(root_); }
 
@@ -51,6 +54,8 @@ TEST_F(SnapshotTest, ReadsBackWhatItSaved) {
   EXPECT_EQ(back.weights.at("b").scalar_type(), torch::kBFloat16);
   EXPECT_TRUE(torch::equal(back.optimizer.at("a.weight.exp_avg"), torch::full({2, 3}, -7.0)));
   EXPECT_EQ(core::read_file(*newest / "tokenizer.model"), "pieces");
+  EXPECT_THAT(core::read_file(*newest / "weight_layout.json"),
+              testing::HasSubstr(R"(["model.visual.b","F16"])"));
 }
 
 TEST_F(SnapshotTest, KeepsTheNewest) {

@@ -27,8 +27,9 @@ TEST(SmartResize, KeepsWithinThePixelLimits) {
 }
 
 TEST(SmartResize, RefusesTooLongAndThinPictures) {
-  EXPECT_THROW(smart_resize({1, 200}, {}), core::Error);
-  EXPECT_NO_THROW(smart_resize({1, 199}, {}));
+  EXPECT_THROW(smart_resize({1, 201}, {}), core::Error);
+  EXPECT_THROW(smart_resize({402, 2}, {}), core::Error);
+  EXPECT_EQ(smart_resize({1, 200}, {}), (FrameSize{28, 812}));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct SourceOptions {
   std::filesystem::path video_prefix;
   ConversationOptions conversation;
   video::PixelLimits pixel_limits;
+  video::ResizeMode resize = video::ResizeMode::kFast;  // of video frames
   int64_t frame_memory_bytes = 256 << 20;  // for resized pictures that samples of one video share
 };
 

@@ -26,6 +26,9 @@ struct NamedParameter {
   // int64 indices of the rows that are trained; undefined: all. The others stay as they are, and
   // have no optimizer state.
   torch::Tensor rows = {};
+
+  // Of what is trained.
+  int64_t numel() const { return rows.defined() ? rows.numel() * tensor.size(1) : tensor.numel(); }
 };
 
 struct AdamWConfig {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "streamo/core/config_schema.h"
+#include "streamo/text/special_tokens.h"
 
 namespace streamo::train {
 
@@ -16,6 +17,8 @@ struct RunConfig {
     std::string dtype = "float32";
     int64_t vocab_size = 512;
     bool freeze_vision = false, freeze_merger = false, freeze_language = false;
+    std::vector<std::string> new_special_tokens = {text::kStateTokens.begin(),
+                                                   text::kStateTokens.end()};
     bool gradient_checkpointing = false;
   } model;
   struct Data {
@@ -23,6 +26,7 @@ struct RunConfig {
     std::string format = "auto", video_prefix, system_prompt, default_question;
     double fps = 1.0;
     int64_t min_pixels = 0, max_pixels = 0;
+    std::string resize = "fast";
     int64_t max_length = 32768;
     std::string overlong = "split";
     bool packing = true;

@@ -17,8 +17,14 @@ struct PixelLimits {
   int factor = 28;  // patch size x merge size
 };
 
+// How frames of a video get there. Pictures from files always take the exact way.
+enum class ResizeMode {
+  kFast,   // FFmpeg's scaler in one step from the decoder's picture: near to kExact (53 dB)
+  kExact,  // FFmpeg's most careful conversion to RGB at full size, then resize_bicubic
+};
+
 // Qwen2.5-VL's smart resize, with Python's rounding (half to even).
-// Throws core::Error{kData} for an aspect ratio of 200 or more, as the original refuses it.
+// Throws core::Error{kData} for an aspect ratio above 200, as the original refuses it.
 FrameSize smart_resize(FrameSize original, const PixelLimits& limits);
 
 }  // namespace streamo::video

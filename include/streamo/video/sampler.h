@@ -21,6 +21,7 @@ struct SampleOptions {
   double fps = 1.0;                              // samples a second; turned into an exact fraction
   double phase = 0.0;                            // 0: the frame at the beginning of each second
   std::optional<PixelLimits> pixel_limits = {};  // smart resize; none: the original size
+  ResizeMode resize = ResizeMode::kFast;
 };
 
 // What is known without decoding a picture: the packets are read, not decoded.

@@ -1,0 +1,121 @@
+#include "model_directory.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/core/log.h"
+#include "streamo/core/parallel.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/text/special_tokens.h"
+#include "streamo/text/tokenizer.h"
+
+namespace streamo::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
+
+void train_preset_tokenizer(const RunConfig& config, const data::SampleSource& source,
+                            const fs::path& model_dir) {
+  const size_t count = std::min(source.size(), kMaxTokenizerSamples);
+  std::vector<std::vector<std::string>> texts_of(count);
+  std::vector<std::string> reasons(count);
+  core::parallel_for(count, static_cast<int>(config.data.num_workers), [&](size_t i) {
+    // Spread evenly: several files in a row may have texts of their own.
+    const size_t sample = i * source.size() / count;
+    const auto conversation = source.conversation(sample);
+    if (!conversation) {  // the index lists it as skipped
+      reasons[i] = source.id(sample) + ": " + conversation.reason();
+      return;
+    }
+    for (const text::Message& message : conversation->messages) {
+      for (std::string& piece : text::text_pieces(message)) {
+        texts_of[i].push_back(std::move(piece));
+      }
+    }
+  });
+  std::vector<std::string> texts;
+  for (std::vector<std::string>& of_sample : texts_of) {
+    std::move(of_sample.begin(), of_sample.end(), std::back_inserter(texts));
+  }
+  if (texts.empty()) {
+    throw core::Error(core::ErrorKind::kData, "no sample can be used", reasons.front(),
+                      "check data.train and data.video_prefix");
+  }
+  text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
+}
+
+model::PresetTokens preset_tokens(const text::Tokenizer& tokenizer) {
+  return {.vocab_size = tokenizer.vocab_size(),
+          .image_token_id = tokenizer.special_id(text::kImagePad),
+          .video_token_id = tokenizer.special_id(text::kVideoPad),
+          .vision_start_token_id = tokenizer.special_id(text::kVisionStart),
+          .vision_end_token_id = tokenizer.special_id(text::kVisionEnd),
+          .eos_token_id = tokenizer.special_id(text::kImEnd),
+          .pad_token_id = tokenizer.special_id(text::kEndOfText)};
+}
+
+// Until there is a checkpoint nothing depends on the folder, and an earlier start that failed may
+// have had other settings or other data.
+template <typename Write>
+void write_base(const fs::path& base, const Write& write) {
+  const bool begun = !checkpoint::SnapshotStore(base.parent_path(), base, 1).list().empty();
+  if (!begun || !fs::exists(base)) core::write_directory_atomic(base, write);
+}
+
+ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
+                              const data::SampleSource& source) {
+  write_base(base, [&](const fs::path& folder) {
+    train_preset_tokenizer(config, source, folder);
+    const auto tokenizer = text::load_tokenizer(folder);
+    model::write_preset(config.model.preset, preset_tokens(*tokenizer), folder);
+  });
+  return {base};
+}
+
+ModelDirectory prepare_published(const RunConfig& config, const fs::path& base) {
+  const fs::path from = config.model.path;
+  if (!fs::is_directory(from)) {
+    throw core::Error(core::ErrorKind::kModel, "no such model directory", from.string(),
+                      "set model.path to a folder with config.json and *.safetensors");
+  }
+  const auto tokenizer = text::load_tokenizer(from);
+  text::missing_state_tokens(*tokenizer);  // refuses a model that knows no chat or no pictures
+  model::check_tokenizer(from, preset_tokens(*tokenizer));
+  ModelDirectory directory{.path = from, .known_tokens = tokenizer->vocab_size()};
+  std::vector<std::string> missing;
+  for (const std::string& token : config.model.new_special_tokens) {
+    if (tokenizer->special_id(token) >= 0) continue;
+    directory.new_token_ids.push_back(directory.known_tokens +
+                                      static_cast<int64_t>(missing.size()));
+    missing.push_back(token);
+  }
+  if (missing.empty()) return directory;
+  directory.path = base;
+  write_base(base, [&](const fs::path& folder) {
+    const int64_t vocab_size = directory.new_token_ids.back() + 1;
+    model::write_companion_files(
+        from, folder, {{"config.json", model::config_with_vocabulary(from, vocab_size)}});
+    model::write_weight_layout(from, folder);
+    text::add_special_tokens(from, folder, missing);
+  });
+  core::log_info("tokenizer {} added, ids {}", fmt::join(missing, " "),
+                 fmt::join(directory.new_token_ids, ", "));
+  return directory;
+}
+
+}  // namespace
+
+ModelDirectory prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
+                                       const data::SampleSource& source) {
+  const fs::path base = run_dir / "base";
+  return config.model.preset.empty() ? prepare_published(config, base)
+                                     : prepare_preset(config, base, source);
+}
+
+}  // namespace streamo::train

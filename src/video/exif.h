@@ -1,0 +1,20 @@
+// How a picture file asks to be turned: the orientation of its Exif data.
+#pragma once
+
+#include <string_view>
+
+#include "turn.h"
+
+namespace streamo::video {
+
+// The kinds of picture files that are told apart by how they begin.
+enum class PictureFormat { kJpeg, kPng, kWebp, kBmp, kTiff, kOther };
+
+// `bytes`: the file's, its first 16 suffice.
+PictureFormat picture_format(std::string_view bytes);
+
+// Of the whole file, by tag 0x0112 of its Exif data (CIPA DC-008, 4.6.4). No turn where there is
+// none, or where it is damaged.
+Turn exif_turn(std::string_view bytes, PictureFormat format);
+
+}  // namespace streamo::video

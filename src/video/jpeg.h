@@ -1,0 +1,21 @@
+// JPEG files by libjpeg-turbo, whose pixels are those of Pillow: FFmpeg's decoder rounds otherwise.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "streamo/core/error.h"
+#include "streamo/video/resize.h"
+
+namespace streamo::video {
+
+// As coded, without turning. A Fault says what is wrong with the data, not in which file.
+core::Result<FrameSize> jpeg_size(std::string_view bytes);
+
+// [height, width, 3]. Grey is repeated; CMYK (with inverted values, as Adobe writes them) becomes
+// RGB by Pillow's formula. Baseline and progressive, 8 bits.
+core::Result<std::vector<uint8_t>> decode_jpeg(std::string_view bytes);
+
+}  // namespace streamo::video

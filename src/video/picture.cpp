@@ -1,0 +1,159 @@
+#include "streamo/video/picture.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "decoder.h"
+#include "exif.h"
+#include "jpeg.h"
+#include "picture_scaler.h"
+#include "rgb_pixels.h"
+#include "streamo/core/file.h"
+#include "streamo/video/bicubic_resize.h"
+#include "turn.h"
+
+namespace streamo::video {
+namespace fs = std::filesystem;
+namespace {
+
+using core::Fault;
+using core::Result;
+
+struct File {
+  std::string bytes;
+  PictureFormat format = PictureFormat::kOther;
+};
+
+// Before FFmpeg opens it, which may allocate what the header asks for.
+std::optional<FrameSize> png_size(std::string_view bytes) {
+  constexpr size_t kWidth = 16, kEnd = 24;  // of the first chunk, IHDR
+  if (bytes.size() < kEnd) return std::nullopt;
+  const auto number = [&](size_t at) {
+    uint32_t value = 0;
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
+    return static_cast<int>(value & 0x7FFFFFFF);
+  };
+  return FrameSize{number(kWidth + 4), number(kWidth)};
+}
+
+std::optional<Fault> check_size(const fs::path& path, FrameSize size) {
+  if (size.height > 0 && size.width > 0 && int64_t{size.height} * size.width <= kMaxPicturePixels) {
+    return std::nullopt;
+  }
+  return file_fault(path, fmt::format("a picture of {}x{} pixels cannot be used (1 to {} in all)",
+                                      size.width, size.height, kMaxPicturePixels));
+}
+
+Result<File> read(const fs::path& path) {
+  if (auto fault = missing_content(path)) return *std::move(fault);
+  try {
+    std::string bytes = core::read_file(path);
+    const PictureFormat format = picture_format(bytes);
+    return File{std::move(bytes), format};
+  } catch (const core::Error& refused) {
+    return Fault{refused.what()};
+  }
+}
+
+// What can be told of the size before anything is decoded, as coded; checked.
+Result<std::optional<FrameSize>> size_in_header(const fs::path& path, const File& file) {
+  std::optional<FrameSize> size;
+  if (file.format == PictureFormat::kPng) size = png_size(file.bytes);
+  if (file.format == PictureFormat::kJpeg) {
+    const Result<FrameSize> told = jpeg_size(file.bytes);
+    if (!told) return file_fault(path, told.reason());
+    size = *told;
+  }
+  if (size) {
+    if (auto fault = check_size(path, *size)) return *std::move(fault);
+  }
+  return size;
+}
+
+// As coded, and how it is to be turned.
+struct Decoded {
+  Picture picture;
+  Turn turn;
+};
+
+Result<Decoded> decode_by_ffmpeg(const fs::path& path, const File& file) {
+  Result<Decoder> decoder = Decoder::open(path, Damage::kRefuse);
+  if (!decoder) return decoder.fault();
+  const AVStream& stream = decoder->demuxer().stream();
+  if (auto fault = check_size(path, {stream.codecpar->height, stream.codecpar->width})) {
+    return *std::move(fault);
+  }
+  const FramePtr frame = make_frame();
+  if (!decoder->next(*frame)) {
+    return file_fault(path, fmt::format("its picture cannot be decoded ({})",
+                                        ffmpeg_reason(AVERROR_INVALIDDATA)));
+  }
+  const FrameSize size{frame->height, frame->width};
+  if (auto fault = check_size(path, size)) return *std::move(fault);
+  const Turn turn = file.format == PictureFormat::kOther ? display_turn(stream)
+                                                         : exif_turn(file.bytes, file.format);
+  if (has_rgb_values(*frame)) return Decoded{{size, to_rgb(*frame)}, turn};
+  std::vector<uint8_t> rgb = PictureScaler(size, Turn{}).convert(*frame);
+  if (rgb.empty()) return file_fault(path, "FFmpeg cannot convert its colours to RGB");
+  lay_on_white(*frame, rgb);
+  return Decoded{{size, std::move(rgb)}, turn};
+}
+
+Result<Decoded> decode(const fs::path& path) {
+  const Result<File> file = read(path);
+  if (!file) return file.fault();
+  const Result<std::optional<FrameSize>> size = size_in_header(path, *file);
+  if (!size) return size.fault();
+  if (file->format != PictureFormat::kJpeg) return decode_by_ffmpeg(path, *file);
+  Result<std::vector<uint8_t>> rgb = decode_jpeg(file->bytes);
+  if (!rgb) return file_fault(path, rgb.reason());
+  return Decoded{{**size, *std::move(rgb)}, exif_turn(file->bytes, file->format)};
+}
+
+Picture turned(Decoded decoded) {
+  const auto [transpose, mirror_x, mirror_y] = decoded.turn;
+  if (!transpose && !mirror_x && !mirror_y) return std::move(decoded.picture);
+  const Picture& coded = decoded.picture;
+  Picture shown{decoded.turn.displayed(coded.size), std::vector<uint8_t>(coded.rgb.size())};
+  copy_turned(coded.rgb.data(), ptrdiff_t{coded.size.width} * 3, decoded.turn, shown.size,
+              shown.rgb.data());
+  return shown;
+}
+
+}  // namespace
+
+bool is_picture_file(const fs::path& path) {
+  std::string beginning(16, '\0');
+  std::ifstream(path, std::ios::binary)
+      .read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
+  return picture_format(beginning) != PictureFormat::kOther;
+}
+
+Result<FrameSize> picture_size(const fs::path& path) {
+  const Result<File> file = read(path);
+  if (!file) return file.fault();
+  const Result<std::optional<FrameSize>> size = size_in_header(path, *file);
+  if (!size) return size.fault();
+  if (*size) return exif_turn(file->bytes, file->format).displayed(**size);
+  const Result<Decoded> decoded = decode_by_ffmpeg(path, *file);
+  if (!decoded) return decoded.fault();
+  return decoded->turn.displayed(decoded->picture.size);
+}
+
+Result<Picture> read_picture(const fs::path& path, const std::optional<PixelLimits>& limits) {
+  Result<Decoded> decoded = decode(path);
+  if (!decoded) return decoded.fault();
+  Picture picture = turned(*std::move(decoded));
+  if (!limits) return picture;
+  try {
+    const FrameSize size = smart_resize(picture.size, *limits);
+    return Picture{size, resize_bicubic(picture.rgb, picture.size, size)};
+  } catch (const core::Error& refused) {
+    return file_fault(path, refused.what());
+  }
+}
+
+}  // namespace streamo::video
