@@ -7,6 +7,7 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/text/special_tokens.h"
+#include "text/byte_level_bpe_tokenizer.h"
 #include "text/json_text.h"
 #include "text/model_file.h"
 
@@ -100,13 +101,12 @@ void copy_edited(const fs::path& from, const TokenizerFile& file,
 
 void add_special_tokens(const fs::path& from_dir, const fs::path& to_dir,
                         const std::vector<std::string>& tokens) {
-  const bool is_byte_level =
-      fs::exists(from_dir / "tokenizer.json") || fs::exists(from_dir / "vocab.json");
-  if (!is_byte_level) {
+  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(from_dir);
+  if (dynamic_cast<const ByteLevelBpeTokenizer*>(tokenizer.get()) == nullptr) {
     throw core::Error(core::ErrorKind::kModel, "no token can be added to a SentencePiece model",
                       from_dir.string(), "train a tokenizer that has the state tokens");
   }
-  auto next = static_cast<TokenId>(load_tokenizer(from_dir)->vocab_size());
+  auto next = static_cast<TokenId>(tokenizer->vocab_size());
   std::vector<NewToken> added;
   for (const std::string& token : tokens) added.push_back({next++, token});
   fs::create_directories(to_dir);

@@ -40,8 +40,7 @@ void push(TokenId id, bool supervised, TokenSequence& sequence) {
 void push_text(const Tokenizer& tokenizer, std::string_view text, bool supervised,
                TokenSequence& sequence) {
   // A reserved token that someone typed into a question is text like any other: as a token it could
-  // end the turn or claim a picture that is not there. Cutting behind its "<" keeps it from
-  // matching.
+  // end the turn or claim a picture that is not there. Cut behind its "<", it does not match.
   size_t done = 0;
   while (done < text.size()) {
     const Match reserved = find_first(text, kReserved, done);

@@ -78,7 +78,7 @@ std::string with_appended(std::string_view text, const std::vector<std::string_v
   const size_t close = skip_value(text, begin) - 1;
   const std::string_view margin = text.substr(begin + 1, first - begin - 1);
   const bool in_lines = first != close && margin.find('\n') != kNone;
-  std::string element = key.empty() ? "" : fmt::format("\"{}\": ", key);
+  std::string element = key.empty() ? "" : nlohmann::json(key).dump() + ": ";
   for (const char character : value.dump(in_lines ? 2 : -1)) {
     if (character == '\n') {
       element += margin;

@@ -8,6 +8,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/text/special_tokens.h"
+#include "text/utf8.h"
 
 namespace streamo::text {
 namespace {
@@ -36,6 +37,8 @@ class SentencePieceTokenizer final : public Tokenizer {
   }
 
   std::vector<TokenId> encode(std::string_view text) const override {
+    std::string storage;
+    text = well_formed(text, storage);
     std::vector<TokenId> ids;
     size_t done = 0;
     for (size_t at; (at = text.find(kSpaceSymbol, done)) != std::string_view::npos;) {

@@ -55,7 +55,7 @@ SpecialTokens SpecialTokens::resolve(const Tokenizer& tokenizer) {
 }
 
 std::vector<std::string> missing_state_tokens(const Tokenizer& tokenizer) {
-  resolve_all_but_states(tokenizer);
+  (void)resolve_all_but_states(tokenizer);
   std::vector<std::string> missing;
   for (const std::string_view token : kStateTokens) {
     if (tokenizer.special_id(token) < 0) missing.emplace_back(token);

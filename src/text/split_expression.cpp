@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "streamo/core/error.h"
 #include "text/unicode_ranges.h"
 #include "text/utf8.h"
@@ -30,7 +32,9 @@ class Translator {
         take("^");
         char_class();
         quantifier();
-      } else if (take("(?i:") || take("(?:") || take("(?=") || take("(?!")) {
+      } else if (take("(?i:")) {
+        caseless_group();
+      } else if (take("(?:") || take("(?=") || take("(?!")) {
         ++depth_;
       } else if (depth_ > 0 && take(")")) {
         --depth_;
@@ -52,6 +56,28 @@ class Translator {
     rest_.remove_prefix(token.size());
     out_ += by;
     return true;
+  }
+
+  // Only words such as 'll. Ruby's dialect lets two letters match one character ("ss" matches
+  // U+00DF) and has its own idea of classes.
+  void caseless_group() {
+    char before = 0;
+    while (!take(")")) {
+      if (rest_.empty()) refuse("a group that is not closed");
+      const char character = rest_.front();
+      const char letter = static_cast<char>(character | 0x20);
+      const bool is_letter = letter >= 'a' && letter <= 'z';
+      if (!is_letter && character != '\'' && character != '|') {
+        refuse(fmt::format("'{}' in a caseless group", rest_.substr(0, 5)));
+      }
+      const std::string pair = {before, letter};
+      for (const char* ligature : {"ss", "st", "ff", "fi", "fl"}) {
+        if (pair == ligature) refuse(fmt::format("'{}' in a caseless group", ligature));
+      }
+      before = letter;
+      take(rest_.substr(0, 1));
+    }
+    quantifier();
   }
 
   void char_class() {
@@ -95,7 +121,8 @@ class Translator {
       const size_t end = rest_.find('}');
       const std::string_view bounds = rest_.substr(1, end == rest_.npos ? end : end - 1);
       if (end == rest_.npos || bounds.empty() || bounds.front() == ',' ||
-          bounds.find_first_not_of("0123456789,") != bounds.npos) {
+          bounds.find_first_not_of("0123456789,") != bounds.npos ||
+          std::count(bounds.begin(), bounds.end(), ',') > 1) {
         refuse(fmt::format("'{}'", rest_.substr(0, 5)));
       }
       take(rest_.substr(0, end + 1));

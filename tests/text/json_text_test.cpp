@@ -23,6 +23,7 @@ TEST(JsonText, AppendsToOneLine) {
   EXPECT_EQ(with_appended(R"({"a": {"x": [1, 2]}})", {"a", "x"}, "", 3),
             R"({"a": {"x": [1, 2, 3]}})");
   EXPECT_EQ(with_appended(R"({"a":[ ]})", {"a"}, "", ordered_json{{"b", 1}}), R"({"a":[{"b":1}]})");
+  EXPECT_EQ(with_appended("{}", {}, "a\"\\", 1), R"({"a\"\\": 1})");
   EXPECT_EQ(with_appended("{}", {}, "a", ordered_json::array()), R"({"a": []})");
 }
 

@@ -28,11 +28,16 @@ TEST(SplitExpression, PropertiesAreThoseOfThePackagesUnicode) {
 // Each means something else in the two dialects, or might: no text may be cut in another way.
 TEST(SplitExpression, EverythingElseIsRefused) {
   for (const char* expression :
-       {"(a)",    "(?<name>a)",  "(?i)a",   "(?<=a)b", "(?>a)", "a++", "a+?",   "a{2}+",
-        "a{,3}",  "a{x}",        "a{2",     ".",       "^a",    "a$",  "\\w",   "\\d",
-        "\\h",    "\\p{Lu}",     "\\p{^L}", "\\P{L}",  "\\b",   "\\z", "\\x41", "\\u0041",
-        "[a[b]]", "[[:alpha:]]", "[a&&b]",  "[]a]",    "[a",    "[^",  "(?:a",  "a)",
-        "*a",     "\\",          "[\\",     "a]",      "a}",    "{"}) {
+       {"(a)",     "(?<name>a)", "(?i)a",      "(?<=a)b",     "(?>a)",
+        "(?i:Ss)", "(?i:first)", "(?i:[a-z])", "(?i:a(?:b))", "(?i:\u00e9)",
+        "(?i:a+)", "(?i:a",      "a{1,2,3}",   "a++",         "a+?",
+        "a{2}+",   "a{,3}",      "a{x}",       "a{2",         ".",
+        "^a",      "a$",         "\\w",        "\\d",         "\\h",
+        "\\p{Lu}", "\\p{^L}",    "\\P{L}",     "\\b",         "\\z",
+        "\\x41",   "\\u0041",    "[a[b]]",     "[[:alpha:]]", "[a&&b]",
+        "[]a]",    "[a",         "[^",         "(?:a",        "a)",
+        "*a",      "\\",         "[\\",        "a]",          "a}",
+        "{"}) {
     EXPECT_THAT(model_error_of([&] { to_pcre2(expression, "tokenizer.json"); }),
                 HasSubstr("tokenizer.json"))
         << expression;

@@ -1,9 +1,8 @@
 // ChatML as Qwen2.5-VL has it: `<|im_start|>role\ncontent<|im_end|>`, turns joined by a newline.
 //
 // Supervised is each assistant turn's content and its <|im_end|>, nothing else; the text ends at
-// the last
-// <|im_end|>. One code path serves training (whole conversations) and live inference (piece by
-// piece).
+// the last <|im_end|>. One code path serves training (whole conversations) and live inference
+// (piece by piece).
 #pragma once
 
 #include <cstdint>
@@ -17,8 +16,8 @@
 
 namespace streamo::text {
 
-inline constexpr TokenId kIgnore =
-    -100;  // label of an unsupervised position, as Hugging Face has it
+// Label of an unsupervised position, as Hugging Face has it.
+inline constexpr TokenId kIgnore = -100;
 
 struct Message {
   std::string role;     // system | user | assistant
@@ -27,8 +26,7 @@ struct Message {
 
 struct TokenSequence {
   std::vector<TokenId> input_ids;  // [L]
-  std::vector<TokenId>
-      labels;  // [L], kIgnore where unsupervised; labels[i] is input_ids[i] elsewhere
+  std::vector<TokenId> labels;     // [L], input_ids[i], or kIgnore where unsupervised
   int64_t num_images = 0;
 };
 
