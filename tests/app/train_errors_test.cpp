@@ -185,7 +185,7 @@ TEST_F(TrainErrors, ModelDirectory) {
                  {"no such model directory", "nowhere", "model.path"});
   fs::create_directories(folder_ / "hollow");
   expect_failure(train("model.preset= model.path=hollow"), kModel,
-                 {"tokenizer.model", "/hollow", "give a model directory"});
+                 {"tokenizer.model", "/hollow", "copy the tokenizer's files"});
   EXPECT_THAT(run_files(), IsEmpty());
 }
 
