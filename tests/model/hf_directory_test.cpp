@@ -88,6 +88,8 @@ TEST_F(HfDirectory, ConfigValuesOutOfRangeAreRefusedByTheirKey) {
       {"num_hidden_layers is 1000000", [](Json& c) { c["num_hidden_layers"] = 1'000'000; }},
       {"depth is 0", [](Json& c) { c["vision_config"]["depth"] = 0; }},
       {"num_heads is 0", [](Json& c) { c["vision_config"]["num_heads"] = 0; }},
+      {"spatial_merge_size is 16777216",
+       [](Json& c) { c["vision_config"]["spatial_merge_size"] = 1 << 24; }},
       {"patch_size is 0", [](Json& c) { c["vision_config"]["patch_size"] = 0; }},
       {"fullatt_block_indexes has 3",
        [](Json& c) { c["vision_config"]["fullatt_block_indexes"] = {3}; }},

@@ -13,6 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kMaxSize = 1 << 24;    // of a side of a weight: products of a few fit
+constexpr int64_t kMaxPatch = 1 << 10;   // of what patches multiply it with
 constexpr int64_t kMaxBlocks = 1 << 12;  // building more would take long to say no
 
 bool is_a(const Json& json, const int64_t& /*to*/) {
@@ -80,12 +81,12 @@ VisionConfig parse_vision(const Json& json, const std::string& file) {
   reader.required_size("num_heads", config.num_heads);
   reader.required_size("intermediate_size", config.intermediate_size);
   reader.required_size("out_hidden_size", config.out_hidden_size);
-  reader.size("in_chans", config.in_channels);
-  reader.size("in_channels", config.in_channels);
-  reader.size("patch_size", config.patch_size);
-  reader.size("spatial_patch_size", config.patch_size);
-  reader.size("spatial_merge_size", config.spatial_merge_size);
-  reader.size("temporal_patch_size", config.temporal_patch_size);
+  reader.size("in_chans", config.in_channels, kMaxPatch);
+  reader.size("in_channels", config.in_channels, kMaxPatch);
+  reader.size("patch_size", config.patch_size, kMaxPatch);
+  reader.size("spatial_patch_size", config.patch_size, kMaxPatch);
+  reader.size("spatial_merge_size", config.spatial_merge_size, kMaxPatch);
+  reader.size("temporal_patch_size", config.temporal_patch_size, kMaxPatch);
   reader.size("window_size", config.window_size);
   reader.optional("fullatt_block_indexes", config.fullatt_block_indexes);
   reader.optional("initializer_range", config.initializer_range);
