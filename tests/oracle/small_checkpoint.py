@@ -17,6 +17,7 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.torch import save_file
+from qwen2_5_vl_golden import randomize
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
@@ -76,16 +77,6 @@ def config_of(ids: list[int], tied: bool) -> dict:
                           "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112,
                           "fullatt_block_indexes": [1]},
     }
-
-
-def randomize(model: torch.nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if parameter.dim() >= 2:
-            torch.nn.init.normal_(parameter, std=parameter.shape[1:].numel() ** -0.5)
-        elif name.endswith("bias"):
-            torch.nn.init.normal_(parameter, std=0.1)
-        else:
-            torch.nn.init.normal_(parameter, mean=1.0, std=0.1)
 
 
 def write_weights(model, folder: pathlib.Path, tied: bool) -> None:
