@@ -23,8 +23,7 @@ class Reader {
     errors_.error_exit = [](j_common_ptr info) { std::longjmp(self(info).failed_, 1); };
     errors_.output_message = [](j_common_ptr) {};
     errors_.emit_message = [](j_common_ptr info, int /*level*/) {
-      if (info->err->msg_code == JWRN_JPEG_EOF) self(info).file_ended_ = true;
-      if (info->err->msg_code == JWRN_HIT_MARKER) self(info).scan_ended_ = true;
+      if (info->err->msg_code == JWRN_JPEG_EOF) self(info).cut_off_ = true;
     };
     info_.client_data = this;
   }
@@ -59,9 +58,7 @@ class Reader {
     return {static_cast<int>(info_.image_height), static_cast<int>(info_.image_width)};
   }
   int channels() const { return info_.num_components; }
-  // The file ended where something was still to come: more of a scan or, after one, perhaps others.
-  // A single whole scan without the end marker behind it is all there is.
-  bool cut_off() { return file_ended_ && (scan_ended_ || jpeg_has_multiple_scans(&info_) != 0); }
+  bool cut_off() const { return cut_off_; }
   std::string reason() {
     std::array<char, JMSG_LENGTH_MAX> message{};
     errors_.format_message(reinterpret_cast<j_common_ptr>(&info_), message.data());
@@ -75,7 +72,7 @@ class Reader {
   jpeg_decompress_struct info_{};
   jpeg_error_mgr errors_{};
   std::jmp_buf failed_{};
-  bool file_ended_ = false, scan_ended_ = false;  // too early
+  bool cut_off_ = false;  // before the end marker
 };
 
 core::Fault fault_of(const std::string& reason) {

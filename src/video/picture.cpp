@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "decoder.h"
-#include "exif.h"
 #include "jpeg.h"
+#include "picture_header.h"
 #include "picture_scaler.h"
 #include "rgb_pixels.h"
 #include "streamo/core/file.h"
@@ -26,18 +26,6 @@ struct File {
   std::string bytes;
   PictureFormat format = PictureFormat::kOther;
 };
-
-// Before FFmpeg opens it, which may allocate what the header asks for.
-std::optional<FrameSize> png_size(std::string_view bytes) {
-  constexpr size_t kWidth = 16, kEnd = 24;  // of the first chunk, IHDR
-  if (bytes.size() < kEnd) return std::nullopt;
-  const auto number = [&](size_t at) {
-    uint32_t value = 0;
-    for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
-    return static_cast<int>(value & 0x7FFFFFFF);
-  };
-  return FrameSize{number(kWidth + 4), number(kWidth)};
-}
 
 std::optional<Fault> check_size(const fs::path& path, FrameSize size) {
   if (size.height > 0 && size.width > 0 && int64_t{size.height} * size.width <= kMaxPicturePixels) {
@@ -58,7 +46,8 @@ Result<File> read(const fs::path& path) {
   }
 }
 
-// What can be told of the size before anything is decoded, as coded; checked.
+// What can be told of the size before anything is decoded (FFmpeg allocates what a header asks
+// for), as coded; checked.
 Result<std::optional<FrameSize>> size_in_header(const fs::path& path, const File& file) {
   std::optional<FrameSize> size;
   if (file.format == PictureFormat::kPng) size = png_size(file.bytes);
@@ -80,12 +69,14 @@ struct Decoded {
 };
 
 Result<Decoded> decode_by_ffmpeg(const fs::path& path, const File& file) {
-  Result<Decoder> decoder = Decoder::open(path, Damage::kRefuse);
+  if (file.format == PictureFormat::kTiff && is_jpeg_in_tiff(file.bytes)) {
+    return file_fault(path, "TIFF compressed as JPEG cannot be read; convert it to JPEG or PNG");
+  }
+  // Of other formats FFmpeg would then refuse what it merely does not know.
+  const Damage damage = file.format == PictureFormat::kPng ? Damage::kRefuse : Damage::kGoOn;
+  Result<Decoder> decoder = Decoder::open(path, damage);
   if (!decoder) return decoder.fault();
   const AVStream& stream = decoder->demuxer().stream();
-  if (auto fault = check_size(path, {stream.codecpar->height, stream.codecpar->width})) {
-    return *std::move(fault);
-  }
   const FramePtr frame = make_frame();
   if (!decoder->next(*frame)) {
     return file_fault(path, fmt::format("its picture cannot be decoded ({})",
@@ -148,12 +139,13 @@ Result<Picture> read_picture(const fs::path& path, const std::optional<PixelLimi
   if (!decoded) return decoded.fault();
   Picture picture = turned(*std::move(decoded));
   if (!limits) return picture;
+  FrameSize size;
   try {
-    const FrameSize size = smart_resize(picture.size, *limits);
-    return Picture{size, resize_bicubic(picture.rgb, picture.size, size)};
+    size = smart_resize(picture.size, *limits);
   } catch (const core::Error& refused) {
     return file_fault(path, refused.what());
   }
+  return Picture{size, resize_bicubic(picture.rgb, picture.size, size)};
 }
 
 }  // namespace streamo::video

@@ -36,33 +36,34 @@ class ComponentReader {
     std::copy(std::begin(picture.linesize), std::begin(picture.linesize) + 4, strides_.begin());
   }
 
-  bool has_alpha() const {
-    return has(descriptor_, AV_PIX_FMT_FLAG_ALPHA) || has(descriptor_, AV_PIX_FMT_FLAG_PAL);
-  }
-  int alpha() const {
-    return has(descriptor_, AV_PIX_FMT_FLAG_PAL) ? 3 : descriptor_.nb_components - 1;
-  }
+  bool has_alpha() const { return has(descriptor_, AV_PIX_FMT_FLAG_ALPHA) || is_palette(); }
+  int alpha() const { return is_palette() ? 3 : descriptor_.nb_components - 1; }
   int colour(int channel) const { return is_grey(descriptor_) ? 0 : channel; }
 
   // Component `index` of row y, into each `step`-th byte from `out` on.
   void read(int index, int y, uint8_t* out, ptrdiff_t step) {
-    const bool palette = has(descriptor_, AV_PIX_FMT_FLAG_PAL);
-    // An entry of a palette is one number, 0xAARRGGBB: its bytes are asked for by their place.
-    constexpr std::array<int, 4> kPlaces{2, 1, 0, 3};
-    av_read_image_line2(row_.data(), data_.data(), strides_.data(), &descriptor_, 0, y,
-                        palette ? kPlaces[static_cast<size_t>(index)] : index, picture_.width,
-                        palette ? 1 : 0, sizeof(uint16_t));
-    const int depth = palette ? 8 : descriptor_.comp[index].depth;
-    const bool inverted = picture_.format == AV_PIX_FMT_MONOWHITE;
+    const int stored = is_palette() ? 0 : index;
+    av_read_image_line2(row_.data(), data_.data(), strides_.data(), &descriptor_, 0, y, stored,
+                        picture_.width, 0, sizeof(uint16_t));
+    const int depth = descriptor_.comp[stored].depth;
     for (const uint16_t value : row_) {
-      const uint8_t byte = to_byte(value, depth);
-      *out = inverted ? static_cast<uint8_t>(255 - byte) : byte;
+      *out = is_palette() ? of_palette(value, index) : to_byte(value, depth);
       out += step;
     }
   }
 
  private:
+  bool is_palette() const { return has(descriptor_, AV_PIX_FMT_FLAG_PAL); }
+
+  uint8_t of_palette(int entry, int index) const {
+    static constexpr std::array<int, 4> kShift{16, 8, 0, 24};  // an entry is 0xAARRGGBB
+    uint32_t colour = 0;
+    std::memcpy(&colour, data_[1] + ptrdiff_t{entry} * 4, sizeof(colour));
+    return static_cast<uint8_t>(colour >> kShift[static_cast<size_t>(index)]);
+  }
+
   uint8_t to_byte(int value, int depth) const {
+    if (picture_.format == AV_PIX_FMT_MONOWHITE) value = 1 - value;
     if (depth == 8) return static_cast<uint8_t>(value);
     if (depth == 16 && descriptor_.nb_components == 1) {
       return static_cast<uint8_t>(std::min(value, 255));

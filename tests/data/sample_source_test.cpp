@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "streamo/video/picture.h"
 #include "support/numbered_clip.h"
 
 namespace streamo::data {
@@ -98,6 +99,19 @@ TEST_F(SampleSources, ADifferenceOfOneIsMended) {
   }
 }
 
+TEST_F(SampleSources, FramesAreResizedAsTheOptionsSay) {
+  const fs::path path = write("raw.json", {raw("clips/four.mp4")});
+  for (const auto mode : {video::ResizeMode::kFast, video::ResizeMode::kExact}) {
+    SourceOptions options;
+    options.resize = mode;
+    const auto sample = SampleSource({path}, options).load(0);
+    const auto frames = video::sample_video(folder_ / "clips/four.mp4",
+                                            {.pixel_limits = video::PixelLimits{}, .resize = mode});
+    ASSERT_TRUE(sample && frames);
+    EXPECT_EQ(sample->frames[2].rgb, frames->at(2).rgb);
+  }
+}
+
 TEST_F(SampleSources, ReadImageFiles) {
   test::run_or_throw(fmt::format("cd {} && ffmpeg -v error -y -i clips/four.mp4 -vf fps=5 p%d.png",
                                  test::shell_quote(folder_.string())));
@@ -110,6 +124,9 @@ TEST_F(SampleSources, ReadImageFiles) {
   ASSERT_TRUE(sample) << sample.reason();
   EXPECT_THAT(numbers(sample->frames), ElementsAre(7, 2));
   EXPECT_EQ(sample->frames[0].size, video::smart_resize({96, 128}, {}));
+  const auto picture = video::read_picture(folder_ / "p3.png", video::PixelLimits{});
+  ASSERT_TRUE(picture) << picture.reason();
+  EXPECT_EQ(sample->frames[1].rgb, picture->rgb);
   record["images"] = {"p8.png", "missing.png"};
   const SampleSource broken({write("images.json", record)}, {});
   EXPECT_THAT(broken.load(0).reason(), HasSubstr("missing.png"));

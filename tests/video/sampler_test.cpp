@@ -11,6 +11,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "streamo/video/bicubic_resize.h"
 #include "support/numbered_clip.h"
 
 namespace streamo::video {
@@ -200,6 +201,26 @@ TEST_F(SamplerTest, TurnsPicturesAsTheFileAsks) {
   }
 }
 
+// Truth: the definition of the exact way, from the frames at full size.
+TEST_F(SamplerTest, ResizesExactlyWhenAsked) {
+  const fs::path plain = clip("plain.mp4", {.frames = 30, .size = {150, 190}});
+  const fs::path turned = test::remux(plain, folder_ / "turned.mp4", "", "-metadata:s:v rotate=90");
+  for (const fs::path& path : {plain, turned}) {
+    SCOPED_TRACE(path);
+    const auto whole = sample_video(path, {});
+    const auto exact =
+        sample_video(path, {.pixel_limits = PixelLimits{}, .resize = ResizeMode::kExact});
+    ASSERT_TRUE(whole && exact);
+    ASSERT_EQ(exact->size(), whole->size());
+    for (size_t k = 0; k < exact->size(); ++k) {
+      const Frame& frame = exact->at(k);
+      EXPECT_EQ(frame.size, smart_resize(whole->at(k).size, PixelLimits{}));
+      EXPECT_EQ(frame.rgb, resize_bicubic(whole->at(k).rgb, whole->at(k).size, frame.size));
+    }
+    EXPECT_NE(exact->at(0).rgb, sample_video(path, {.pixel_limits = PixelLimits{}})->at(0).rgb);
+  }
+}
+
 TEST_F(SamplerTest, ReadsOnePictureAndOddSizes) {
   const std::string lossless = "-pix_fmt yuv444p -c:v libx264 -preset ultrafast -qp 0";
   EXPECT_THAT(sampled_numbers(clip("one.mp4", {.frames = 1})), ElementsAre(0));
@@ -227,6 +248,10 @@ TEST_F(SamplerTest, BringsASizeChangeToTheFirstPicturesSize) {
   EXPECT_LT(taken[2], 5);  // of the second clip; muxers delay the two differently by a few pictures
   EXPECT_EQ(taken[3], taken[2] + 25);
   for (const Frame& frame : *frames) EXPECT_EQ(frame.size, (FrameSize{96, 128}));
+  const auto exact = sample_video(joined, {.resize = ResizeMode::kExact});
+  ASSERT_TRUE(exact) << exact.reason();
+  EXPECT_EQ(numbers(*exact), taken);
+  for (const Frame& frame : *exact) EXPECT_EQ(frame.size, (FrameSize{96, 128}));
 }
 
 TEST_F(SamplerTest, KeepsTheTimelineThroughDamage) {

@@ -1,4 +1,4 @@
-#include "exif.h"
+#include "picture_header.h"
 
 #include <array>
 #include <cstdint>
@@ -27,9 +27,9 @@ class Bytes {
   bool big_endian_;
 };
 
-// The orientation in a TIFF block, which Exif data are: 1 to 8, or 0 for none.
-uint32_t orientation_of(std::string_view tiff) {
-  constexpr uint32_t kOrientation = 0x0112, kShort = 3, kLong = 4;
+// The number under a tag in the first directory of a TIFF block, which Exif data are; 0 for none.
+uint32_t tiff_number(std::string_view tiff, uint32_t tag) {
+  constexpr uint32_t kShort = 3, kLong = 4;
   constexpr size_t kEntryBytes = 12;
   if (!tiff.starts_with("II*\0"sv) && !tiff.starts_with("MM\0*"sv)) return 0;
   const Bytes bytes(tiff, tiff[0] == 'M');
@@ -38,7 +38,7 @@ uint32_t orientation_of(std::string_view tiff) {
   for (uint32_t i = 0; i < entries; ++i) {
     const size_t entry = directory + 2 + i * kEntryBytes;
     if (entry + kEntryBytes > tiff.size()) return 0;
-    if (bytes.number(entry, 2) != kOrientation) continue;
+    if (bytes.number(entry, 2) != tag) continue;
     const uint32_t type = bytes.number(entry + 2, 2);
     if (type != kShort && type != kLong) return 0;
     return bytes.number(entry + 8, type == kShort ? 2 : 4);
@@ -120,6 +120,21 @@ PictureFormat picture_format(std::string_view bytes) {
   return PictureFormat::kOther;
 }
 
+std::optional<FrameSize> png_size(std::string_view bytes) {
+  constexpr size_t kWidth = 16, kHeight = 20, kEnd = 24;
+  constexpr uint32_t kMax = 0x7FFFFFFF;
+  if (bytes.size() < kEnd) return std::nullopt;
+  const Bytes header(bytes, true);
+  return FrameSize{static_cast<int>(header.number(kHeight, 4) & kMax),
+                   static_cast<int>(header.number(kWidth, 4) & kMax)};
+}
+
+bool is_jpeg_in_tiff(std::string_view bytes) {
+  constexpr uint32_t kCompression = 0x0103, kOldJpeg = 6, kJpeg = 7;
+  const uint32_t compression = tiff_number(bytes, kCompression);
+  return compression == kOldJpeg || compression == kJpeg;
+}
+
 Turn exif_turn(std::string_view bytes, PictureFormat format) {
   // Where row 0 and column 0 of the picture belong on the screen, by number: 1 top left, 2 top
   // right, 3 bottom right, 4 bottom left, 5 to 8 the same with rows and columns swapped.
@@ -132,7 +147,8 @@ Turn exif_turn(std::string_view bytes, PictureFormat format) {
                                                   {true, true, false},
                                                   {true, true, true},
                                                   {true, false, true}}};
-  const uint32_t orientation = orientation_of(exif_of(bytes, format));
+  constexpr uint32_t kOrientation = 0x0112;
+  const uint32_t orientation = tiff_number(exif_of(bytes, format), kOrientation);
   return orientation < kTurns.size() ? kTurns[orientation] : Turn{};
 }
 

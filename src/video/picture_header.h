@@ -1,6 +1,7 @@
-// How a picture file asks to be turned: the orientation of its Exif data.
+// What a picture file says about itself before anything is decoded.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "turn.h"
@@ -12,6 +13,12 @@ enum class PictureFormat { kJpeg, kPng, kWebp, kBmp, kTiff, kOther };
 
 // `bytes`: the file's, its first 16 suffice.
 PictureFormat picture_format(std::string_view bytes);
+
+// By the first chunk of a PNG file; nullopt where it is cut off.
+std::optional<FrameSize> png_size(std::string_view bytes);
+
+// Whether a TIFF file is compressed as JPEG: FFmpeg makes a black picture of it, without a word.
+bool is_jpeg_in_tiff(std::string_view bytes);
 
 // Of the whole file, by tag 0x0112 of its Exif data (CIPA DC-008, 4.6.4). No turn where there is
 // none, or where it is damaged.
