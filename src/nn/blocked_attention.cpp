@@ -1,12 +1,12 @@
 #include "blocked_attention.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/native/CPUBlas.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "attention_kernels.h"
+#include "block_kernels.h"
+#include "block_product.h"
 
 namespace streamo::nn {
 namespace {
@@ -14,19 +14,9 @@ namespace {
 using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
-using namespace attention;
+using namespace blocks;
 
 constexpr int64_t kMinChannels = 64, kMinLength = 256;
-
-// c [m, n] (+)= a [m, k] b [k, n], rows adjacent; b "paired" in bf16.
-void multiply(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c, bool add) {
-  at::native::cpublas::brgemm(m, n, k, k, n, n, add, a, b, c, /*is_vnni=*/false);
-}
-void multiply(int64_t m, int64_t n, int64_t k, const uint16_t* a, const uint16_t* b, float* c,
-              bool add) {
-  at::native::cpublas::brgemm(m, n, k, k, n, n, add, reinterpret_cast<const at::BFloat16*>(a),
-                              reinterpret_cast<const at::BFloat16*>(b), c, /*is_vnni=*/true);
-}
 
 // [L, heads, D] with channels adjacent.
 template <typename T>
@@ -77,7 +67,7 @@ void for_heads_and_sequences(int64_t heads, const std::vector<Sequence>& sequenc
     for (int64_t task = begin; task < end; ++task) {
       work(task / count, sequences[static_cast<size_t>(task % count)]);
     }
-    at::native::cpublas::brgemm_release();
+    finish_multiplying();
   });
 }
 

@@ -11,6 +11,7 @@
 #include "step_batch.h"
 #include "step_floor.h"
 #include "streamo/core/file.h"
+#include "streamo/core/memory.h"
 #include "streamo/loss/streaming_loss.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/safetensors.h"
@@ -152,6 +153,7 @@ StepShape shape_of(const Json& config, const data::MicroBatch& batch,
 
 // Steps and floors in turn, so that whatever else the machine does falls on both.
 Json run(const Options& options) {
+  core::keep_freed_memory();
   const Json config = write_config(options);
   const auto model = make_model(options);
   const data::MicroBatch batch = make_step_batch(options.vocab, kSeed);

@@ -1,68 +1,17 @@
-#include "attention_kernels.h"
+#include "block_kernels.h"
 
-#include <immintrin.h>
 #include <math.h>
 
-namespace streamo::nn::attention {
+#include "avx512.h"
+
+namespace streamo::nn::blocks {
 namespace {
-
-using bf16 = uint16_t;
-
-// ---- bf16 as the upper half of a float ---------------------------------------------------------
-// Rounds to nearest even; a NaN stays one. The result is in the upper half of each lane.
-__m512i rounded_upper(__m512 x) {
-  const __m512i bits = _mm512_castps_si512(x);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  return _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), rounded,
-                                 _mm512_set1_epi32(0x7fc00000));
-}
-
-__m512 load(const float* from) {
-  return _mm512_loadu_ps(from);
-}
-__m512 load(const bf16* from) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
-}
-
-void store(float* to, __m512 x) {
-  _mm512_storeu_ps(to, x);
-}
-void store(bf16* to, __m512 x) {
-  const __m512i upper = _mm512_srli_epi32(rounded_upper(x), 16);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(upper));
-}
 
 // Two rows of a paired operand: [16][2].
 void store_pair(bf16* to, __m512 even, __m512 odd) {
   const __m512i low = _mm512_srli_epi32(rounded_upper(even), 16);
   const __m512i high = _mm512_and_si512(rounded_upper(odd), _mm512_set1_epi32(~0xffff));
   _mm512_storeu_si512(to, _mm512_or_si512(low, high));
-}
-
-// e^x for x <= 0: Cody-Waite reduction, the polynomial of Cephes' expf (error below 2 units in the
-// last place). Operands of max stand so that a NaN passes.
-__m512 exp_of(__m512 x) {
-  x = _mm512_max_ps(_mm512_set1_ps(-104.0F), x);
-  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)),
-                                        _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  __m512 f = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375F), x);
-  f = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4F), f);
-  __m512 p = _mm512_set1_ps(1.9875691500e-4F);
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.3981999507e-3F));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(8.3334519073e-3F));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(4.1665795894e-2F));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.6666665459e-1F));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.0000001201e-1F));
-  p = _mm512_fmadd_ps(p, _mm512_mul_ps(f, f), _mm512_add_ps(f, _mm512_set1_ps(1.0F)));
-  return _mm512_scalef_ps(p, n);
-}
-
-// Lanes of columns [column, column + 16) that lie before `end`.
-__mmask16 before(int64_t end, int64_t column) {
-  const int64_t left = end - column;
-  return left >= 16 ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1U << left) - 1);
 }
 
 int64_t clamp_to_block(int64_t x) {
@@ -138,14 +87,14 @@ void softmax_block(const float* scores, float scale, int64_t diagonal, int64_t d
     const int64_t end = clamp_to_block(diagonal + r + 1);
     __m512 largest = low;
     for (int64_t c = 0; c < end; c += 16) {
-      largest = _mm512_mask_max_ps(largest, before(end, c), largest, load(in + c));
+      largest = _mm512_mask_max_ps(largest, first_lanes(end - c), largest, load(in + c));
     }
     const float maximum = fmaxf(state.maximum[r], _mm512_reduce_max_ps(largest) * scale);
     const __m512 shift = _mm512_set1_ps(maximum);
     __m512 sum = _mm512_setzero_ps();
     for (int64_t c = 0; c < kBlock; c += 16) {
       const __m512 p = _mm512_maskz_mov_ps(
-          before(end, c), exp_of(_mm512_sub_ps(_mm512_mul_ps(load(in + c), factor), shift)));
+          first_lanes(end - c), exp_of(_mm512_sub_ps(_mm512_mul_ps(load(in + c), factor), shift)));
       sum = _mm512_add_ps(sum, p);
       store(probabilities + r * kBlock + c, p);
     }
@@ -194,7 +143,7 @@ Pair backward_lanes(const float* scores_t, const float* grad_t, float scale, int
                     const float* log_sum, const float* delta, int64_t c) {
   const __m512 exponent =
       _mm512_sub_ps(_mm512_mul_ps(load(scores_t + c), _mm512_set1_ps(scale)), load(log_sum + c));
-  const auto seen = static_cast<__mmask16>(~before(begin, c));
+  const auto seen = static_cast<__mmask16>(~first_lanes(begin - c));
   const __m512 p = _mm512_maskz_mov_ps(seen, exp_of(exponent));
   return {p, _mm512_mul_ps(p, _mm512_sub_ps(load(grad_t + c), load(delta + c)))};
 }
@@ -270,4 +219,4 @@ STREAMO_INSTANTIATE(float)
 STREAMO_INSTANTIATE(bf16)
 #undef STREAMO_INSTANTIATE
 
-}  // namespace streamo::nn::attention
+}  // namespace streamo::nn::blocks

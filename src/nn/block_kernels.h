@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace streamo::nn::attention {
+namespace streamo::nn::blocks {
 
 constexpr int64_t kBlock = 128;
 
@@ -63,4 +63,4 @@ template <typename T>
 void store_sum(const float* from, int64_t count, int64_t step, float factor, int64_t rows,
                int64_t d, T* to, int64_t stride);
 
-}  // namespace streamo::nn::attention
+}  // namespace streamo::nn::blocks
