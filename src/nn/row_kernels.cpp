@@ -97,23 +97,31 @@ void rotate(const Rows& x, const float* cos, const float* sin, float sign, Bits*
   rotate_rows(x, cos, sin, sign, y);
 }
 
-void silu_multiply(const Bits* gate, const Bits* up, int64_t count, Bits* y) {
+template <typename T>
+void silu_multiply(const T* gate, const T* up, int64_t count, T* y) {
   for (int64_t i = 0; i < count; i += kLanes) {
-    store(y + i, _mm512_mul_ps(rounded(silu(load(gate + i))), load(up + i)));
+    store(y + i, _mm512_mul_ps(rounded_to<T>(silu(load(gate + i))), load(up + i)));
   }
 }
 
 // d silu(x) / dx = s (1 + x (1 - s)) with s the sigmoid.
-void silu_multiply_backward(const Bits* grad, const Bits* gate, const Bits* up, int64_t count,
-                            Bits* grad_gate, Bits* grad_up) {
+template <typename T>
+void silu_multiply_backward(const T* grad, const T* gate, const T* up, int64_t count, T* grad_gate,
+                            T* grad_up) {
   const __m512 one = _mm512_set1_ps(1.0F);
   for (int64_t i = 0; i < count; i += kLanes) {
     const __m512 g = load(grad + i), x = load(gate + i), s = sigmoid(x);
     const __m512 slope =
         _mm512_mul_ps(s, _mm512_add_ps(one, _mm512_mul_ps(x, _mm512_sub_ps(one, s))));
-    store(grad_gate + i, _mm512_mul_ps(rounded(_mm512_mul_ps(g, load(up + i))), slope));
-    store(grad_up + i, _mm512_mul_ps(rounded(silu(x)), g));
+    store(grad_gate + i, _mm512_mul_ps(rounded_to<T>(_mm512_mul_ps(g, load(up + i))), slope));
+    store(grad_up + i, _mm512_mul_ps(rounded_to<T>(silu(x)), g));
   }
 }
+
+template void silu_multiply(const float*, const float*, int64_t, float*);
+template void silu_multiply(const Bits*, const Bits*, int64_t, Bits*);
+template void silu_multiply_backward(const float*, const float*, const float*, int64_t, float*,
+                                     float*);
+template void silu_multiply_backward(const Bits*, const Bits*, const Bits*, int64_t, Bits*, Bits*);
 
 }  // namespace streamo::nn::rows

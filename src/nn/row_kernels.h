@@ -30,9 +30,11 @@ struct Rows {
 void rotate(const Rows& x, const Bits* cos, const Bits* sin, float sign, Bits* y);
 void rotate(const Rows& x, const float* cos, const float* sin, float sign, Bits* y);
 
-// round(round(silu(gate)) * up); its gradients.
-void silu_multiply(const Bits* gate, const Bits* up, int64_t count, Bits* y);
-void silu_multiply_backward(const Bits* grad, const Bits* gate, const Bits* up, int64_t count,
-                            Bits* grad_gate, Bits* grad_up);
+// round(round(silu(gate)) * up); its gradients. T: Bits, or float, where nothing is rounded.
+template <typename T>
+void silu_multiply(const T* gate, const T* up, int64_t count, T* y);
+template <typename T>
+void silu_multiply_backward(const T* grad, const T* gate, const T* up, int64_t count, T* grad_gate,
+                            T* grad_up);
 
 }  // namespace streamo::nn::rows

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -168,17 +169,19 @@ Json run(const Options& options) {
   }
   Step step(*model, batch);
   std::map<std::string, std::vector<double>> parts, ignored;
-  std::vector<double> losses, seconds, floors;
+  std::vector<double> losses, seconds, processor_seconds, floors;
   FloorSeconds floor;
   int64_t peak = 0;
   for (int i = 0; i < options.warmup + options.steps; ++i) {
     const bool counts = i >= options.warmup;
+    const std::clock_t processor = std::clock();
     Stopwatch watch;
     losses.push_back(step.run(counts ? parts : ignored));
     const double taken = watch.lap();
     if (i <= options.warmup) peak = peak_memory();  // before the floor adds its own
     if (!counts) continue;
     seconds.push_back(taken);
+    processor_seconds.push_back(static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC);
     if (options.floor) {
       floor = measure_floor(*model, shape);
       floors.push_back(floor.total());
@@ -192,6 +195,7 @@ Json run(const Options& options) {
                  {"tokens", shape.tokens},
                  {"supervised", shape.supervised},
                  {"seconds", typical},
+                 {"processor_seconds", median(processor_seconds)},
                  {"tokens_per_second", static_cast<double>(shape.tokens) / typical},
                  {"peak_bytes", peak},
                  {"losses", losses}};
