@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cpu_head.h"
 #include "streamo/core/error.h"
 #include "streamo/core/suggest.h"
 
@@ -76,9 +77,15 @@ struct PassOptions {
   bool want_grad_hidden, want_grad_head;
 };
 
-Pass run_over_rows(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor& targets,
-                   const Tensor& is_state, const Tensor& alpha, const PassOptions& options) {
-  const Tensor head = head_operand(head_VH);
+// What a row's plain cross-entropy gradient is multiplied with, [rows].
+Tensor gradient_factor(const Tensor& ce, const Tensor& is_state, const Tensor& alpha,
+                       const PassOptions& options) {
+  const Tensor focal = focal_gradient_factor(ce, alpha, options.gamma);
+  return torch::where(is_state, focal, torch::ones_like(ce)) / options.denominator;
+}
+
+Pass empty_pass(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor& targets,
+                const PassOptions& options) {
   const auto type = arithmetic_type(hidden_RH);
   const int64_t rows = hidden_RH.size(0);
   Pass pass;
@@ -88,6 +95,14 @@ Pass run_over_rows(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor&
   if (options.want_grad_head) {
     pass.grad_head = torch::zeros(head_VH.sizes(), head_VH.options().dtype(type));
   }
+  return pass;
+}
+
+Pass run_over_rows(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor& targets,
+                   const Tensor& is_state, const Tensor& alpha, const PassOptions& options) {
+  const Tensor head = head_operand(head_VH);
+  const int64_t rows = hidden_RH.size(0);
+  Pass pass = empty_pass(hidden_RH, head_VH, targets, options);
   for (int64_t start = 0; start < rows; start += options.chunk_rows) {
     const int64_t end = std::min(start + options.chunk_rows, rows);
     const Tensor hidden = hidden_RH.slice(0, start, end).to(head.scalar_type());
@@ -100,10 +115,7 @@ Pass run_over_rows(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor&
     if (!options.want_grad_hidden && !options.want_grad_head) continue;
 
     const Tensor factor =
-        torch::where(is_state.slice(0, start, end),
-                     focal_gradient_factor(ce, alpha.slice(0, start, end), options.gamma),
-                     torch::ones_like(ce)) /
-        options.denominator;
+        gradient_factor(ce, is_state.slice(0, start, end), alpha.slice(0, start, end), options);
     Tensor grad_logits = log_p.exp_();
     grad_logits.scatter_(1, target, (-ce).expm1().unsqueeze(1));  // p - 1, without cancellation
     grad_logits = grad_logits.mul_(factor.unsqueeze(1)).to(head.scalar_type());
@@ -115,27 +127,57 @@ Pass run_over_rows(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor&
   return pass;
 }
 
-// Gives autograd the gradients that the forward pass has already computed. They come inside a
-// struct because autograd takes every tensor argument for an input, and refuses undefined ones.
+// The same in blocks of the vocabulary.
+Pass run_in_blocks(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor& targets,
+                   const Tensor& is_state, const Tensor& alpha, const PassOptions& options) {
+  const int64_t rows = hidden_RH.size(0);
+  Pass pass = empty_pass(hidden_RH, head_VH, targets, options);
+  for (int64_t start = 0; start < rows; start += options.chunk_rows) {
+    const auto chunk = [&, end = std::min(start + options.chunk_rows, rows)](const Tensor& x) {
+      return x.defined() ? x.slice(0, start, end) : x;
+    };
+    CpuHead head(chunk(hidden_RH), head_VH);
+    const Tensor ce = head.cross_entropy(chunk(targets));
+    chunk(pass.token_loss).copy_(ce);
+    chunk(pass.predictions).copy_(head.predictions());
+    if (!options.want_grad_hidden && !options.want_grad_head) continue;
+    head.add_gradients(gradient_factor(ce, chunk(is_state), chunk(alpha), options),
+                       chunk(pass.grad_hidden), pass.grad_head);
+  }
+  return pass;
+}
+
+struct HeldGradients : torch::CustomClassHolder {
+  Tensor hidden, head;
+};
+
+// Gives autograd the gradients that the forward pass has already computed. They are held, not saved
+// as variables: handed over in the backward pass without another owner, they can be added to in
+// place (a copy of the head's gradient would be the largest tensor of the step).
 class PrecomputedGradients : public torch::autograd::Function<PrecomputedGradients> {
  public:
-  // The first two are named so that the result depends on them.
+  // The first two are named so that the result depends on them. The gradients come inside a struct
+  // because autograd takes every tensor argument for an input, and refuses undefined ones.
   static Tensor forward(AutogradContext* context, const Tensor& /*hidden_states*/,
                         const Tensor& /*head_weight*/, const Pass& pass) {
-    context->save_for_backward({pass.grad_hidden, pass.grad_head});
+    auto held = c10::make_intrusive<HeldGradients>();
+    held->hidden = pass.grad_hidden;
+    held->head = pass.grad_head;
+    context->saved_data["gradients"] = c10::IValue::make_capsule(std::move(held));
     return pass.loss;
   }
 
-  // Scales in place: a copy of the head's gradient would be the largest tensor of the step.
   static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
-    STREAMO_CHECK(context->saved_data.count("used") == 0, "the loss has one backward pass");
-    context->saved_data["used"] = true;
-    const variable_list saved = context->get_saved_variables();
+    STREAMO_CHECK(context->saved_data.count("gradients") == 1, "the loss has one backward pass");
+    const auto held = c10::static_intrusive_pointer_cast<HeldGradients>(
+        context->saved_data["gradients"].toCapsule());
+    context->saved_data.erase("gradients");
     const torch::NoGradGuard no_grad;
-    for (const Tensor& gradient : saved) {
-      if (gradient.defined()) gradient.mul_(grad_outputs[0]);
+    const bool scales = !grad_outputs[0].is_cpu() || grad_outputs[0].item<double>() != 1.0;
+    for (Tensor* gradient : {&held->hidden, &held->head}) {
+      if (scales && gradient->defined()) gradient->mul_(grad_outputs[0]);
     }
-    return {saved[0], saved[1], Tensor()};
+    return {std::move(held->hidden), std::move(held->head), Tensor()};
   }
 };
 
@@ -201,7 +243,9 @@ LossTerms StreamingLoss::operator()(const SupervisedRows& rows, const Tensor& he
     const Tensor is_state = rows.states >= 0;
     const auto type = arithmetic_type(rows.hidden_states);
     const Tensor alpha = class_weights(rows.states, rows.samples).to(type);
-    pass = run_over_rows(rows.hidden_states, head_weight, rows.targets, is_state, alpha, options);
+    const auto run =
+        CpuHead::applies(rows.hidden_states, head_weight) ? run_in_blocks : run_over_rows;
+    pass = run(rows.hidden_states, head_weight, rows.targets, is_state, alpha, options);
     pass.weights = torch::where(is_state, focal_weight(pass.token_loss, alpha, config_.gamma),
                                 torch::ones_like(alpha));
     // Summed in double so that neither the chunk size nor the number of rows shows in the result.

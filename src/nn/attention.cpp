@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "blocked_attention.h"
 #include "streamo/core/error.h"
 
 namespace streamo::nn {
@@ -45,6 +46,9 @@ Tensor varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                         std::span<const int64_t> cu_seqlens, bool causal) {
   STREAMO_CHECK(!cu_seqlens.empty() && cu_seqlens.front() == 0 && cu_seqlens.back() == q.size(0),
                 "sequence borders must span the tokens");
+  if (causal && blocked_attention_applies(q, k, v, cu_seqlens)) {
+    return blocked_attention(q, k, v, {cu_seqlens.begin(), cu_seqlens.end()});
+  }
   const std::vector<Run> runs = equal_length_runs(cu_seqlens);
   if (runs.size() == 1) return attend(q, k, v, runs[0], causal);
   // Split rather than slice: its gradient is one concatenation instead of a zero-filled tensor a

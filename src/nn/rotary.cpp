@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "block_kernels.h"
+#include "row_kernels.h"
 #include "streamo/core/error.h"
 
 namespace streamo::nn {
@@ -45,7 +47,41 @@ void rotate_rows(const Tensor& x, const RotaryTable& table, float sign, Tensor& 
   });
 }
 
+bool rotates_in_16_bit(const Tensor& x, const RotaryTable& table) {
+  static const bool available = blocks::machine_has_avx512();
+  const auto type = table.cos.scalar_type();
+  return available && x.is_cpu() && x.scalar_type() == torch::kBFloat16 && x.stride(2) == 1 &&
+         (type == torch::kBFloat16 || type == torch::kFloat) &&
+         x.size(2) % (2 * rows::kLanes) == 0 && table.cos.is_contiguous() &&
+         table.sin.is_contiguous();
+}
+
+// bf16 with a table of either type, on the CPU: one pass over memory.
+template <typename T>
+void rotate_rows_16(const Tensor& x, const RotaryTable& table, float sign, Tensor& y) {
+  const auto* cos = static_cast<const T*>(table.cos.const_data_ptr());
+  const auto* sin = static_cast<const T*>(table.sin.const_data_ptr());
+  const auto* from = static_cast<const rows::Bits*>(x.const_data_ptr());
+  auto* to = static_cast<rows::Bits*>(y.data_ptr());
+  const int64_t heads = x.size(1), half = x.size(2) / 2;
+  at::parallel_for(0, x.size(0), 64, [&](int64_t begin, int64_t end) {
+    const rows::Rows part{
+        from + begin * x.stride(0), end - begin, heads, half, x.stride(0), x.stride(1)};
+    rows::rotate(part, cos + begin * half, sin + begin * half, sign, to + begin * heads * 2 * half);
+  });
+}
+
 Tensor rotate(const Tensor& x, const RotaryTable& table, bool back) {
+  if (rotates_in_16_bit(x, table)) {
+    Tensor y = at::empty(x.sizes(), x.options());
+    const float sign = back ? -1.0F : 1.0F;
+    if (table.cos.scalar_type() == torch::kFloat) {
+      rotate_rows_16<float>(x, table, sign, y);
+    } else {
+      rotate_rows_16<rows::Bits>(x, table, sign, y);
+    }
+    return y;
+  }
   if (x.is_cpu() && x.scalar_type() == torch::kFloat && x.stride(2) == 1) {
     Tensor y = at::empty(x.sizes(), x.options());
     rotate_rows(x, table, back ? -1.0F : 1.0F, y);

@@ -11,6 +11,7 @@
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/memory.h"
 #include "streamo/data/loader.h"
 #include "streamo/eval/evaluator.h"
 #include "streamo/model/hf_directory.h"
@@ -367,6 +368,7 @@ void Trainer::Impl::print_plan() const {
 }
 
 Trainer::Trainer(RunConfig config) {
+  core::keep_freed_memory();
   if (config.train.num_threads > 0) at::set_num_threads(static_cast<int>(config.train.num_threads));
   impl_ = std::make_unique<Impl>(std::move(config));
 }

@@ -31,7 +31,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"data", {"core", "video", "text"}},
     {"nn", {"core"}},
     {"model", {"core", "nn"}},
-    {"loss", {"core"}},
+    {"loss", {"core", "nn"}},
     {"checkpoint", {"core", "model"}},
     {"stream", {"core", "video", "text", "data", "model"}},
     {"eval", {"core", "video", "text", "data", "model", "stream"}},

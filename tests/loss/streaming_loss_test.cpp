@@ -203,6 +203,72 @@ TEST(StreamingLoss, Bf16InputsAreComputedInFp32) {
       torch::allclose(head.grad().to(torch::kDouble), exact_head.grad(), bf16_rounding, 1e-6));
 }
 
+// A vocabulary that the CPU takes in blocks (2,048 numbers or more), the last one partial. Truth:
+// the same numbers in double, which are not.
+class LargeVocabulary : public testing::TestWithParam<torch::ScalarType> {
+ protected:
+  LargeVocabulary() {
+    torch::manual_seed(9);
+    for (int64_t i = 0; i < kMany; ++i) {
+      states_.push_back(i % 4 - 1);
+      targets_.push_back(i == 0 ? kWords - 1 : i * 13 % kWords);
+    }
+  }
+  SupervisedRows rows(const Tensor& hidden) const {
+    return {hidden.clone().requires_grad_(), torch::tensor(targets_, torch::kLong),
+            torch::tensor(states_, torch::kLong), torch::zeros({kMany}, torch::kLong)};
+  }
+
+  static constexpr int64_t kMany = 150, kWords = 2100, kWidth = 64;
+  std::vector<int64_t> states_, targets_;
+};
+
+TEST_P(LargeVocabulary, LossAndGradients) {
+  const Tensor hidden = torch::randn({kMany, kWidth}).to(GetParam());
+  const Tensor weight = (0.3 * torch::randn({kWords, kWidth})).to(GetParam());
+  const Tensor head = weight.clone().requires_grad_(),
+               exact_head = weight.to(torch::kDouble).requires_grad_();
+  const SupervisedRows got = rows(hidden), exact = rows(hidden.to(torch::kDouble));
+  const LossTerms terms = make_loss(2.0, "micro_batch", 140)(got, head, kDenominator),
+                  expected = make_loss()(exact, exact_head, kDenominator);
+  (3.0 * terms.loss).backward();
+  (3.0 * expected.loss).backward();
+  EXPECT_NEAR(terms.loss.item<double>(), expected.loss.item<double>(), 1e-4);
+  EXPECT_TRUE(terms.predictions.equal(expected.predictions));
+  EXPECT_TRUE(
+      torch::allclose(terms.token_loss.to(torch::kDouble), expected.token_loss, 1e-5, 1e-5));
+  // In bf16 the gradient of the logits is rounded, then its products.
+  const double tolerance = GetParam() == torch::kFloat ? 1e-5 : 1.0 / 128;
+  const auto expect_near = [&](const Tensor& a, const Tensor& b) {
+    EXPECT_LT((a.to(torch::kDouble) - b).abs().max().item<double>(),
+              tolerance * b.abs().max().item<double>());
+  };
+  expect_near(got.hidden_states.grad(), exact.hidden_states.grad());
+  expect_near(head.grad(), exact_head.grad());
+}
+
+TEST_P(LargeVocabulary, SameBitsForAnyNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  const Tensor hidden = torch::randn({kMany, kWidth}).to(GetParam());
+  const Tensor weight = torch::randn({kWords, kWidth}).to(GetParam());
+  std::vector<Tensor> hidden_gradients, head_gradients;
+  for (const int count : {1, 2, 3}) {
+    at::set_num_threads(count);
+    const SupervisedRows of_count = rows(hidden);
+    const Tensor head = weight.clone().requires_grad_();
+    make_loss()(of_count, head, kDenominator).loss.backward();
+    hidden_gradients.push_back(of_count.hidden_states.grad());
+    head_gradients.push_back(head.grad());
+  }
+  at::set_num_threads(threads);
+  for (size_t i = 1; i < 3; ++i) {
+    EXPECT_TRUE(hidden_gradients[i].equal(hidden_gradients[0]));
+    EXPECT_TRUE(head_gradients[i].equal(head_gradients[0]));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, LargeVocabulary, testing::Values(torch::kFloat, torch::kBFloat16));
+
 TEST(StreamingLoss, NoRowsGiveZeroLossAndZeroGradients) {
   const Tensor none = torch::empty({0}, torch::kLong);
   SupervisedRows rows = {torch::empty({0, kHidden}), none, none, none};

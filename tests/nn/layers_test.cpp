@@ -55,6 +55,36 @@ TEST(SwigluMlp, NamesAndValue) {
   EXPECT_TRUE(torch::allclose(mlp.forward(x), expected));
 }
 
+// Of a size that drops the product of gate and up and makes it again. Truth: the composed operators
+// in fp64; bf16 on the same rounded numbers.
+TEST(SwigluMlp, LargeOnesHaveTheSameGradients) {
+  torch::manual_seed(4);
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    for (const bool with_bias : {false, true}) {
+      SwigluMlp mlp(256, 512, with_bias);
+      fill(mlp);
+      mlp.to(type);
+      std::vector<Tensor> got{torch::randn({200, 256}).to(type).requires_grad_()}, exact;
+      for (const Tensor& parameter : mlp.parameters()) got.push_back(parameter);
+      for (const Tensor& x : got) exact.push_back(x.detach().to(torch::kDouble).requires_grad_());
+      // weight, bias of gate, up and down in turn, or the weights alone
+      const auto linear = [&](const Tensor& x, size_t i) {
+        return with_bias ? torch::linear(x, exact[1 + 2 * i], exact[2 + 2 * i])
+                         : torch::linear(x, exact[1 + i]);
+      };
+      const Tensor expected = linear(torch::silu(linear(exact[0], 0)) * linear(exact[0], 1), 2);
+      const Tensor actual = mlp.forward(got[0]), grad = torch::randn({200, 256}).to(type);
+      const auto want = torch::autograd::grad({expected}, exact, {grad.to(torch::kDouble)});
+      const auto have = torch::autograd::grad({actual}, got, {grad});
+      const double tolerance = type == torch::kFloat ? 1e-5 : 3e-2;
+      for (size_t i = 0; i < want.size(); ++i) {
+        const Tensor error = (have[i].to(torch::kDouble) - want[i]).abs().max();
+        EXPECT_LT(error.item<double>(), tolerance * want[i].abs().max().item<double>()) << i;
+      }
+    }
+  }
+}
+
 TEST(PatchEmbed, IsAConvolutionWithoutOverlap) {
   const PatchShape shape{3, 2, 4};
   PatchEmbed embed(shape, 5);

@@ -84,7 +84,9 @@ Decoder::Decoder(const TextConfig& config) : config_(config) {
 }
 
 Tensor Decoder::embed(const Tensor& input_ids) const {
-  return at::embedding(embed_tokens_->weight, input_ids);
+  // Tied: its gradient meets the head's, which is dense; only the rows that occur are added to it.
+  return at::embedding(embed_tokens_->weight, input_ids, /*padding_idx=*/-1,
+                       /*scale_grad_by_freq=*/false, /*sparse=*/config_.tie_word_embeddings);
 }
 
 nn::RotaryTable Decoder::rotary(const Tensor& x, const Tensor& position_ids) const {
