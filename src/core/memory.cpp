@@ -9,8 +9,11 @@ namespace streamo::core {
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_MAX, 0);         // large blocks come from the heap, too ...
-  mallopt(M_TRIM_THRESHOLD, -1);  // ... whose top is never given back
+  // Blocks above this, the largest threshold there is, still go back: few, and each of another size
+  // than what would fill its hole.
+  constexpr int kLargeBlock = 32 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+  mallopt(M_TRIM_THRESHOLD, -1);  // the top of the heap is never given back
 #endif
 }
 

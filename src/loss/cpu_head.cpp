@@ -16,6 +16,7 @@ using torch::Tensor;
 using namespace nn::blocks;
 
 constexpr int64_t kMinVocabulary = 2048;
+constexpr int64_t kRowStep = 32;  // of the padded number of rows
 // The gradient of the hidden states is summed in so many parts of the vocabulary: fixed, so that
 // the sum does not depend on the number of threads.
 constexpr int64_t kParts = 8;
@@ -40,79 +41,89 @@ bool CpuHead::applies(const Tensor& hidden, const Tensor& head) {
          head.size(0) >= kMinVocabulary && head.size(1) % 16 == 0 && hidden.size(0) > 0;
 }
 
-CpuHead::CpuHead(const Tensor& hidden, const Tensor& head)
+CpuHead::CpuHead(const Tensor& hidden, const Tensor& head, const Tensor& targets)
     : hidden_(hidden.contiguous()),
       head_(head),
+      targets_(targets.contiguous()),
       rows_(hidden.size(0)),
-      padded_rows_((rows_ + kBlock - 1) / kBlock * kBlock),
+      padded_rows_((rows_ + kRowStep - 1) / kRowStep * kRowStep),
       channels_(head.size(1)),
       vocabulary_(head.size(0)),
       blocks_((vocabulary_ + kBlock - 1) / kBlock) {
   const auto fp32 = hidden_.options().dtype(torch::kFloat);
-  logits_ = at::empty({blocks_, padded_rows_, kBlock}, fp32);
   log_sum_ = at::empty({rows_}, fp32);
+  ce_ = at::empty({rows_}, fp32);
   predictions_ = at::empty({rows_}, fp32.dtype(torch::kLong));
   if (head.scalar_type() == torch::kFloat) {
-    make_logits<float>();
+    look_through_logits<float>();
   } else {
-    make_logits<uint16_t>();
+    look_through_logits<uint16_t>();
+  }
+}
+
+int64_t CpuHead::columns(int64_t block) const {
+  return std::min(kBlock, vocabulary_ - block * kBlock);
+}
+
+template <typename T>
+std::vector<T> CpuHead::padded_hidden() const {
+  std::vector<T> padded = zeros<T>(padded_rows_ * channels_);
+  std::copy_n(data<T>(hidden_), rows_ * channels_, padded.begin());
+  return padded;
+}
+
+template <typename T>
+void CpuHead::block_logits(const std::vector<T>& hidden, int64_t block, std::vector<T>& head,
+                           float* logits) const {
+  pack_transposed_paired(data<T>(head_) + block * kBlock * channels_, channels_, columns(block),
+                         channels_, head.data());
+  for (int64_t r = 0; r < padded_rows_; r += kBlock) {
+    multiply(std::min(kBlock, padded_rows_ - r), kBlock, channels_, hidden.data() + r * channels_,
+             head.data(), logits + r * kBlock, false);
   }
 }
 
 template <typename T>
-void CpuHead::make_logits() {
-  const int64_t size = kBlock * channels_;
-  std::vector<T> packed = zeros<T>(padded_rows_ * channels_);
-  std::copy_n(data<T>(hidden_), rows_ * channels_, packed.begin());
-  std::vector<float> largest = zeros<float>(blocks_ * padded_rows_), sum = largest;
-  std::vector<int64_t> position = zeros<int64_t>(blocks_ * padded_rows_);
-  auto* logits = logits_.data_ptr<float>();
+void CpuHead::look_through_logits() {
+  const std::vector<T> hidden = padded_hidden<T>();
+  std::vector<float> largest = zeros<float>(blocks_ * rows_), sum = largest;
+  std::vector<int64_t> position = zeros<int64_t>(blocks_ * rows_);
+  const auto* target = data<int64_t>(targets_);
+  auto *ce = ce_.data_ptr<float>(), *log_sum = log_sum_.data_ptr<float>();
   at::parallel_for(0, blocks_, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> block = zeros<T>(size);
+    std::vector<T> head = zeros<T>(kBlock * channels_);
+    std::vector<float> logits = zeros<float>(padded_rows_ * kBlock);
     for (int64_t b = begin; b < end; ++b) {
-      const int64_t columns = std::min(kBlock, vocabulary_ - b * kBlock);
-      pack_transposed_paired(data<T>(head_) + b * size, channels_, columns, channels_,
-                             block.data());
-      float* to = logits + b * padded_rows_ * kBlock;
-      for (int64_t r = 0; r < padded_rows_; r += kBlock) {
-        multiply(kBlock, kBlock, channels_, packed.data() + r * channels_, block.data(),
-                 to + r * kBlock, false);
+      block_logits(hidden, b, head, logits.data());
+      const int64_t at = b * rows_;
+      logit_statistics(logits.data(), rows_, columns(b), largest.data() + at, position.data() + at,
+                       sum.data() + at);
+      for (int64_t r = 0; r < rows_; ++r) {
+        const int64_t column = target[r] - b * kBlock;
+        if (column >= 0 && column < kBlock) {
+          ce[r] = -logits[static_cast<size_t>(r * kBlock + column)];
+        }
       }
-      const int64_t at = b * padded_rows_;
-      logit_statistics(to, rows_, columns, &largest[static_cast<size_t>(at)],
-                       &position[static_cast<size_t>(at)], &sum[static_cast<size_t>(at)]);
     }
     finish_multiplying();
   });
-  auto* log_sum = log_sum_.data_ptr<float>();
   auto* predictions = predictions_.data_ptr<int64_t>();
   for (int64_t r = 0; r < rows_; ++r) {
     float top = -INFINITY;
     double total = 0;
     for (int64_t b = 0; b < blocks_; ++b) {
-      const auto i = static_cast<size_t>(b * padded_rows_ + r);
+      const auto i = static_cast<size_t>(b * rows_ + r);
       if (largest[i] > top || b == 0) predictions[r] = b * kBlock + position[i];
       top = std::max(top, largest[i]);
     }
     for (int64_t b = 0; b < blocks_; ++b) {
-      const auto i = static_cast<size_t>(b * padded_rows_ + r);
+      const auto i = static_cast<size_t>(b * rows_ + r);
       total += static_cast<double>(sum[i]) * std::exp(static_cast<double>(largest[i]) - top);
     }
-    log_sum[r] = static_cast<float>(top + std::log(total));
+    const double log_total = top + std::log(total);
+    log_sum[r] = static_cast<float>(log_total);
+    ce[r] = static_cast<float>(log_total + ce[r]);
   }
-}
-
-Tensor CpuHead::cross_entropy(const Tensor& targets) {
-  targets_ = targets.contiguous();
-  const auto* target = targets_.const_data_ptr<int64_t>();
-  const auto* logits = logits_.const_data_ptr<float>();
-  ce_ = at::empty_like(log_sum_);
-  for (int64_t r = 0; r < rows_; ++r) {
-    const int64_t block = target[r] / kBlock, column = target[r] % kBlock;
-    const float logit = logits[(block * padded_rows_ + r) * kBlock + column];
-    ce_.data_ptr<float>()[r] = log_sum_.data_ptr<float>()[r] - logit;
-  }
-  return ce_;
 }
 
 void CpuHead::add_gradients(const Tensor& factor, const Tensor& grad_hidden,
@@ -135,47 +146,46 @@ void CpuHead::gradients(const Tensor& factor, const Tensor& grad_hidden,
                                    f * std::expm1(-data<float>(ce_)[r]),
                                    data<int64_t>(targets_)[r]};
   }
-  std::vector<T> hidden = zeros<T>(padded_rows_ * channels_);  // paired
+  const std::vector<T> hidden = padded_hidden<T>();
+  std::vector<T> paired = zeros<T>((rows_ + kBlock - 1) / kBlock * size);
   for (int64_t r = 0; r < rows_; r += kBlock) {
     pack_paired(data<T>(hidden_) + r * channels_, channels_, std::min(kBlock, rows_ - r), channels_,
-                hidden.data() + r * channels_);
+                paired.data() + r * channels_);
   }
-  std::vector<float> parts =
-      zeros<float>(grad_hidden.defined() ? kParts * padded_rows_ * channels_ : 0);
+  const int64_t step = padded_rows_ * channels_;
+  std::vector<float> parts = zeros<float>(grad_hidden.defined() ? kParts * step : 0);
   float* to_head = grad_head.defined() ? grad_head.data_ptr<float>() : nullptr;
-  at::parallel_for(0, kParts, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> block = zeros<T>(size), gradient = zeros<T>(padded_rows_ * kBlock),
+  at::parallel_for(0, kParts, 1, [&](int64_t first_part, int64_t end_part) {
+    std::vector<T> head = zeros<T>(size), gradient = zeros<T>(padded_rows_ * kBlock),
                    transposed = gradient;
-    std::vector<float> tail = zeros<float>(size);
-    for (int64_t b = begin * blocks_ / kParts; b < end * blocks_ / kParts; ++b) {
-      int64_t part = begin;
-      while ((part + 1) * blocks_ / kParts <= b) ++part;
-      const int64_t columns = std::min(kBlock, vocabulary_ - b * kBlock);
-      logit_gradient(data<float>(logits_) + b * padded_rows_ * kBlock, row.data(), padded_rows_,
-                     b * kBlock, columns, gradient.data(), transposed.data());
-      if (grad_hidden.defined()) {
-        pack_paired(data<T>(head_) + b * size, channels_, columns, channels_, block.data());
-        float* sum = parts.data() + part * padded_rows_ * channels_;
-        for (int64_t r = 0; r < padded_rows_; r += kBlock) {
-          multiply(kBlock, channels_, kBlock, gradient.data() + r * kBlock, block.data(),
-                   sum + r * channels_, true);
+    std::vector<float> logits = zeros<float>(padded_rows_ * kBlock), tail = zeros<float>(size);
+    for (int64_t part = first_part; part < end_part; ++part) {
+      for (int64_t b = part * blocks_ / kParts; b < (part + 1) * blocks_ / kParts; ++b) {
+        block_logits(hidden, b, head, logits.data());
+        logit_gradient(logits.data(), row.data(), padded_rows_, b * kBlock, columns(b),
+                       gradient.data(), transposed.data());
+        if (grad_hidden.defined()) {
+          pack_paired(data<T>(head_) + b * size, channels_, columns(b), channels_, head.data());
+          for (int64_t r = 0; r < padded_rows_; r += kBlock) {
+            multiply(std::min(kBlock, padded_rows_ - r), channels_, kBlock,
+                     gradient.data() + r * kBlock, head.data(),
+                     parts.data() + part * step + r * channels_, true);
+          }
         }
-      }
-      if (to_head == nullptr) continue;
-      float* to = to_head + b * size;
-      if (columns == kBlock) {
-        multiply(kBlock, channels_, padded_rows_, transposed.data(), hidden.data(), to, true);
-      } else {
-        multiply(kBlock, channels_, padded_rows_, transposed.data(), hidden.data(), tail.data(),
-                 false);
-        for (int64_t i = 0; i < columns * channels_; ++i) to[i] += tail[static_cast<size_t>(i)];
+        if (to_head == nullptr) continue;
+        float* to = to_head + b * size;
+        const bool whole = columns(b) == kBlock;
+        multiply(kBlock, channels_, padded_rows_, transposed.data(), paired.data(),
+                 whole ? to : tail.data(), whole);
+        for (int64_t i = 0; !whole && i < columns(b) * channels_; ++i) {
+          to[i] += tail[static_cast<size_t>(i)];
+        }
       }
     }
     finish_multiplying();
   });
   if (grad_hidden.defined()) {
-    sum_of(parts.data(), kParts, padded_rows_ * channels_, rows_ * channels_,
-           static_cast<T*>(grad_hidden.data_ptr()));
+    sum_of(parts.data(), kParts, step, rows_ * channels_, static_cast<T*>(grad_hidden.data_ptr()));
   }
 }
 

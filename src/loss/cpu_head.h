@@ -19,12 +19,12 @@ class CpuHead {
   // whole vectors of channels, and a vocabulary that is worth it.
   static bool applies(const torch::Tensor& hidden, const torch::Tensor& head);
 
-  // hidden [R, H], head [V, H]; makes the logits of these rows.
-  CpuHead(const torch::Tensor& hidden, const torch::Tensor& head);
+  // hidden [R, H], head [V, H], targets [R] int64. Goes through all logits of these rows once; they
+  // are never held, add_gradients makes them again.
+  CpuHead(const torch::Tensor& hidden, const torch::Tensor& head, const torch::Tensor& targets);
 
-  // CE_i of the targets [R] int64 -> [R] fp32; the largest logit of each row -> [R] int64.
-  torch::Tensor cross_entropy(const torch::Tensor& targets);
-  const torch::Tensor& predictions() const { return predictions_; }
+  const torch::Tensor& cross_entropy() const { return ce_; }         // [R] fp32
+  const torch::Tensor& predictions() const { return predictions_; }  // [R] int64, largest logit
 
   // For d loss / d logits of row i = factor_i (p - onehot(target_i)), factor [R] fp32:
   // the gradient of the hidden states -> grad_hidden [R, H] (type of hidden), of the head added to
@@ -34,16 +34,23 @@ class CpuHead {
 
  private:
   template <typename T>
-  void make_logits();
+  void look_through_logits();
   template <typename T>
   void gradients(const torch::Tensor& factor, const torch::Tensor& grad_hidden,
                  const torch::Tensor& grad_head) const;
+  // Logits of block `block` of the vocabulary for all rows, [padded rows][kBlock]; `head` is room
+  // for the block of the head.
+  template <typename T>
+  void block_logits(const std::vector<T>& hidden, int64_t block, std::vector<T>& head,
+                    float* logits) const;
+  // The rows, padded with zeros.
+  template <typename T>
+  std::vector<T> padded_hidden() const;
+  int64_t columns(int64_t block) const;
 
-  torch::Tensor hidden_, head_;
+  torch::Tensor hidden_, head_, targets_;
   int64_t rows_, padded_rows_, channels_, vocabulary_, blocks_;
-  torch::Tensor logits_;        // [blocks, padded rows, kBlock] fp32
-  torch::Tensor log_sum_;       // [R] fp32
-  torch::Tensor targets_, ce_;  // [R]
+  torch::Tensor log_sum_, ce_;  // [R] fp32
   torch::Tensor predictions_;   // [R] int64
 };
 

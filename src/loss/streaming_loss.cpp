@@ -136,8 +136,8 @@ Pass run_in_blocks(const Tensor& hidden_RH, const Tensor& head_VH, const Tensor&
     const auto chunk = [&, end = std::min(start + options.chunk_rows, rows)](const Tensor& x) {
       return x.defined() ? x.slice(0, start, end) : x;
     };
-    CpuHead head(chunk(hidden_RH), head_VH);
-    const Tensor ce = head.cross_entropy(chunk(targets));
+    const CpuHead head(chunk(hidden_RH), head_VH, chunk(targets));
+    const Tensor& ce = head.cross_entropy();
     chunk(pass.token_loss).copy_(ce);
     chunk(pass.predictions).copy_(head.predictions());
     if (!options.want_grad_hidden && !options.want_grad_head) continue;

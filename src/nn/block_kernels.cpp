@@ -48,34 +48,66 @@ void pack_paired(const float* from, int64_t stride, int64_t rows, int64_t d, flo
 }
 template <>
 void pack_paired(const bf16* from, int64_t stride, int64_t rows, int64_t d, bf16* to) {
-  for (int64_t r = 0; r < kBlock; ++r) {
-    bf16* row = to + r / 2 * 2 * d + r % 2;
-    for (int64_t c = 0; c < d; ++c) row[2 * c] = r < rows ? from[r * stride + c] : bf16{0};
+  const __m512 zero = _mm512_setzero_ps();
+  for (int64_t r = 0; r < kBlock; r += 2) {
+    const bf16* row = from + r * stride;
+    for (int64_t c = 0; c < d; c += 16) {
+      const __m512 even = r < rows ? load(row + c) : zero,
+                   odd = r + 1 < rows ? load(row + stride + c) : zero;
+      store_pair(to + r * d + 2 * c, even, odd);
+    }
   }
 }
 
+namespace {
+
+// 32 bits of each of 16 rows, `stride` numbers of T apart; rows beyond `rows` give 0.
 template <typename T>
-void pack_transposed(const T* from, int64_t stride, int64_t rows, int64_t d, T* to) {
-  for (int64_t c = 0; c < d; ++c) {
-    for (int64_t r = 0; r < rows; ++r) to[c * kBlock + r] = from[r * stride + c];
-    zero_tail(to, c * kBlock + rows, (c + 1) * kBlock);
+__m512i gather_rows(const T* from, int64_t stride, int64_t rows) {
+  const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i index = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(stride)));
+  return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), first_lanes(rows), index, from,
+                                     sizeof(T));
+}
+
+// Transposes 32 bits at a time: one float, or two bf16 of a row, which is their paired layout.
+template <typename T>
+void transpose_words(const T* from, int64_t stride, int64_t rows, int64_t d, T* to) {
+  constexpr int64_t kPer = sizeof(float) / sizeof(T);
+  for (int64_t c = 0; c < d; c += kPer) {
+    for (int64_t r = 0; r < kBlock; r += 16) {
+      const __m512i words = gather_rows(from + r * stride + c, stride, rows - r);
+      _mm512_storeu_si512(to + c * kBlock + kPer * r, words);
+    }
+  }
+}
+
+}  // namespace
+
+template <>
+void pack_transposed(const float* from, int64_t stride, int64_t rows, int64_t d, float* to) {
+  transpose_words(from, stride, rows, d, to);
+}
+template <>
+void pack_transposed(const bf16* from, int64_t stride, int64_t rows, int64_t d, bf16* to) {
+  for (int64_t c = 0; c < d; c += 2) {
+    for (int64_t r = 0; r < kBlock; r += 16) {
+      const __m512i words = gather_rows(from + r * stride + c, stride, rows - r);
+      const __m256i low = _mm512_cvtepi32_epi16(words),
+                    high = _mm512_cvtepi32_epi16(_mm512_srli_epi32(words, 16));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + c * kBlock + r), low);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + (c + 1) * kBlock + r), high);
+    }
   }
 }
 
 template <>
 void pack_transposed_paired(const float* from, int64_t stride, int64_t rows, int64_t d, float* to) {
-  pack_transposed(from, stride, rows, d, to);
+  transpose_words(from, stride, rows, d, to);
 }
 template <>
 void pack_transposed_paired(const bf16* from, int64_t stride, int64_t rows, int64_t d, bf16* to) {
-  for (int64_t c = 0; c < d; c += 2) {
-    bf16* row = to + c * kBlock;
-    for (int64_t r = 0; r < rows; ++r) {
-      row[2 * r] = from[r * stride + c];
-      row[2 * r + 1] = from[r * stride + c + 1];
-    }
-    zero_tail(row, 2 * rows, 2 * kBlock);
-  }
+  transpose_words(from, stride, rows, d, to);
 }
 
 template <typename T>
@@ -207,7 +239,6 @@ void store_sum(const float* from, int64_t count, int64_t step, float factor, int
 
 #define STREAMO_INSTANTIATE(T)                                                                   \
   template void pack_rows(const T*, int64_t, int64_t, int64_t, T*);                              \
-  template void pack_transposed(const T*, int64_t, int64_t, int64_t, T*);                        \
   template void softmax_block(const float*, float, int64_t, int64_t, const SoftmaxState&, T*);   \
   template void finish_rows(const SoftmaxState&, int64_t, int64_t, T*, int64_t, float*);         \
   template void row_dots(const T*, int64_t, const T*, int64_t, int64_t, int64_t, float*);        \
