@@ -93,7 +93,9 @@ void WeightFiles::open_shards(const fs::path& model_dir) {
                        fmt::join(missing, ", ")),
            path, "fetch the directory again");
   }
+  std::map<std::string, size_t> shard_of;
   for (const std::string& name : names) {
+    shard_of[name] = shards_.size();
     shards_.push_back({name, SafetensorsFile(model_dir / name)});
     for (const TensorEntry& tensor : shards_.back().file.entries()) {
       const auto place = weight_map.find(tensor.name);
@@ -109,11 +111,9 @@ void WeightFiles::open_shards(const fs::path& model_dir) {
     }
   }
   for (const auto& [weight, name] : weight_map) {
-    for (const Shard& shard : shards_) {
-      if (shard.name != name || shard.file.contains(weight)) continue;
-      refuse(fmt::format("weight {}, which {} places here, is missing", weight, kIndexFile),
-             model_dir / name, kDamagedIndex);
-    }
+    if (shards_[shard_of.at(name)].file.contains(weight)) continue;
+    refuse(fmt::format("weight {}, which {} places here, is missing", weight, kIndexFile),
+           model_dir / name, kDamagedIndex);
   }
 }
 

@@ -301,14 +301,14 @@ TEST_F(LoadWeights, AWeightInTwoShardsIsRefused) {
 TEST_F(LoadWeights, IndicesThatLeaveTheFolderOrAreDamagedAreRefused) {
   const fs::path outside = folder_ / "secret.safetensors";
   write_safetensors(outside, weights_);
-  for (const std::string& name : {"../secret.safetensors", outside.c_str(), "a/b.safetensors", "..",
-                                  ".", "", "config.json"}) {
+  for (const std::string name : {"../secret.safetensors", outside.c_str(), "a/b.safetensors", "..",
+                                 ".", "", "config.json"}) {
     write_index({{"lm_head.weight", name}});
     EXPECT_THAT(message(), AllOf(HasSubstr("names the file \"" + name), HasSubstr(kIndex)));
   }
   write_index({{"lm_head.weight", 3}});
   EXPECT_THAT(message(), HasSubstr("names the file 3"));
-  for (const std::string& text : {R"({"weight_map":[]})", "{}", R"({"weight_map":null})"}) {
+  for (const char* text : {R"({"weight_map":[]})", "{}", R"({"weight_map":null})"}) {
     core::write_file_atomic(folder_ / kIndex, text);
     EXPECT_THAT(message(), HasSubstr("no weight_map"));
   }

@@ -116,7 +116,7 @@ TEST_F(Qwen25Vl, CheckpointingWithAFrozenTowerTrainsTheRest) {
   for (const auto& [name, gradient] : plain) {
     ASSERT_EQ(gradient.defined(), model_->part_of(name) != Part::kVision) << name;
     ASSERT_EQ(again.at(name).defined(), gradient.defined()) << name;
-    if (gradient.defined()) EXPECT_TRUE(gradient.equal(again.at(name))) << name;
+    EXPECT_TRUE(!gradient.defined() || gradient.equal(again.at(name))) << name;
   }
 }
 
