@@ -95,13 +95,10 @@ uint8_t to_byte(int32_t sum, int precision) {
   return static_cast<uint8_t>(std::clamp(sum >> precision, 0, 255));
 }
 
-// Of `blocks` times eight values. A plain loop, in the shape that both compilers turn into the
-// vector instruction for it, also without leave to use more than x86's baseline.
+// Of `blocks` times eight values: compilers make x86's baseline instruction for sums of products
+// of 16-bit numbers of it, and know that no values are left over.
 int32_t dot(const int16_t* a, const int16_t* b, int blocks) {
   int32_t sum = 0;
-#if defined(__clang__)
-#pragma clang loop vectorize_width(8) interleave_count(1)
-#endif
   for (int k = 0; k < blocks * kTapsBlock; ++k) sum += a[k] * b[k];
   return sum;
 }
