@@ -85,7 +85,7 @@ std::string config_with_vocabulary(const fs::path& model_dir, int64_t vocab_size
   auto config = nlohmann::ordered_json::parse(text);
   bool changed = false;
   const auto set = [&](nlohmann::ordered_json& in) {
-    if (!in.is_object() || !in.contains("vocab_size") || in["vocab_size"] == vocab_size) return;
+    if (!in.is_object() || !in.contains("vocab_size") || in["vocab_size"] >= vocab_size) return;
     in["vocab_size"] = vocab_size;
     changed = true;
   };
@@ -124,12 +124,10 @@ void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir
   std::map<std::string, torch::Tensor> weights = named_weights(model);
   const WeightLayout layout = layout_for(source_dir, weights, shard_bytes);
   if (names_head(layout)) weights.emplace(kHead, model.lm_head_weight());  // stored though tied
-  const std::string config = config_with_vocabulary(source_dir, model.lm_head_weight().size(0));
+  std::map<std::string, std::string> companions = extra_files;
+  companions.emplace(kConfig, config_with_vocabulary(source_dir, model.lm_head_weight().size(0)));
   core::write_directory_atomic(out_dir, [&](const fs::path& folder) {
-    write_companion_files(source_dir, folder, {{kConfig, config}});
-    for (const auto& [name, content] : extra_files) {
-      core::write_file_atomic(folder / name, content);
-    }
+    write_companion_files(source_dir, folder, companions);
     write_weights(layout, weights, folder);
   });
 }

@@ -96,6 +96,13 @@ WeightLayout parse_layout(const fs::path& path) {
   }
 }
 
+// By kLayoutFile, else by the weights; without files where neither is there.
+WeightLayout stored_layout(const fs::path& model_dir) {
+  if (fs::exists(model_dir / kLayoutFile)) return parse_layout(model_dir / kLayoutFile);
+  if (WeightFiles::exist_in(model_dir)) return layout_of(WeightFiles(model_dir));
+  return {};
+}
+
 void write_index(const WeightLayout& layout, const std::map<std::string, Tensor>& weights,
                  const fs::path& folder) {
   Json weight_map = Json::object();
@@ -120,18 +127,13 @@ void write_index(const WeightLayout& layout, const std::map<std::string, Tensor>
 
 WeightLayout layout_for(const fs::path& model_dir, const std::map<std::string, Tensor>& weights,
                         int64_t shard_bytes) {
-  if (fs::exists(model_dir / kLayoutFile)) {
-    WeightLayout layout = parse_layout(model_dir / kLayoutFile);
-    if (!layout.files.empty()) return layout;
-  } else if (WeightFiles::exist_in(model_dir)) {
-    return layout_of(WeightFiles(model_dir));
-  }
+  WeightLayout layout = stored_layout(model_dir);
+  if (!layout.files.empty()) return layout;
   return new_layout(weights, declared_dtype(model_dir), shard_bytes);
 }
 
 Json layout_to_json(const fs::path& model_dir) {
-  WeightLayout layout;
-  if (WeightFiles::exist_in(model_dir)) layout = layout_of(WeightFiles(model_dir));
+  const WeightLayout layout = stored_layout(model_dir);
   Json files = Json::array();
   for (const WeightLayout::File& file : layout.files) {
     Json tensors = Json::array();

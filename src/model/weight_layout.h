@@ -42,7 +42,8 @@ struct WeightLayout {
 WeightLayout layout_for(const std::filesystem::path& model_dir,
                         const std::map<std::string, torch::Tensor>& weights, int64_t shard_bytes);
 
-// For kLayoutFile. Of a directory without weights: without files, which layout_for takes as such.
+// For kLayoutFile: how the directory stores its weights, or says in its own kLayoutFile that they
+// are to be stored. Of a directory with neither: without files, which layout_for takes as such.
 nlohmann::json layout_to_json(const std::filesystem::path& model_dir);
 
 // Writes the files of the layout, and the index if it has one.

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "streamo/core/file.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/safetensors.h"
 #include "streamo/train/trainer.h"
@@ -103,6 +104,12 @@ TEST_P(ModelDirectories, TheirRowsAreTrainedAndNothingElseIsWhenAllIsFrozen) {
     for (int64_t id = kKnown; id < kKnown + 3; ++id)
       EXPECT_GT((now[id] - mean).abs().max().item<float>(), 1e-3F) << name << " " << id;
   }
+  // A checkpoint can be exported by itself, in the layout of the directory the run began with.
+  const fs::path saved = (scratch_ / "run") / "checkpoint-2", base = (scratch_ / "run") / "base";
+  const auto model = model::build_model(saved / "config.json");
+  EXPECT_EQ(model::check_weights(*model, saved).files, 1U);
+  EXPECT_EQ(core::read_file(saved / "weight_layout.json"),
+            core::read_file(base / "weight_layout.json"));
   // What was written is a model directory of its own: nothing is added a second time.
   const RunConfig again = run_config(final_dir, scratch_ / "again");
   const data::SampleSource source = open_source(again, again.data.train, {});

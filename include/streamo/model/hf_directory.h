@@ -71,8 +71,9 @@ void write_companion_files(const std::filesystem::path& from, const std::filesys
 void write_weight_layout(const std::filesystem::path& model_dir,
                          const std::filesystem::path& checkpoint);
 
-// config.json of a directory with this vocab_size (of text_config too); byte by byte what it was
-// when it had that already. For checkpoints of a model that add_token_rows made larger.
+// config.json of a directory with at least this vocab_size (of text_config too); byte by byte what
+// it was where that is so already: published models have more rows than tokens. For a model that
+// add_token_rows made larger.
 std::string config_with_vocabulary(const std::filesystem::path& model_dir, int64_t vocab_size);
 
 // What config.json says of the tokenizer: one more than its largest id, and ids of special tokens.
