@@ -54,11 +54,12 @@ SpecialTokens SpecialTokens::resolve(const Tokenizer& tokenizer) {
   return special;
 }
 
-std::vector<std::string> missing_state_tokens(const Tokenizer& tokenizer) {
+std::vector<std::string> missing_special_tokens(const Tokenizer& tokenizer,
+                                                const std::vector<std::string>& wanted) {
   (void)resolve_all_but_states(tokenizer);
   std::vector<std::string> missing;
-  for (const std::string_view token : kStateTokens) {
-    if (tokenizer.special_id(token) < 0) missing.emplace_back(token);
+  for (const std::string& token : wanted) {
+    if (tokenizer.special_id(token) < 0) missing.push_back(token);
   }
   return missing;
 }

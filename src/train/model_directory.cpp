@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
@@ -85,18 +86,14 @@ ModelDirectory prepare_published(const RunConfig& config, const fs::path& base) 
                       "set model.path to a folder with config.json and *.safetensors");
   }
   const auto tokenizer = text::load_tokenizer(from);
-  text::missing_state_tokens(*tokenizer);  // refuses a model that knows no chat or no pictures
+  const std::vector<std::string> missing =
+      text::missing_special_tokens(*tokenizer, config.model.new_special_tokens);
   model::check_tokenizer(from, preset_tokens(*tokenizer));
   ModelDirectory directory{.path = from, .known_tokens = tokenizer->vocab_size()};
-  std::vector<std::string> missing;
-  for (const std::string& token : config.model.new_special_tokens) {
-    if (tokenizer->special_id(token) >= 0) continue;
-    directory.new_token_ids.push_back(directory.known_tokens +
-                                      static_cast<int64_t>(missing.size()));
-    missing.push_back(token);
-  }
   if (missing.empty()) return directory;
   directory.path = base;
+  directory.new_token_ids.resize(missing.size());
+  std::iota(directory.new_token_ids.begin(), directory.new_token_ids.end(), directory.known_tokens);
   write_base(base, [&](const fs::path& folder) {
     const int64_t vocab_size = directory.new_token_ids.back() + 1;
     model::write_companion_files(

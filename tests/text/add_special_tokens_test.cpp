@@ -22,7 +22,7 @@ ordered_json read_json(const fs::path& path) {
 
 void expect_states(const fs::path& folder) {
   const auto tokenizer = load_tokenizer(folder);
-  EXPECT_EQ(missing_state_tokens(*tokenizer), std::vector<std::string>{});
+  EXPECT_EQ(missing_special_tokens(*tokenizer, kStates), std::vector<std::string>{});
   const SpecialTokens special = SpecialTokens::resolve(*tokenizer);
   for (int i = 0; i < kNumStates; ++i) EXPECT_EQ(special.states[i], kFirstState + i);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("a</Standby>"), true), "a");
@@ -33,7 +33,7 @@ TEST(AddSpecialTokens, ToAPublishedDirectory) {
   const ScratchFolder from, to;
   write_published(from.path());
   const auto before = load_tokenizer(from.path());
-  EXPECT_EQ(missing_state_tokens(*before), kStates);
+  EXPECT_EQ(missing_special_tokens(*before, kStates), kStates);
   add_special_tokens(from.path(), to.path(), kStates);
   expect_states(to.path());
 
@@ -96,7 +96,7 @@ TEST(AddSpecialTokens, OnlyWhatIsMissing) {
   const ScratchFolder from, half, whole;
   write_published(from.path());
   add_special_tokens(from.path(), half.path(), {"</Standby>"});
-  const auto missing = missing_state_tokens(*load_tokenizer(half.path()));
+  const auto missing = missing_special_tokens(*load_tokenizer(half.path()), kStates);
   EXPECT_EQ(missing, (std::vector<std::string>{"</Silence>", "</Response>"}));
   add_special_tokens(half.path(), whole.path(), missing);
   const auto tokenizer = load_tokenizer(whole.path());
@@ -115,7 +115,7 @@ TEST(AddSpecialTokens, AnotherModelsTokenizerIsRefused) {
     json["added_tokens"][i]["id"] = kFirstAdded + i;
   write_text(folder / "tokenizer.json", json.dump());
   const auto tokenizer = load_tokenizer(folder.path());
-  EXPECT_THAT(model_error_of([&] { missing_state_tokens(*tokenizer); }),
+  EXPECT_THAT(model_error_of([&] { missing_special_tokens(*tokenizer, kStates); }),
               HasSubstr("<|vision_end|>"));
 }
 

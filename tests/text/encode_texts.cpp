@@ -32,8 +32,10 @@ int main(int argc, char** argv) try {
   std::string model_dir = argv[1];
   if (argc > 2) {
     const auto tokenizer = streamo::text::load_tokenizer(model_dir);
+    using streamo::text::kStateTokens;
+    const std::vector<std::string> states(kStateTokens.begin(), kStateTokens.end());
     streamo::text::add_special_tokens(model_dir, argv[2],
-                                      streamo::text::missing_state_tokens(*tokenizer));
+                                      streamo::text::missing_special_tokens(*tokenizer, states));
     model_dir = argv[2];
   }
   const auto tokenizer = streamo::text::load_tokenizer(model_dir);

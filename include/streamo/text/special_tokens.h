@@ -40,10 +40,11 @@ struct SpecialTokens {
   int state_index(TokenId id) const;
 };
 
-// The state tokens that `tokenizer` lacks, in the order of kStateTokens. Throws core::Error{kModel}
-// like resolve() where a chat or vision token is missing: those a model has learnt, so it is not
-// one of this kind.
-std::vector<std::string> missing_state_tokens(const Tokenizer& tokenizer);
+// The tokens of `wanted` that `tokenizer` lacks, in that order. Throws core::Error{kModel} like
+// resolve() where a chat or vision token is missing: those a model has learnt, so it is not one of
+// this kind.
+std::vector<std::string> missing_special_tokens(const Tokenizer& tokenizer,
+                                                const std::vector<std::string>& wanted);
 
 // Writes the tokenizer's files of the model directory `from_dir` into `to_dir`, with `tokens` as
 // new special tokens that take the ids from vocab_size() on, in order. transformers then loads the
