@@ -60,8 +60,7 @@ eval::EvalReport evaluate(const train::RunConfig& config) {
   const auto tokenizer = text::load_tokenizer(model_dir);
   const text::ChatFormat format(*tokenizer);
   const data::SampleSource source = train::open_source(config, config.data.eval, model_dir);
-  const torch::Device device(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
-  const auto model = train::load_model(config, {.path = model_dir}, device);
+  const auto model = train::load_model(config, {.path = model_dir}, train::available_device());
   std::unique_ptr<core::ProgressBar> bar;
   eval::EvaluateOptions options;
   options.teacher_forced = config.eval.teacher_forced;

@@ -39,7 +39,7 @@ T value_or_throw(core::Result<T> result) {
 video::SampleOptions sample_options(const FramesArguments& arguments) {
   video::SampleOptions options;
   options.fps = arguments.fps;
-  if (arguments.resize == "exact") options.resize = video::ResizeMode::kExact;
+  options.resize = video::parse_resize(arguments.resize);
   if (arguments.min_pixels || arguments.max_pixels) {
     video::PixelLimits limits;
     limits.min_pixels = arguments.min_pixels.value_or(limits.min_pixels);

@@ -4,11 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
-#include "streamo/core/log.h"
-#include "streamo/core/parallel.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/new_tokens.h"
 #include "streamo/text/special_tokens.h"
@@ -19,13 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConversationFile = "streamo.json";
+
 data::SourceOptions source_options(const RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
   options.frame_memory_bytes = config.data.frame_memory_mb << 20;
-  options.resize =
-      config.data.resize == "exact" ? video::ResizeMode::kExact : video::ResizeMode::kFast;
+  options.resize = video::parse_resize(config.data.resize);
   options.conversation.fps = config.data.fps;
   options.conversation.system_prompt =
       config.data.system_prompt.empty() ? data::default_system_prompt() : config.data.system_prompt;
@@ -36,6 +33,10 @@ data::SourceOptions source_options(const RunConfig& config) {
 }
 
 }  // namespace
+
+torch::Device available_device() {
+  return torch::cuda::is_available() ? torch::kCUDA : torch::kCPU;
+}
 
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const ModelDirectory& directory,

@@ -18,6 +18,9 @@
 
 namespace streamo::train {
 
+// A CUDA GPU if LibTorch sees one, else the CPU.
+torch::Device available_device();
+
 // Built, with weights (of model.path, with rows for new tokens, or random for a preset), in the
 // config's dtype, frozen as asked. Embedding and head always require a gradient: the rows of the
 // state tokens are trained whatever is frozen (named_parameters()).

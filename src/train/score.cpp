@@ -82,7 +82,7 @@ class Scorer {
         model_dir_(prepare_model_directory(config, folder_.path(), source)),
         tokenizer_(text::load_tokenizer(model_dir_.path)),
         chat_(*tokenizer_),
-        device_(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU),
+        device_(available_device()),
         model_(load_model(config, model_dir_, device_)),
         stored_names_(model::stored_weight_names(config.model.path)) {
     batch_.append(read_example(source, index, chat_, model_->pixels_per_token_side()));

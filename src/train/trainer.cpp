@@ -30,10 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-torch::Device training_device() {
-  return torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU);
-}
-
 // Sums over the micro-batches of a step, on the device: reading them is left to the end of the
 // step.
 struct LossSums {
@@ -132,7 +128,7 @@ Trainer::Impl::Impl(RunConfig run_config)
     : config_(std::move(run_config)),
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir),
-      device_(training_device()),
+      device_(available_device()),
       source_(open_source(config_, config_.data.train, /*model_dir=*/{})),
       model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
       tokenizer_(text::load_tokenizer(model_dir_.path)),

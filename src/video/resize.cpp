@@ -24,6 +24,12 @@ double round_half_even(double value) {
 
 }  // namespace
 
+ResizeMode parse_resize(const std::string& name) {
+  if (name == "fast") return ResizeMode::kFast;
+  STREAMO_CHECK(name == "exact", "callers allow no other value");
+  return ResizeMode::kExact;
+}
+
 // The order of the operations is the original's: h / beta / f and h / (beta * f) round differently.
 FrameSize smart_resize(FrameSize original, const PixelLimits& limits) {
   STREAMO_CHECK(original.height > 0 && original.width > 0, "a picture without pixels");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace streamo::video {
 
@@ -22,6 +23,8 @@ enum class ResizeMode {
   kFast,   // FFmpeg's scaler in one step from the decoder's picture: near to kExact (53 dB)
   kExact,  // FFmpeg's most careful conversion to RGB at full size, then resize_bicubic
 };
+
+ResizeMode parse_resize(const std::string& name);  // fast | exact (STREAMO_CHECK)
 
 // Qwen2.5-VL's smart resize, with Python's rounding (half to even).
 // Throws core::Error{kData} for an aspect ratio above 200, as the original refuses it.
