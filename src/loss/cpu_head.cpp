@@ -34,10 +34,7 @@ std::vector<T> zeros(int64_t count) {
 }  // namespace
 
 bool CpuHead::applies(const Tensor& hidden, const Tensor& head) {
-  static const bool fp32 = machine_has_avx512(), bf16 = machine_has_bf16_products();
-  const auto type = head.scalar_type();
-  const bool can = (type == torch::kFloat && fp32) || (type == torch::kBFloat16 && bf16);
-  return can && head.is_cpu() && hidden.scalar_type() == type && head.is_contiguous() &&
+  return has_products(head) && hidden.scalar_type() == head.scalar_type() && head.is_contiguous() &&
          head.size(0) >= kMinVocabulary && head.size(1) % 16 == 0 && hidden.size(0) > 0;
 }
 
@@ -185,7 +182,8 @@ void CpuHead::gradients(const Tensor& factor, const Tensor& grad_hidden,
     finish_multiplying();
   });
   if (grad_hidden.defined()) {
-    sum_of(parts.data(), kParts, step, rows_ * channels_, static_cast<T*>(grad_hidden.data_ptr()));
+    store_sum(parts.data(), kParts, step, 1.0F, rows_, channels_,
+              static_cast<T*>(grad_hidden.data_ptr()), channels_);
   }
 }
 

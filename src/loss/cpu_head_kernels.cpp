@@ -68,20 +68,9 @@ void logit_gradient(const float* logits, const LogitRow* row, int64_t rows, int6
   }
 }
 
-template <typename T>
-void sum_of(const float* from, int64_t count, int64_t step, int64_t values, T* to) {
-  for (int64_t v = 0; v < values; v += 16) {
-    __m512 sum = load(from + v);
-    for (int64_t i = 1; i < count; ++i) sum = _mm512_add_ps(sum, load(from + i * step + v));
-    store(to + v, sum);
-  }
-}
-
 template void logit_gradient(const float*, const LogitRow*, int64_t, int64_t, int64_t, float*,
                              float*);
 template void logit_gradient(const float*, const LogitRow*, int64_t, int64_t, int64_t, bf16*,
                              bf16*);
-template void sum_of(const float*, int64_t, int64_t, int64_t, float*);
-template void sum_of(const float*, int64_t, int64_t, int64_t, bf16*);
 
 }  // namespace streamo::loss

@@ -1,5 +1,5 @@
-// The element-wise half of CpuHead on raw memory, compiled for AVX-512 (see
-// nn/attention_kernels.h, whose layouts these are).
+// The element-wise half of CpuHead on raw memory, compiled for AVX-512 (see nn/block_kernels.h,
+// whose layouts these are).
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,5 @@ struct LogitRow {
 template <typename T>
 void logit_gradient(const float* logits, const LogitRow* row, int64_t rows, int64_t first,
                     int64_t columns, T* gradient, T* transposed);
-
-// sum of `count` matrices that lie `step` apart -> to
-template <typename T>
-void sum_of(const float* from, int64_t count, int64_t step, int64_t values, T* to);
 
 }  // namespace streamo::loss

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "block_kernels.h"
+
 namespace streamo::nn::blocks {
 
 // c [m, n] = a [m, k] b [k, n], or added to it, rows adjacent. bf16 as its bits; b is then "paired"
@@ -18,6 +20,13 @@ inline void multiply(int64_t m, int64_t n, int64_t k, const uint16_t* a, const u
                      float* c, bool add) {
   at::native::cpublas::brgemm(m, n, k, k, n, n, add, reinterpret_cast<const at::BFloat16*>(a),
                               reinterpret_cast<const at::BFloat16*>(b), c, /*is_vnni=*/true);
+}
+
+// Whether this machine has them, and the kernels around them, for numbers of the tensor's kind.
+inline bool has_products(const at::Tensor& tensor) {
+  static const bool fp32 = machine_has_avx512(), bf16 = machine_has_bf16_products();
+  const auto type = tensor.scalar_type();
+  return tensor.is_cpu() && ((type == at::kFloat && fp32) || (type == at::kBFloat16 && bf16));
 }
 
 // A thread that has multiplied calls this when it is done: some processors hold a state for it.

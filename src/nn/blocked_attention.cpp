@@ -260,11 +260,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
 
 bool blocked_attention_applies(const Tensor& q, const Tensor& k, const Tensor& v,
                                std::span<const int64_t> cu_seqlens) {
-  static const bool fp32 = machine_has_avx512(), bf16 = machine_has_bf16_products();
-  const auto type = q.scalar_type();
-  const bool can =
-      q.is_cpu() && ((type == torch::kFloat && fp32) || (type == torch::kBFloat16 && bf16));
-  if (!can || q.size(2) < kMinChannels || q.size(2) % 16 != 0) return false;
+  if (!has_products(q) || q.size(2) < kMinChannels || q.size(2) % 16 != 0) return false;
   if (q.stride(2) != 1 || k.stride(2) != 1 || v.stride(2) != 1) return false;
   int64_t longest = 0;
   for (size_t i = 1; i < cu_seqlens.size(); ++i) {

@@ -58,16 +58,18 @@ TEST(RmsNorm, RoundsTwiceIn16Bit) {
 // The sum over rows must not depend on how many threads share them.
 TEST(RmsNorm, GradientIsTheSameForAnyNumberOfThreads) {
   const int threads = at::get_num_threads();
-  const Tensor x = torch::randn({1000, 48}), grad = torch::randn_like(x);
-  std::vector<Tensor> results;
-  for (const int count : {1, 2, 3}) {
-    at::set_num_threads(count);
-    const Tensor weight = torch::ones({48}).requires_grad_();
-    rms_norm(x, weight, 1e-6).backward(grad);
-    results.push_back(weight.grad());
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    const Tensor x = torch::randn({1000, 48}).to(type), grad = torch::randn({1000, 48}).to(type);
+    std::vector<Tensor> results;
+    for (const int count : {1, 2, 3}) {
+      at::set_num_threads(count);
+      const Tensor weight = torch::ones({48}, type).requires_grad_();
+      rms_norm(x, weight, 1e-6).backward(grad);
+      results.push_back(weight.grad());
+    }
+    EXPECT_TRUE(results[0].equal(results[1]) && results[0].equal(results[2])) << type;
   }
   at::set_num_threads(threads);
-  EXPECT_TRUE(results[0].equal(results[1]) && results[0].equal(results[2]));
 }
 
 }  // namespace
