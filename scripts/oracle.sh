@@ -49,12 +49,11 @@ PY
 }
 
 install() {
-  local torch site
+  local torch site pip="$kVenv/bin/python3 -m pip install --disable-pip-version-check --progress-bar off"
   torch=$(cmake -P third_party/FindLibTorch.cmake 2>&1 | cut -d' ' -f2-)
   [ -d "$torch" ] || { echo "LibTorch is not there, run bash scripts/setup.sh first"; return 1; }
-  "$torch/../../../../bin/python3" -m venv --clear $kVenv
-  $kVenv/bin/python3 -m pip install --disable-pip-version-check --progress-bar off $kPackages
-  $kVenv/bin/python3 -m pip install --disable-pip-version-check --progress-bar off --no-deps $kWithoutNeeds
+  "$torch/../../../../bin/python3" -m venv --clear $kVenv && $pip $kPackages && $pip --no-deps $kWithoutNeeds ||
+    return 1
   site=$(echo $kVenv/lib/python3*/site-packages)
   echo "$(cd "$torch/.." && pwd)" >"$site/libtorch.pth"  # this torch, not a second one
   write_stand_ins "$site" "$torch"
@@ -69,7 +68,7 @@ esac
 [ "$(cat $kInstalled 2>/dev/null)" != "$kPackages $kWithoutNeeds" ] || exit 0
 echo "oracle: installing transformers for the tests into $kVenv"
 rm -f $kInstalled
-(set -e; install) >build/oracle.log 2>&1 || {
+install >build/oracle.log 2>&1 || {
   tail -5 build/oracle.log >&2
   fail "cannot install transformers for the tests, see the lines above (all of them: build/oracle.log), check the network and start again"
 }

@@ -160,8 +160,7 @@ Loader::~Loader() {
 StepBatch Loader::next() {
   const double started = core::monotonic_seconds();
   const StepPlan step_plan = impl_->wait_for_plan();
-  StepBatch step{
-      .step = impl_->next_step_to_return++, .epoch = step_plan.epoch, .micro_batches = {}};
+  StepBatch step{.step = impl_->next_step_to_return++, .epoch = step_plan.epoch};
   for (const auto& items : step_plan.micro_batches) {
     MicroBatch batch;
     for (size_t i = 0; i < items.size(); ++i) {

@@ -29,7 +29,7 @@ struct MicroBatch {
 struct StepBatch {
   int64_t step = 0;
   double epoch = 0;
-  std::vector<MicroBatch> micro_batches;
+  std::vector<MicroBatch> micro_batches = {};
   double wait_seconds = 0;  // how long the step had to wait for its data
 
   int64_t tokens() const;
