@@ -39,7 +39,7 @@ TEST_F(HfDirectory, ProcessorsOfOtherPicturesAreRefused) {
                                     {"max_pixels", 12845056},
                                     {"merge_size", 2},
                                     {"min_pixels", 3136},
-                                    {"patch_size", 14},
+                                    {"patch_size", 4},  // as the golden model has it
                                     {"resample", 3},
                                     {"rescale_factor", 0.00392156862745098},
                                     {"temporal_patch_size", 2}};
@@ -54,7 +54,7 @@ TEST_F(HfDirectory, ProcessorsOfOtherPicturesAreRefused) {
   EXPECT_THAT(message("image_mean", {0.5, 0.5, 0.5}),
               testing::HasSubstr("image_mean is [0.5,0.5,0.5], only [0.48145466,"));
   EXPECT_THAT(message("patch_size", 16),
-              testing::HasSubstr("patch_size is 16, only 14 is supported"));
+              testing::HasSubstr("patch_size is 16, only 4 is supported"));
   EXPECT_THAT(message("merge_size", 1), testing::HasSubstr("merge_size is 1"));
   EXPECT_THAT(message("resample", 2), testing::HasSubstr("resample is 2"));
   EXPECT_THAT(message("do_normalize", false), testing::HasSubstr("do_normalize is false"));
