@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::vector<std::string> files;
-  std::string mode = "sequential", resize = "fast";
+  std::string mode = "plan", resize = "fast";
   double fps = 1.0;
   int repeat = 1;
 };
@@ -35,10 +35,14 @@ double cpu_seconds() {
 Json measure(const std::string& file, const Options& options) {
   const video::SampleOptions sampling{.fps = options.fps,
                                       .pixel_limits = video::PixelLimits{},
-                                      .resize = video::parse_resize(options.resize)};
+                                      .resize = video::parse_resize(options.resize),
+                                      .decoding = options.mode == "plan"
+                                                      ? video::Decoding::kPlanned
+                                                      : video::Decoding::kSequential};
   double best = 0.0;
   int64_t samples = 0;
   video::VideoInfo info;
+  video::DecodeCounters counters;
   video::FrameSize size;
   for (int i = 0; i < options.repeat; ++i) {
     const double before = cpu_seconds();
@@ -53,12 +57,15 @@ Json measure(const std::string& file, const Options& options) {
     const double spent = cpu_seconds() - before;
     best = i == 0 ? spent : std::min(best, spent);
     info = sampler->info();
+    counters = sampler->counters();
   }
   return {{"file", file},
           {"mode", options.mode},
           {"resize", options.resize},
           {"video_seconds", info.duration},
           {"samples", samples},
+          {"decoded", counters.packets},
+          {"plan_given_up", counters.plan_given_up},
           {"width", size.width},
           {"height", size.height},
           {"cpu_seconds", best},
@@ -69,7 +76,7 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app("Samples each FILE as the loader does and prints video-seconds per CPU-second.");
   app.add_option("FILE", options.files)->required();
-  app.add_option("--mode", options.mode)->check(CLI::IsMember({"sequential"}));
+  app.add_option("--mode", options.mode)->check(CLI::IsMember({"plan", "sequential"}));
   app.add_option("--resize", options.resize)->check(CLI::IsMember({"fast", "exact"}));
   app.add_option("--fps", options.fps, "samples a second");
   app.add_option("--repeat", options.repeat, "the best of N")->check(CLI::PositiveNumber);
