@@ -197,7 +197,7 @@ void Decoder::feed() {
   if (more) {
     send();
   } else {
-    avcodec_send_packet(codec_.get(), nullptr);
+    drain();
   }
 }
 
@@ -205,7 +205,7 @@ void Decoder::feed_planned() {
   Feed feed = Feed::kDrop;
   while (feed == Feed::kDrop) {
     if (position_ == plan_->size() || !demuxer_.read(*packet_)) {
-      avcodec_send_packet(codec_.get(), nullptr);
+      drain();
       return;
     }
     feed = (*plan_)[position_++];
@@ -213,10 +213,18 @@ void Decoder::feed_planned() {
   codec_->skip_frame = feed == Feed::kPass ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
   restarting_ = feed == Feed::kRestart;
   if (restarting_) {
-    avcodec_send_packet(codec_.get(), nullptr);  // out with the pictures it still holds
+    drain();
   } else {
     send();
   }
+}
+
+// Makes the decoder hand out the pictures it still holds.
+void Decoder::drain() {
+  // H.264 groups that do not begin with an IDR: FFmpeg believes in pictures after a recovery point
+  // only once it has handed out that one, and would keep back those decoded before.
+  if (plan_) codec_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
+  avcodec_send_packet(codec_.get(), nullptr);
 }
 
 void Decoder::restart() {
@@ -236,7 +244,7 @@ void Decoder::send() {
 
 void Decoder::look_at(const AVFrame& picture) {
   ++pictures_;
-  if (picture.pts < group_start_) return;
+  if (!plan_ || picture.pts < group_start_) return;
   const bool damaged =
       (picture.flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture.decode_error_flags != 0;
   const bool refers = picture.pict_type != AV_PICTURE_TYPE_NONE &&

@@ -69,6 +69,7 @@ class Decoder {
   Decoder(Demuxer demuxer, CodecPtr codec);
   void feed();
   void feed_planned();
+  void drain();
   void send();
   void restart();
   void look_at(const AVFrame& picture);
