@@ -1,6 +1,7 @@
 #include "decode_plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace streamo::video {
 
@@ -14,8 +15,17 @@ void DecodePlanner::add(const AVPacket& packet, const PacketKind& kind, bool dis
   }
   const auto layer = static_cast<uint8_t>(kind.layer);
   top_layer_ = std::max(top_layer_, layer);
-  entries_.push_back(
-      {packet.pts, kind.order, layer, kind.random_access, kind.droppable, displayed && kind.shown});
+  entries_.push_back({.pts = packet.pts,
+                      .order = kind.order,
+                      .layer = layer,
+                      .random_access = kind.random_access,
+                      .droppable = kind.droppable,
+                      .displayed = displayed && kind.shown,
+                      .needs_restart = kind.needs_restart,
+                      .first_reference = static_cast<uint32_t>(references_.size())});
+  referenced_ = referenced_ && kind.references;
+  if (!referenced_) return;
+  references_.insert(references_.end(), kind.references->begin(), kind.references->end());
 }
 
 // Indices of the displayed packets in the order of their times.
@@ -75,6 +85,72 @@ void DecodePlanner::feed_group(const Entries& entries, size_t begin, size_t end,
   if (needed > begin && begin > 0 && feed[begin - 1] == Feed::kDrop) feed[begin] = Feed::kRestart;
 }
 
+std::span<const uint32_t> DecodePlanner::references(const Entries& entries, size_t i) const {
+  const size_t begin = entries[i].first_reference;
+  const size_t end = i + 1 < entries.size() ? entries[i + 1].first_reference : references_.size();
+  return std::span(references_).subspan(begin, end - begin);
+}
+
+// In one group; those after it are done. The last needed one.
+size_t DecodePlanner::mark_needed(const Entries& entries, size_t begin, size_t end,
+                                  std::vector<bool>& needed) const {
+  size_t last = begin;
+  for (size_t i = end; i-- > begin;) {
+    const bool before_first = begin == 0 && entries[i].pts < entries[0].pts;
+    needed[i] = needed[i] || entries[i].wanted || before_first;
+    if (!needed[i]) continue;
+    last = std::max(last, i);
+    needed[begin] = true;  // decoding begins where it can
+    for (const uint32_t reference : references(entries, i)) needed[reference] = true;
+  }
+  return last;
+}
+
+// HEVC counts pictures modulo a number that is at least four times this: decoders that meet larger
+// steps lose count.
+bool DecodePlanner::omits_too_many(const Entries& entries, size_t begin, size_t last,
+                                   const std::vector<bool>& needed) {
+  constexpr int64_t kMostOmitted = 64;
+  size_t before = begin;
+  for (size_t i = begin; i <= last; ++i) {
+    if (!needed[i]) continue;
+    if (std::abs(entries[i].order - entries[before].order) > kMostOmitted) return true;
+    before = i;
+  }
+  return false;
+}
+
+std::vector<Feed> DecodePlanner::feed_referenced(const Entries& entries) const {
+  std::vector<bool> needed(entries.size(), false);
+  std::vector<size_t> restarts;
+  for (size_t end = entries.size(); end > 0;) {
+    size_t begin = end - 1;
+    while (begin > 0 && !entries[begin].random_access) --begin;
+    const size_t last = mark_needed(entries, begin, end, needed);
+    if (entries[begin].needs_restart && omits_too_many(entries, begin, last, needed)) {
+      std::fill(needed.begin() + static_cast<ptrdiff_t>(begin),
+                needed.begin() + static_cast<ptrdiff_t>(last) + 1, true);
+      mark_needed(entries, begin, end, needed);
+    }
+    bool refers_back = false;
+    for (size_t i = begin; i <= last; ++i) {
+      const auto own = references(entries, i);
+      refers_back = refers_back || (needed[i] && !own.empty() && own.front() < begin);
+    }
+    if (needed[begin] && entries[begin].needs_restart && !refers_back) restarts.push_back(begin);
+    end = begin;
+  }
+  std::vector<Feed> feed(entries.size(), Feed::kDrop);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (needed[i]) feed[i] = Feed::kDecode;
+  }
+  for (const size_t i : restarts) {
+    if (i > 0 && !needed[i - 1]) feed[i] = Feed::kRestart;
+  }
+  while (!feed.empty() && feed.back() == Feed::kDrop) feed.pop_back();
+  return feed;
+}
+
 std::vector<Feed> DecodePlanner::feed(const Entries& entries) const {
   std::vector<Feed> feed(entries.size(), Feed::kDrop);
   for (size_t begin = 0; begin < entries.size();) {
@@ -98,7 +174,7 @@ std::optional<DecodePlan> DecodePlanner::plan(const Timeline& timeline,
   if (!displayed) return std::nullopt;
   DecodePlan plan;
   plan.wanted = mark_wanted(entries, *displayed, timeline, grid);
-  plan.feed = feed(entries);
+  plan.feed = referenced_ ? feed_referenced(entries) : feed(entries);
   return plan;
 }
 

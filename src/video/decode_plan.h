@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "packet_kind.h"
@@ -37,6 +38,9 @@ class DecodePlanner {
   // A group runs from one point of random access to the next. It is fed up to its last wanted
   // picture, and not at all without one. But when a picture is wanted that is decoded after such a
   // point and shown before it (open groups), the group before must be fed whole.
+  //
+  // Where the codec names the references of each packet, exactly those are fed that a wanted
+  // picture refers to, directly or through others.
   std::optional<DecodePlan> plan(const Timeline& timeline, const SampleGrid& grid) const;
 
  private:
@@ -44,6 +48,8 @@ class DecodePlanner {
     int64_t pts, order;
     uint8_t layer;
     bool random_access, droppable, displayed;
+    bool needs_restart;
+    uint32_t first_reference;  // in references_, up to that of the next entry
     bool wanted = false;
   };
   using Entries = std::vector<Entry>;
@@ -51,10 +57,17 @@ class DecodePlanner {
   static std::vector<int64_t> mark_wanted(Entries& entries, const std::vector<size_t>& displayed,
                                           const Timeline& timeline, const SampleGrid& grid);
   std::vector<Feed> feed(const Entries& entries) const;
+  std::vector<Feed> feed_referenced(const Entries& entries) const;
+  std::span<const uint32_t> references(const Entries& entries, size_t i) const;
+  size_t mark_needed(const Entries& entries, size_t begin, size_t end,
+                     std::vector<bool>& needed) const;
+  static bool omits_too_many(const Entries& entries, size_t begin, size_t last,
+                             const std::vector<bool>& needed);
   void feed_group(const Entries& entries, size_t begin, size_t end, std::vector<Feed>& feed) const;
 
   Entries entries_;
-  bool possible_ = true;
+  std::vector<uint32_t> references_;
+  bool possible_ = true, referenced_ = true;
   uint8_t top_layer_ = 0;
 };
 

@@ -102,6 +102,7 @@ PacketClassifier::Coding PacketClassifier::coding_of(AVCodecID codec) {
     case AV_CODEC_ID_VP9:
       return Coding::kVp9;
     case AV_CODEC_ID_AV1:
+      return Coding::kAv1;
     case AV_CODEC_ID_THEORA:
     case AV_CODEC_ID_MSMPEG4V1:
     case AV_CODEC_ID_MSMPEG4V2:
@@ -121,6 +122,11 @@ PacketClassifier::Coding PacketClassifier::coding_of(AVCodecID codec) {
 
 PacketClassifier::PacketClassifier(const AVCodecParameters& codec)
     : coding_(coding_of(codec.codec_id)), length_size_(nal_length_size(codec)) {
+  constexpr int kAv1HeaderSize = 4;  // of av1C, before its OBUs
+  if (coding_ == Coding::kAv1 && codec.extradata_size > kAv1HeaderSize) {
+    av1_.read_header(
+        Bytes(codec.extradata, static_cast<size_t>(codec.extradata_size)).subspan(kAv1HeaderSize));
+  }
   if (coding_ != Coding::kH264 && coding_ != Coding::kHevc) return;
   context_.reset(avcodec_alloc_context3(nullptr));
   if (!context_ || avcodec_parameters_to_context(context_.get(), &codec) < 0) {
@@ -165,6 +171,8 @@ PacketKind PacketClassifier::classify(const AVPacket& packet) {
       return classify_h264(packet);
     case Coding::kHevc:
       return classify_hevc(packet);
+    case Coding::kAv1:
+      return classify_av1(packet);
     case Coding::kMpegVideo: {
       const MpegHeader header = mpeg_video_header(bytes);
       kind = reordered(header.type);
@@ -245,6 +253,17 @@ PacketKind PacketClassifier::classify_hevc(const AVPacket& packet) {
     return kind;
   }
   return {};
+}
+
+PacketKind PacketClassifier::classify_av1(const AVPacket& packet) {
+  std::optional<Av1References::Packet> read = av1_.next(bytes_of(packet));
+  PacketKind kind{.understood = read.has_value()};
+  if (!read) return kind;
+  kind.random_access = read->key;
+  kind.order = ++references_;
+  kind.references = std::move(read->references);
+  kind.needs_restart = false;
+  return kind;
 }
 
 PacketKind PacketClassifier::with_order_count(const AVPacket& packet, PacketKind kind) {

@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_set>
+#include <vector>
 
+#include "av1_references.h"
 #include "ffmpeg_handles.h"
 #include "nal_units.h"
 
@@ -20,6 +23,11 @@ struct PacketKind {
   int layer = 0;      // temporal: 0 is the lowest
   bool shown = true;  // false: it only serves as a reference (VP8's and VP9's hidden pictures)
   int64_t order = 0;  // of pictures as shown, by the codec: must agree with the packets' times
+  // The earlier packets it needs, where the codec tells: numbers in the order of the file.
+  std::optional<std::vector<uint32_t>> references;
+  // Whether the decoder must be emptied before a point of random access when what stands before it
+  // was dropped.
+  bool needs_restart = true;
 };
 
 struct ParserDeleter {
@@ -40,6 +48,7 @@ class PacketClassifier {
     kInOrder,  // shown as decoded; the container's keyframe flag is right, see Decoder::in_doubt
     kVp8,
     kVp9,
+    kAv1,
     kMpegVideo,  // MPEG-1 and MPEG-2
     kMpeg4,
     kH264,
@@ -48,6 +57,7 @@ class PacketClassifier {
   static Coding coding_of(AVCodecID codec);
   PacketKind classify_h264(const AVPacket& packet);
   PacketKind classify_hevc(const AVPacket& packet);
+  PacketKind classify_av1(const AVPacket& packet);
   PacketKind with_order_count(const AVPacket& packet, PacketKind kind);
   PacketKind reordered(int type);
   bool remember(Bytes parameter_set);
@@ -56,6 +66,7 @@ class PacketClassifier {
   CodecPtr context_;  // of the parser
   std::unique_ptr<AVCodecParserContext, ParserDeleter> parser_;
   int length_size_ = 0;
+  Av1References av1_;
   int64_t sequence_ = 0, references_ = 0, since_reference_ = 0;
   std::unordered_set<size_t> parameter_sets_;  // hashes
 };
