@@ -12,6 +12,7 @@
 #include "streamo/video/bicubic_resize.h"
 #include "streamo/video/sampler.h"
 #include "support/numbered_clip.h"
+#include "support/psnr.h"
 
 namespace streamo::video {
 namespace {
@@ -121,16 +122,6 @@ TEST_F(ColoursTest, FollowTheTagsOfMatrixAndRange) {
 // ---- Scaling
 // -------------------------------------------------------------------------------------
 
-double psnr(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double sum = 0;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    const double difference = static_cast<double>(a[i]) - b[i];
-    sum += difference * difference;
-  }
-  return 10 * std::log10(255.0 * 255.0 * static_cast<double>(a.size()) / std::max(sum, 1e-9));
-}
-
 // Where colours stay inside those of RGB. Outside, the two must differ, whatever the scaler: the
 // exact way, like the processor, cuts them off at full size, before pixels are mixed.
 TEST_F(ColoursTest, FastWayIsWithin50DecibelsOfTheExactOne) {
@@ -157,7 +148,7 @@ TEST_F(ColoursTest, FastWayIsWithin50DecibelsOfTheExactOne) {
           sample(path, {.pixel_limits = PixelLimits{}, .resize = ResizeMode::kExact});
       ASSERT_EQ(fast.size(), exact.size());
       for (size_t k = 0; k < fast.size(); ++k) {
-        EXPECT_GE(psnr(fast[k].rgb, exact[k].rgb), content.least);
+        EXPECT_GE(test::psnr(fast[k].rgb, exact[k].rgb), content.least);
       }
     }
   }
