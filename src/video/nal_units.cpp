@@ -31,6 +31,40 @@ int nal_length_size(const AVCodecParameters& codec) {
   return (codec.extradata[place] & 3) + 1;
 }
 
+std::vector<Bytes> stored_parameter_sets(const AVCodecParameters& codec) {
+  std::vector<Bytes> sets;
+  if (codec.extradata_size <= 0) return sets;
+  const Bytes stored(codec.extradata, static_cast<size_t>(codec.extradata_size));
+  if (nal_length_size(codec) == 0) {
+    NalUnits units(stored, 0);
+    while (const auto unit = units.next()) sets.push_back(*unit);
+    return sets;
+  }
+  const bool hevc = codec.codec_id == AV_CODEC_ID_HEVC;
+  size_t at = hevc ? 22 : 5;
+  const auto byte = [&] { return at < stored.size() ? size_t{stored[at++]} : size_t{0}; };
+  const auto take = [&](size_t count) {
+    for (; count > 0; --count) {
+      const size_t high = byte();
+      const size_t length = high << 8 | byte();
+      if (length > stored.size() - at) return;
+      sets.push_back(stored.subspan(at, length));
+      at += length;
+    }
+  };
+  if (hevc) {  // arrays of units of one type
+    for (size_t arrays = byte(); arrays > 0; --arrays) {
+      byte();
+      const size_t high = byte();
+      take(high << 8 | byte());
+    }
+  } else {  // sequences, then pictures
+    take(byte() & 31);
+    take(byte());
+  }
+  return sets;
+}
+
 std::optional<Bytes> NalUnits::next() {
   if (length_size_ == 0) return next_by_start_code();
   const auto prefix = static_cast<size_t>(length_size_);

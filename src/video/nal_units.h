@@ -19,6 +19,9 @@ using Bytes = std::span<const uint8_t>;
 // start codes (Annex B: transport streams, raw files). From the stream's extradata.
 int nal_length_size(const AVCodecParameters& codec);
 
+// The parameter sets that stand apart from the packets, in the extradata.
+std::vector<Bytes> stored_parameter_sets(const AVCodecParameters& codec);
+
 // Goes through the units of one packet, in order. A length beyond the packet's end ends it.
 class NalUnits {
  public:

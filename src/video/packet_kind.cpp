@@ -1,7 +1,9 @@
 #include "packet_kind.h"
 
+#include <algorithm>
 #include <new>
 #include <string_view>
+#include <utility>
 
 namespace streamo::video {
 namespace {
@@ -138,6 +140,9 @@ PacketClassifier::PacketClassifier(const AVCodecParameters& codec)
     return;
   }
   parser_->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+  for (const Bytes set : stored_parameter_sets(codec)) {
+    coding_ == Coding::kHevc ? read_hevc_parameters(set) : remember(set);
+  }
 }
 
 // Where pictures change places only as in MPEG: B pictures are shown before the reference ahead of
@@ -159,6 +164,12 @@ PacketKind PacketClassifier::reordered(int type) {
 }
 
 PacketKind PacketClassifier::classify(const AVPacket& packet) {
+  PacketKind kind = look_at(packet);
+  ++number_;
+  return kind;
+}
+
+PacketKind PacketClassifier::look_at(const AVPacket& packet) {
   size_t side_bytes = 0;
   if (coding_ == Coding::kUnknown || packet.size <= 0 ||
       av_packet_get_side_data(&packet, AV_PKT_DATA_NEW_EXTRADATA, &side_bytes) != nullptr) {
@@ -229,27 +240,42 @@ PacketKind PacketClassifier::classify_h264(const AVPacket& packet) {
   return {};
 }
 
+// Whether `unit` is a set of parameters that did not come before.
+bool PacketClassifier::read_hevc_parameters(Bytes unit) {
+  constexpr int kVideo = 32, kSequence = 33, kPicture = 34;
+  if (unit.empty()) return false;
+  const int type = unit.front() >> 1 & 63;
+  if (type < kVideo || type > kPicture || remember(unit)) return false;
+  if (type == kSequence) hevc_.read_sequence_parameters(unescaped(unit));
+  if (type == kPicture) hevc_.read_picture_parameters(unescaped(unit));
+  return true;
+}
+
 PacketKind PacketClassifier::classify_hevc(const AVPacket& packet) {
   constexpr int kFirstRandomAccess = 16, kLastRandomAccess = 21, kFirstIdr = 19, kLastIdr = 20;
-  constexpr int kLastSlice = 31, kFirstParameters = 32, kLastParameters = 34;
+  constexpr int kLastSlice = 31;
   constexpr int kLastOfTwoTypes = 14;  // below, even types are those without references
+  constexpr size_t kHeaderBytes = 256;
   bool new_parameters = false;
   NalUnits units(bytes_of(packet), length_size_);
   while (const auto unit = units.next()) {
-    if (unit->size() < 2 || ((*unit)[0] & 1) != 0 || (*unit)[1] >> 3 != 0)
-      continue;  // a layer above
+    // Units of a layer above (another view, transparency) are not decoded.
+    if (unit->size() < 2 || ((*unit)[0] & 1) != 0 || (*unit)[1] >> 3 != 0) continue;
     const int type = unit->front() >> 1 & 63;
-    if (type >= kFirstParameters && type <= kLastParameters) {
-      new_parameters = !remember(*unit) || new_parameters;
-    }
+    new_parameters = read_hevc_parameters(*unit) || new_parameters;
     if (type > kLastSlice) continue;
     PacketKind kind{.understood = true};
     if (type >= kFirstIdr && type <= kLastIdr) ++sequence_;
     kind.random_access = type >= kFirstRandomAccess && type <= kLastRandomAccess;
     kind.droppable = type <= kLastOfTwoTypes && type % 2 == 0;
     kind.layer = ((*unit)[1] & 7) - 1;
-    kind = with_order_count(packet, kind);
+    kind = with_order_count(packet, std::move(kind));
     kind.understood = kind.understood && (kind.random_access || !new_parameters);
+    HevcReferences::Picture picture =
+        hevc_.read_slice(unescaped(unit->first(std::min(unit->size(), kHeaderBytes))),
+                         parser_->output_picture_number, number_);
+    kind.shown = picture.shown;
+    kind.references = std::move(picture.references);
     return kind;
   }
   return {};

@@ -10,6 +10,7 @@
 
 #include "av1_references.h"
 #include "ffmpeg_handles.h"
+#include "hevc_references.h"
 #include "nal_units.h"
 
 namespace streamo::video {
@@ -55,18 +56,22 @@ class PacketClassifier {
     kHevc,
   };
   static Coding coding_of(AVCodecID codec);
+  PacketKind look_at(const AVPacket& packet);
   PacketKind classify_h264(const AVPacket& packet);
   PacketKind classify_hevc(const AVPacket& packet);
   PacketKind classify_av1(const AVPacket& packet);
   PacketKind with_order_count(const AVPacket& packet, PacketKind kind);
   PacketKind reordered(int type);
   bool remember(Bytes parameter_set);
+  bool read_hevc_parameters(Bytes unit);
 
   Coding coding_;
   CodecPtr context_;  // of the parser
   std::unique_ptr<AVCodecParserContext, ParserDeleter> parser_;
   int length_size_ = 0;
   Av1References av1_;
+  HevcReferences hevc_;
+  uint32_t number_ = 0;  // of the packet
   int64_t sequence_ = 0, references_ = 0, since_reference_ = 0;
   std::unordered_set<size_t> parameter_sets_;  // hashes
 };
