@@ -31,12 +31,16 @@ void check_options(const SampleOptions& options) {
 }
 
 // Reads all packets of the file.
-core::Result<Timeline> scan(const fs::path& path) {
-  core::Result<Demuxer> demuxer = Demuxer::open(path);
+core::Result<Timeline> scan(const std::shared_ptr<FileWatch>& watch) {
+  const fs::path& path = watch->path;
+  core::Result<Demuxer> demuxer = Demuxer::open(watch);
   if (!demuxer) return demuxer.fault();
   PacketTimes times(demuxer->nominal_duration());
   const PacketPtr packet = make_packet();
   while (demuxer->read(*packet)) times.add(*packet);
+  if (demuxer->is_overlong()) {
+    return file_fault(path, fmt::format("it holds more than the {} packets allowed", kMaxPackets));
+  }
   const std::optional<Timeline> timeline = times.timeline();
   if (!timeline) return file_fault(path, "its video stream holds no pictures");
   const double seconds =
@@ -74,8 +78,10 @@ struct SecondSampler::Impl {
     bool present = false;
   };
 
-  Impl(fs::path file, Decoder opened, Timeline times, const SampleOptions& sampling)
-      : path(std::move(file)),
+  Impl(std::shared_ptr<FileWatch> file, Decoder opened, Timeline times,
+       const SampleOptions& sampling)
+      : watch(std::move(file)),
+        path(watch->path),
         decoder(std::move(opened)),
         timeline(times),
         time_base(decoder.demuxer().stream().time_base),
@@ -89,6 +95,9 @@ struct SecondSampler::Impl {
   const Picture& on_screen() const { return current.present ? current : ahead; }
   double seconds(int64_t ticks) const { return static_cast<double>(ticks) * av_q2d(time_base); }
 
+  core::Result<std::optional<Frame>> next();
+
+  std::shared_ptr<FileWatch> watch;
   fs::path path;
   Decoder decoder;
   Timeline timeline;
@@ -160,16 +169,19 @@ std::vector<uint8_t> SecondSampler::Impl::convert(const AVFrame& picture) {
 core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
                                                 const SampleOptions& options) {
   check_options(options);
-  const core::Result<Timeline> timeline = scan(path);
-  if (!timeline) return timeline.fault();
-  core::Result<Decoder> decoder = Decoder::open(path);
-  if (!decoder) return decoder.fault();
-  auto impl = std::make_unique<Impl>(path, std::move(*decoder), *timeline, options);
-  if (const auto fault = impl->start(options)) return *fault;
-  return SecondSampler(std::move(impl));
+  const auto watch = std::make_shared<FileWatch>(path, options.time_limit);
+  return run_watched<SecondSampler>(watch, [watch, options]() -> core::Result<SecondSampler> {
+    const core::Result<Timeline> timeline = scan(watch);
+    if (!timeline) return timeline.fault();
+    core::Result<Decoder> decoder = Decoder::open(watch);
+    if (!decoder) return decoder.fault();
+    auto impl = std::make_shared<Impl>(watch, std::move(*decoder), *timeline, options);
+    if (const auto fault = impl->start(options)) return *fault;
+    return SecondSampler(std::move(impl));
+  });
 }
 
-SecondSampler::SecondSampler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SecondSampler::SecondSampler(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SecondSampler::SecondSampler(SecondSampler&&) noexcept = default;
 SecondSampler& SecondSampler::operator=(SecondSampler&&) noexcept = default;
 SecondSampler::~SecondSampler() = default;
@@ -179,27 +191,30 @@ const VideoInfo& SecondSampler::info() const {
 }
 
 core::Result<std::optional<Frame>> SecondSampler::next() {
-  Impl& state = *impl_;
-  const int64_t k = state.next_index;
-  if (k >= state.info.num_samples) return std::optional<Frame>();
-  state.show_until(k);
-  if (!state.converted) {
-    const Impl::Picture& picture = state.on_screen();
+  return run_watched<std::optional<Frame>>(impl_->watch, [impl = impl_] { return impl->next(); });
+}
+
+core::Result<std::optional<Frame>> SecondSampler::Impl::next() {
+  const int64_t k = next_index;
+  if (k >= info.num_samples) return std::optional<Frame>();
+  show_until(k);
+  if (!converted) {
+    const Picture& picture = on_screen();
     Frame frame;
-    frame.pts_time = state.seconds(picture.ticks);
+    frame.pts_time = seconds(picture.ticks);
     frame.keyframe = picture.frame->key_frame != 0;
-    frame.size = state.target;
-    frame.rgb = state.convert(*picture.frame);
+    frame.size = target;
+    frame.rgb = convert(*picture.frame);
     if (frame.rgb.empty()) {
-      return file_fault(state.path, fmt::format("cannot convert its pictures to RGB ({})",
-                                                ffmpeg_reason(AVERROR(ENOSYS))));
+      return file_fault(path, fmt::format("cannot convert its pictures to RGB ({})",
+                                          ffmpeg_reason(AVERROR(ENOSYS))));
     }
-    state.converted = std::move(frame);
+    converted = std::move(frame);
   }
-  ++state.next_index;
-  Frame frame = *state.converted;
+  ++next_index;
+  Frame frame = *converted;
   frame.index = k;
-  frame.time = state.grid.seconds(k);
+  frame.time = grid.seconds(k);
   return std::optional<Frame>(std::move(frame));
 }
 

@@ -22,6 +22,9 @@ struct SampleOptions {
   double phase = 0.0;                            // 0: the frame at the beginning of each second
   std::optional<PixelLimits> pixel_limits = {};  // smart resize; none: the original size
   ResizeMode resize = ResizeMode::kFast;
+  // Seconds of waiting after which a file is given up. They count anew whenever it gets on: for
+  // each sample asked for, and for each second of video that is read.
+  double time_limit = 60;
 };
 
 // What is known without decoding a picture: the packets are read, not decoded.
@@ -41,6 +44,9 @@ struct Frame {
   FrameSize size;
   std::vector<uint8_t> rgb;  // [height, width, 3]
 };
+
+// `path` may be a URL of any kind that FFmpeg reads, as far as it has an end; it is read twice.
+// Nothing blocks for longer than the time limit: a file that does not get on is a Fault.
 
 // Reads the file once, without decoding. A Fault names the file and says what is wrong with it
 // (missing, not a video, no video stream, no frames, limits exceeded ...).
@@ -62,8 +68,8 @@ class SecondSampler {
 
  private:
   struct Impl;
-  explicit SecondSampler(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit SecondSampler(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with the thread that works on the file
 };
 
 // All samples of a file. `last_index` < 0: to the end; else samples 0..last_index only.
