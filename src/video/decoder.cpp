@@ -98,25 +98,84 @@ core::Result<Decoder> Decoder::open(const std::shared_ptr<FileWatch>& watch,
 Decoder::Decoder(Demuxer demuxer, CodecPtr codec)
     : demuxer_(std::move(demuxer)), codec_(std::move(codec)), packet_(make_packet()) {}
 
+void Decoder::follow(std::vector<Feed> plan) {
+  plan_ = std::move(plan);
+}
+
 bool Decoder::next(AVFrame& picture) {
   for (int errors = 0; errors < kMaxErrors;) {
     const int result = avcodec_receive_frame(codec_.get(), &picture);
-    if (result == 0) return true;
-    if (result == AVERROR_EOF) return false;
-    if (result == AVERROR(EAGAIN)) {
-      feed();
+    if (result == 0) {
+      look_at(picture);
+      return true;
+    }
+    if (result == AVERROR_EOF) {
+      if (!restarting_) return false;
+      restart();
+    } else if (result == AVERROR(EAGAIN)) {
+      plan_ ? feed_planned() : feed();
       errors = 0;
     } else {
       ++errors;  // about one packet: the next may be good
+      in_doubt_ = true;
     }
   }
   return false;
 }
 
 void Decoder::feed() {
-  const bool more = demuxer_.read(*packet_);
-  // An error here is about this packet too, and nothing can be done for it.
-  static_cast<void>(avcodec_send_packet(codec_.get(), more ? packet_.get() : nullptr));
+  bool more = demuxer_.read(*packet_);
+  // Theora's packets without content repeat the picture before; to FFmpeg they mean the end.
+  while (more && packet_->size == 0) more = demuxer_.read(*packet_);
+  if (more) {
+    send();
+  } else {
+    avcodec_send_packet(codec_.get(), nullptr);
+  }
+}
+
+void Decoder::feed_planned() {
+  Feed feed = Feed::kDrop;
+  while (feed == Feed::kDrop) {
+    if (position_ == plan_->size() || !demuxer_.read(*packet_)) {
+      avcodec_send_packet(codec_.get(), nullptr);
+      return;
+    }
+    feed = (*plan_)[position_++];
+  }
+  codec_->skip_frame = feed == Feed::kPass ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+  restarting_ = feed == Feed::kRestart;
+  if (restarting_) {
+    avcodec_send_packet(codec_.get(), nullptr);  // out with the pictures it still holds
+  } else {
+    send();
+  }
+}
+
+void Decoder::restart() {
+  avcodec_flush_buffers(codec_.get());
+  restarting_ = false;
+  group_start_ = packet_->pts;
+  send();
+}
+
+void Decoder::send() {
+  if (codec_->skip_frame == AVDISCARD_DEFAULT) ++packets_fed_;
+  // An error here is about this packet, and nothing can be done for it. Pictures shown before the
+  // group's beginning may lack references; none of them is wanted.
+  const int result = avcodec_send_packet(codec_.get(), packet_.get());
+  if (result < 0 && packet_->pts >= group_start_) in_doubt_ = true;
+}
+
+void Decoder::look_at(const AVFrame& picture) {
+  ++pictures_;
+  if (picture.pts < group_start_) return;
+  const bool damaged =
+      (picture.flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture.decode_error_flags != 0;
+  const bool refers = picture.pict_type != AV_PICTURE_TYPE_NONE &&
+                      picture.pict_type != AV_PICTURE_TYPE_I &&
+                      picture.pict_type != AV_PICTURE_TYPE_SI;
+  if (damaged || (picture.pts == group_start_ && refers)) in_doubt_ = true;
 }
 
 }  // namespace streamo::video

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
+#include "decode_plan.h"
 #include "ffmpeg_handles.h"
 #include "input.h"
 #include "streamo/core/error.h"
@@ -51,16 +54,35 @@ class Decoder {
   static core::Result<Decoder> open(const std::shared_ptr<FileWatch>& watch,
                                     const OpenOptions& options = {});
 
+  // Before the first picture: decode only what a plan says.
+  void follow(std::vector<Feed> plan);
+
   const Demuxer& demuxer() const { return demuxer_; }
   bool next(AVFrame& picture);  // false after the last
+
+  // Whether something has been seen under a plan that another way through the file could show
+  // otherwise: damage, a beginning of a group that is no I picture. Then decode everything.
+  bool in_doubt() const { return in_doubt_; }
+  int64_t packets_fed() const { return packets_fed_; }  // those to be decoded
+  int64_t pictures() const { return pictures_; }        // handed out
 
  private:
   Decoder(Demuxer demuxer, CodecPtr codec);
   void feed();
+  void feed_planned();
+  void send();
+  void restart();
+  void look_at(const AVFrame& picture);
 
   Demuxer demuxer_;
   CodecPtr codec_;
   PacketPtr packet_;
+  std::optional<std::vector<Feed>> plan_;
+  size_t position_ = 0;      // in the plan
+  bool restarting_ = false;  // `packet_` waits until the decoder is empty
+  int64_t group_start_ = std::numeric_limits<int64_t>::min();  // where it was restarted last
+  bool in_doubt_ = false;
+  int64_t packets_fed_ = 0, pictures_ = 0;
 };
 
 }  // namespace streamo::video
