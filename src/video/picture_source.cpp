@@ -18,8 +18,9 @@ struct Scan {
 };
 
 // Reads all packets of the file.
-core::Result<Scan> scan(const fs::path& path, Decoding decoding) {
-  core::Result<Demuxer> demuxer = Demuxer::open(path);
+core::Result<Scan> scan(const std::shared_ptr<FileWatch>& watch, Decoding decoding) {
+  const fs::path& path = watch->path;
+  core::Result<Demuxer> demuxer = Demuxer::open(watch);
   if (!demuxer) return demuxer.fault();
   PacketTimes times(demuxer->nominal_duration());
   PacketClassifier classifier(*demuxer->stream().codecpar);
@@ -30,6 +31,9 @@ core::Result<Scan> scan(const fs::path& path, Decoding decoding) {
         decoding == Decoding::kPlanned ? classifier.classify(*packet) : PacketKind{};
     const bool displayed = times.add(*packet);
     planner.add(*packet, kind, displayed);
+  }
+  if (demuxer->is_overlong()) {
+    return file_fault(path, fmt::format("it holds more than the {} packets allowed", kMaxPackets));
   }
   const std::optional<Timeline> timeline = times.timeline();
   if (!timeline) return file_fault(path, "its video stream holds no pictures");
@@ -45,17 +49,18 @@ core::Result<Scan> scan(const fs::path& path, Decoding decoding) {
 
 }  // namespace
 
-PictureSource::PictureSource(fs::path path, Decoder decoder, Timeline timeline, SampleGrid grid)
-    : path_(std::move(path)), decoder_(std::move(decoder)), timeline_(timeline), grid_(grid) {}
+PictureSource::PictureSource(std::shared_ptr<FileWatch> watch, Decoder decoder, Timeline timeline,
+                             SampleGrid grid)
+    : watch_(std::move(watch)), decoder_(std::move(decoder)), timeline_(timeline), grid_(grid) {}
 
-core::Result<PictureSource> PictureSource::open(const fs::path& path,
+core::Result<PictureSource> PictureSource::open(const std::shared_ptr<FileWatch>& watch,
                                                 const SampleOptions& options) {
-  core::Result<Scan> scanned = scan(path, options.decoding);
+  core::Result<Scan> scanned = scan(watch, options.decoding);
   if (!scanned) return scanned.fault();
-  core::Result<Decoder> decoder = Decoder::open(path);
+  core::Result<Decoder> decoder = Decoder::open(watch);
   if (!decoder) return decoder.fault();
   const SampleGrid grid(options.fps, options.phase, decoder->demuxer().stream().time_base);
-  PictureSource source(path, std::move(*decoder), scanned->timeline, grid);
+  PictureSource source(watch, std::move(*decoder), scanned->timeline, grid);
   if (auto fault = source.start(scanned->planner.plan(scanned->timeline, grid))) return *fault;
   return source;
 }
@@ -72,8 +77,8 @@ std::optional<core::Fault> PictureSource::start(std::optional<DecodePlan> plan) 
     return decode_everything();
   }
   if (!any) {
-    return file_fault(path_, fmt::format("none of its pictures can be decoded ({})",
-                                         ffmpeg_reason(AVERROR_INVALIDDATA)));
+    return file_fault(watch_->path, fmt::format("none of its pictures can be decoded ({})",
+                                                ffmpeg_reason(AVERROR_INVALIDDATA)));
   }
   timeline_.include_first(*ahead_.frame);
   clock_.emplace(timeline_, decoder_.demuxer().nominal_duration());
@@ -87,7 +92,7 @@ std::optional<core::Fault> PictureSource::decode_everything() {
   before_.plan_given_up = true;
   wanted_.reset();
   current_.number = ahead_.number = 0;
-  core::Result<Decoder> decoder = Decoder::open(path_);
+  core::Result<Decoder> decoder = Decoder::open(watch_);
   if (!decoder) return decoder.fault();
   decoder_ = std::move(*decoder);
   return start(std::nullopt);

@@ -1,7 +1,7 @@
 // The pictures of a file that are on screen when samples are taken.
 #pragma once
 
-#include <filesystem>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -23,7 +23,7 @@ struct Picture {
 // decoded.
 class PictureSource {
  public:
-  static core::Result<PictureSource> open(const std::filesystem::path& path,
+  static core::Result<PictureSource> open(const std::shared_ptr<FileWatch>& watch,
                                           const SampleOptions& options);
 
   const Demuxer& demuxer() const { return decoder_.demuxer(); }
@@ -38,7 +38,8 @@ class PictureSource {
   DecodeCounters counters() const;
 
  private:
-  PictureSource(std::filesystem::path path, Decoder decoder, Timeline timeline, SampleGrid grid);
+  PictureSource(std::shared_ptr<FileWatch> watch, Decoder decoder, Timeline timeline,
+                SampleGrid grid);
   std::optional<core::Fault> start(std::optional<DecodePlan> plan);
   std::optional<core::Fault> decode_everything();
   bool advance_to(int64_t pts);
@@ -47,7 +48,7 @@ class PictureSource {
   void decode_ahead();
   const Picture& on_screen() const { return current_.number > 0 ? current_ : ahead_; }
 
-  std::filesystem::path path_;
+  std::shared_ptr<FileWatch> watch_;
   Decoder decoder_;
   Timeline timeline_;
   SampleGrid grid_;

@@ -45,16 +45,18 @@ core::Result<FrameSize> target_size(const fs::path& path, FrameSize size,
 }  // namespace
 
 struct SecondSampler::Impl {
-  Impl(fs::path file, PictureSource opened, ResizeMode mode)
-      : path(std::move(file)), source(std::move(opened)), resize(mode) {}
+  Impl(std::shared_ptr<FileWatch> file, PictureSource opened, ResizeMode mode)
+      : watch(std::move(file)), path(watch->path), source(std::move(opened)), resize(mode) {}
 
   std::optional<core::Fault> start(const SampleOptions& options);
+  core::Result<std::optional<Frame>> next();
   core::Result<const Frame*> convert_shown(int64_t k);
   std::vector<uint8_t> convert(const AVFrame& picture);
   double seconds(int64_t ticks) const {
     return static_cast<double>(ticks) * av_q2d(source.demuxer().stream().time_base);
   }
 
+  std::shared_ptr<FileWatch> watch;
   fs::path path;
   PictureSource source;
   FrameSize target;  // of all samples: that of the first picture
@@ -116,14 +118,17 @@ core::Result<const Frame*> SecondSampler::Impl::convert_shown(int64_t k) {
 core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
                                                 const SampleOptions& options) {
   check_options(options);
-  core::Result<PictureSource> source = PictureSource::open(path, options);
-  if (!source) return source.fault();
-  auto impl = std::make_unique<Impl>(path, std::move(*source), options.resize);
-  if (const auto fault = impl->start(options)) return *fault;
-  return SecondSampler(std::move(impl));
+  const auto watch = std::make_shared<FileWatch>(path, options.time_limit);
+  return run_watched<SecondSampler>(watch, [watch, options]() -> core::Result<SecondSampler> {
+    core::Result<PictureSource> source = PictureSource::open(watch, options);
+    if (!source) return source.fault();
+    auto impl = std::make_shared<Impl>(watch, std::move(*source), options.resize);
+    if (const auto fault = impl->start(options)) return *fault;
+    return SecondSampler(std::move(impl));
+  });
 }
 
-SecondSampler::SecondSampler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SecondSampler::SecondSampler(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SecondSampler::SecondSampler(SecondSampler&&) noexcept = default;
 SecondSampler& SecondSampler::operator=(SecondSampler&&) noexcept = default;
 SecondSampler::~SecondSampler() = default;
@@ -139,15 +144,18 @@ DecodeCounters SecondSampler::counters() const {
 }
 
 core::Result<std::optional<Frame>> SecondSampler::next() {
-  Impl& state = *impl_;
-  const int64_t k = state.next_index;
-  if (k >= state.info.num_samples) return std::optional<Frame>();
-  const core::Result<const Frame*> shown = state.convert_shown(k);
+  return run_watched<std::optional<Frame>>(impl_->watch, [impl = impl_] { return impl->next(); });
+}
+
+core::Result<std::optional<Frame>> SecondSampler::Impl::next() {
+  const int64_t k = next_index;
+  if (k >= info.num_samples) return std::optional<Frame>();
+  const core::Result<const Frame*> shown = convert_shown(k);
   if (!shown) return shown.fault();
-  ++state.next_index;
+  ++next_index;
   Frame frame = **shown;
   frame.index = k;
-  frame.time = state.source.grid().seconds(k);
+  frame.time = source.grid().seconds(k);
   return std::optional<Frame>(std::move(frame));
 }
 

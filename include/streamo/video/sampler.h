@@ -28,6 +28,9 @@ struct SampleOptions {
   std::optional<PixelLimits> pixel_limits = {};  // smart resize; none: the original size
   ResizeMode resize = ResizeMode::kFast;
   Decoding decoding = Decoding::kPlanned;
+  // Seconds of waiting after which a file is given up. They count anew whenever it gets on: for
+  // each sample asked for, and for each second of video that is read.
+  double time_limit = 60;
 };
 
 // What is known without decoding a picture: the packets are read, not decoded.
@@ -56,6 +59,9 @@ struct DecodeCounters {
   bool plan_given_up = false;  // began by a plan, and had to decode everything
 };
 
+// `path` may be a URL of any kind that FFmpeg reads, as far as it has an end; it is read twice.
+// Nothing blocks for longer than the time limit: a file that does not get on is a Fault.
+
 // Reads the file once, without decoding. A Fault names the file and says what is wrong with it
 // (missing, not a video, no video stream, no frames, limits exceeded ...).
 core::Result<VideoInfo> probe(const std::filesystem::path& path, const SampleOptions& options);
@@ -77,8 +83,8 @@ class SecondSampler {
 
  private:
   struct Impl;
-  explicit SecondSampler(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit SecondSampler(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with the thread that works on the file
 };
 
 // All samples of a file. `last_index` < 0: to the end; else samples 0..last_index only.
