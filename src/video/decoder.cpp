@@ -1,14 +1,9 @@
 #include "decoder.h"
 
-extern "C" {
-#include <libavutil/dict.h>
-}
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <new>
-#include <optional>
 #include <utility>
 
 namespace streamo::video {
@@ -20,57 +15,8 @@ constexpr AVRational kUnknownRate{25, 1};
 // that can be read on needs a few; the limit is for one that cannot.
 constexpr int kMaxErrors = 100;
 
-core::Result<InputPtr> open_input(const fs::path& path) {
-  AVDictionary* options = nullptr;
-  // Playlists and the like may name other files; they must not reach the network.
-  av_dict_set(&options, "protocol_whitelist", "file", 0);
-  av_dict_set(&options, "pattern_type", "none", 0);  // "shot_%03d.jpg" is one file's name
-  AVFormatContext* opened = nullptr;
-  // "file:", because FFmpeg takes what stands before a colon for a protocol.
-  const int result =
-      avformat_open_input(&opened, ("file:" + path.string()).c_str(), nullptr, &options);
-  av_dict_free(&options);
-  if (result < 0) {
-    return file_fault(path, fmt::format("not a readable video ({})", ffmpeg_reason(result)));
-  }
-  return InputPtr(opened);
-}
-
-// -1: none.
-int choose_stream(const AVFormatContext& input) {
-  constexpr int kPictures = AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS;
-  int best = -1;
-  std::pair<bool, int64_t> best_rank;
-  for (unsigned i = 0; i < input.nb_streams; ++i) {
-    const AVStream& stream = *input.streams[i];
-    const AVCodecParameters& codec = *stream.codecpar;
-    if (codec.codec_type != AVMEDIA_TYPE_VIDEO || (stream.disposition & kPictures) != 0) continue;
-    const std::pair<bool, int64_t> rank{(stream.disposition & AV_DISPOSITION_DEFAULT) != 0,
-                                        int64_t{codec.width} * codec.height};
-    if (best < 0 || rank > best_rank) {
-      best = static_cast<int>(i);
-      best_rank = rank;
-    }
-  }
-  return best;
-}
-
-// Where the index stands in front, a file that was cut off opens like a whole one: its pictures
-// would just end early, and what was annotated after that be lost without a word.
-std::optional<core::Fault> cut_off(const fs::path& path, const AVFormatContext& input,
-                                   AVStream* stream) {
-  const int entries = avformat_index_get_entries_count(stream);
-  const int64_t size = avio_size(input.pb);
-  if (entries == 0 || size <= 0) return std::nullopt;
-  const AVIndexEntry* last = avformat_index_get_entry(stream, entries - 1);
-  const int64_t wanted = last->pos + last->size;
-  if (wanted <= size) return std::nullopt;
-  return file_fault(path, fmt::format("it was cut off: it has {} bytes, and its last picture ends "
-                                      "at {}",
-                                      size, wanted));
-}
-
-core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream, Damage damage) {
+core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream,
+                                  const OpenOptions& options) {
   const AVCodecParameters& parameters = *stream.codecpar;
   const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
   if (codec == nullptr) {
@@ -82,8 +28,8 @@ core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream, 
   int result = avcodec_parameters_to_context(context.get(), &parameters);
   context->pkt_timebase = stream.time_base;
   context->thread_count = 1;  // the program is parallel over files
-  context->max_pixels = kMaxPixels;
-  if (damage == Damage::kRefuse) context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
+  context->max_pixels = options.max_pixels;
+  if (options.damage == Damage::kRefuse) context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
   if (result >= 0) result = avcodec_open2(context.get(), codec, nullptr);
   if (result < 0) {
     return file_fault(path,
@@ -94,37 +40,10 @@ core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream, 
 
 }  // namespace
 
-core::Fault file_fault(const fs::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", path.string(), what)};
-}
-
-std::optional<core::Fault> missing_content(const fs::path& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) return file_fault(path, error ? error.message() : "no such file");
-  if (fs::is_directory(status)) return file_fault(path, "this is a folder, not a file");
-  if (fs::is_regular_file(status) && fs::file_size(path, error) == 0) {
-    return file_fault(path, "the file is empty (0 bytes)");
-  }
-  return std::nullopt;
-}
-
-core::Result<Demuxer> Demuxer::open(const fs::path& path) {
-  capture_ffmpeg_log();
-  if (auto fault = missing_content(path)) return *std::move(fault);
-  core::Result<InputPtr> input = open_input(path);
+core::Result<Demuxer> Demuxer::open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels) {
+  core::Result<Input> input = Input::open(watch, max_pixels);
   if (!input) return input.fault();
-  const int found = avformat_find_stream_info(input->get(), nullptr);
-  if (found < 0) {
-    return file_fault(path, fmt::format("not a readable video ({})", ffmpeg_reason(found)));
-  }
-  const int chosen = choose_stream(**input);
-  if (chosen < 0) return file_fault(path, "there is no video stream in it");
-  if (auto fault = cut_off(path, **input, (*input)->streams[chosen])) return *std::move(fault);
-  for (unsigned i = 0; i < (*input)->nb_streams; ++i) {
-    if (static_cast<int>(i) != chosen) (*input)->streams[i]->discard = AVDISCARD_ALL;
-  }
-  return Demuxer(std::move(*input), chosen);
+  return Demuxer(*std::move(input));
 }
 
 AVRational Demuxer::frame_rate() const {
@@ -139,25 +58,39 @@ int64_t Demuxer::nominal_duration() const {
   return std::max<int64_t>(1, av_rescale_q(1, av_inv_q(frame_rate()), stream().time_base));
 }
 
+void Demuxer::note_progress(const AVPacket& packet) {
+  const int64_t time = packet.dts != AV_NOPTS_VALUE ? packet.dts : packet.pts;
+  if (time != AV_NOPTS_VALUE) {
+    const AVRational base = stream().time_base;
+    const int64_t second = av_rescale(time, base.num, base.den);
+    if (second <= last_second_) return;
+    last_second_ = second;
+  }
+  input_.watch().limit.renew();
+}
+
 bool Demuxer::read(AVPacket& packet) {
   int errors = 0;
-  while (errors < kMaxErrors) {
+  while (errors < kMaxErrors && !is_overlong() && !input_.watch().limit.is_up()) {
     av_packet_unref(&packet);
-    const int result = av_read_frame(input_.get(), &packet);
+    const int result = av_read_frame(&input_.context(), &packet);
     if (result == AVERROR_EOF) return false;
+    ++packets_;
     if (result < 0) {
       ++errors;
-    } else if (packet.stream_index == stream_index_) {
+    } else if (packet.stream_index == input_.stream_index()) {
+      note_progress(packet);
       return true;
     }
   }
   return false;
 }
 
-core::Result<Decoder> Decoder::open(const fs::path& path, Damage damage) {
-  core::Result<Demuxer> demuxer = Demuxer::open(path);
+core::Result<Decoder> Decoder::open(const std::shared_ptr<FileWatch>& watch,
+                                    const OpenOptions& options) {
+  core::Result<Demuxer> demuxer = Demuxer::open(watch, options.max_pixels);
   if (!demuxer) return demuxer.fault();
-  core::Result<CodecPtr> codec = open_codec(path, demuxer->stream(), damage);
+  core::Result<CodecPtr> codec = open_codec(watch->path, demuxer->stream(), options);
   if (!codec) return codec.fault();
   return Decoder(std::move(*demuxer), std::move(*codec));
 }
@@ -165,25 +98,92 @@ core::Result<Decoder> Decoder::open(const fs::path& path, Damage damage) {
 Decoder::Decoder(Demuxer demuxer, CodecPtr codec)
     : demuxer_(std::move(demuxer)), codec_(std::move(codec)), packet_(make_packet()) {}
 
+void Decoder::follow(std::vector<Feed> plan) {
+  plan_ = std::move(plan);
+}
+
 bool Decoder::next(AVFrame& picture) {
   for (int errors = 0; errors < kMaxErrors;) {
     const int result = avcodec_receive_frame(codec_.get(), &picture);
-    if (result == 0) return true;
-    if (result == AVERROR_EOF) return false;
-    if (result == AVERROR(EAGAIN)) {
-      feed();
+    if (result == 0) {
+      look_at(picture);
+      return true;
+    }
+    if (result == AVERROR_EOF) {
+      if (!restarting_) return false;
+      restart();
+    } else if (result == AVERROR(EAGAIN)) {
+      plan_ ? feed_planned() : feed();
       errors = 0;
     } else {
       ++errors;  // about one packet: the next may be good
+      in_doubt_ = true;
     }
   }
   return false;
 }
 
 void Decoder::feed() {
-  const bool more = demuxer_.read(*packet_);
-  // An error here is about this packet too, and nothing can be done for it.
-  static_cast<void>(avcodec_send_packet(codec_.get(), more ? packet_.get() : nullptr));
+  bool more = demuxer_.read(*packet_);
+  // Theora's packets without content repeat the picture before; to FFmpeg they mean the end.
+  while (more && packet_->size == 0) more = demuxer_.read(*packet_);
+  if (more) {
+    send();
+  } else {
+    drain();
+  }
+}
+
+void Decoder::feed_planned() {
+  Feed feed = Feed::kDrop;
+  while (feed == Feed::kDrop) {
+    if (position_ == plan_->size() || !demuxer_.read(*packet_)) {
+      drain();
+      return;
+    }
+    feed = (*plan_)[position_++];
+  }
+  codec_->skip_frame = feed == Feed::kPass ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+  restarting_ = feed == Feed::kRestart;
+  if (restarting_) {
+    drain();
+  } else {
+    send();
+  }
+}
+
+// Makes the decoder hand out the pictures it still holds.
+void Decoder::drain() {
+  // H.264 groups that do not begin with an IDR: FFmpeg believes in pictures after a recovery point
+  // only once it has handed out that one, and would keep back those decoded before.
+  if (plan_) codec_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
+  avcodec_send_packet(codec_.get(), nullptr);
+}
+
+void Decoder::restart() {
+  avcodec_flush_buffers(codec_.get());
+  restarting_ = false;
+  group_start_ = packet_->pts;
+  send();
+}
+
+void Decoder::send() {
+  if (codec_->skip_frame == AVDISCARD_DEFAULT) ++packets_fed_;
+  // An error here is about this packet, and nothing can be done for it. Pictures shown before the
+  // group's beginning may lack references; none of them is wanted.
+  const int result = avcodec_send_packet(codec_.get(), packet_.get());
+  if (result < 0 && packet_->pts >= group_start_) in_doubt_ = true;
+}
+
+void Decoder::look_at(const AVFrame& picture) {
+  ++pictures_;
+  if (!plan_ || picture.pts < group_start_) return;
+  const bool damaged =
+      (picture.flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture.decode_error_flags != 0;
+  const bool refers = picture.pict_type != AV_PICTURE_TYPE_NONE &&
+                      picture.pict_type != AV_PICTURE_TYPE_I &&
+                      picture.pict_type != AV_PICTURE_TYPE_SI;
+  if (damaged || (picture.pts == group_start_ && refers)) in_doubt_ = true;
 }
 
 }  // namespace streamo::video

@@ -13,6 +13,7 @@ extern "C" {
 #include <system_error>
 
 #include "ffmpeg_handles.h"
+#include "ffmpeg_log.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 
@@ -68,6 +69,7 @@ ScalerPtr make_rgb_to_yuv(FrameSize size) {
 
 struct Encoder::Impl {
   fs::path path, temporary;
+  FfmpegLog log;
   FrameSize size;
   OutputPtr output;
   CodecPtr encoder;
@@ -79,10 +81,10 @@ struct Encoder::Impl {
   bool published = false;
 
   Impl(fs::path final_path, const EncoderOptions& options)
-      : path(std::move(final_path)), size(options.size) {
+      : path(std::move(final_path)), log(path.string()), size(options.size) {
     STREAMO_CHECK(size.width > 0 && size.height > 0 && size.width % 2 == 0 && size.height % 2 == 0,
                   "4:2:0 pictures need even sides");
-    capture_ffmpeg_log();
+    const FfmpegLog::Scope scope(log);
     temporary =
         path.parent_path() / fmt::format(".{}.tmp-{}", path.filename().string(), ::getpid());
     std::error_code ignored;
@@ -129,6 +131,7 @@ struct Encoder::Impl {
   void write(std::span<const uint8_t> rgb) {
     STREAMO_CHECK(rgb.size() == static_cast<size_t>(size.height) * size.width * 3,
                   "a frame of the encoder's size");
+    const FfmpegLog::Scope scope(log);
     check(av_frame_make_writable(frame.get()), "make a picture for");
     const std::array<const uint8_t*, 1> source{rgb.data()};
     const std::array<int, 1> stride{size.width * 3};
@@ -153,6 +156,7 @@ struct Encoder::Impl {
 
   void finish() {
     STREAMO_CHECK(!published, "finish() once");
+    const FfmpegLog::Scope scope(log);
     encode(nullptr);
     check(av_write_trailer(output.get()), "write");
     check(avio_closep(&output->pb), "write");  // reports what was still buffered: a full disk
@@ -168,8 +172,9 @@ struct Encoder::Impl {
     fs::remove(temporary, ignored);
   }
 
-  void check(int result, const char* action) const {
+  void check(int result, const char* action) {
     if (result >= 0) return;
+    log.dismiss();  // the Error tells it
     throw core::Error(core::ErrorKind::kDisk,
                       fmt::format("cannot {} the video ({})", action, ffmpeg_reason(result)),
                       path.string(), "check the folder, its permissions and the free space");

@@ -1,4 +1,4 @@
-// FFmpeg's objects as owners, and its messages as text.
+// FFmpeg's objects as owners.
 #pragma once
 
 extern "C" {
@@ -8,7 +8,6 @@ extern "C" {
 }
 
 #include <memory>
-#include <string>
 
 namespace streamo::video {
 
@@ -30,15 +29,5 @@ using ScalerPtr = FfmpegPtr<SwsContext>;
 
 FramePtr make_frame();  // throw std::bad_alloc
 PacketPtr make_packet();
-
-// FFmpeg prints to stderr by itself, from any depth and without saying which file it means. From
-// the first call on it prints nothing; instead each thread keeps the last error it was told, for
-// the reason of a Fault. We use one FFmpeg thread a file, so what a thread was told last is about
-// the file it is reading. Each call forgets what the thread was told so far.
-void capture_ffmpeg_log();
-
-// "moov atom not found: Invalid data found when processing input": the captured message and the
-// meaning of `error_code` (negative, as FFmpeg's functions return it).
-std::string ffmpeg_reason(int error_code);
 
 }  // namespace streamo::video

@@ -22,6 +22,8 @@ namespace {
 using core::Fault;
 using core::Result;
 
+constexpr double kPictureSeconds = 60;  // as SampleOptions::time_limit
+
 struct File {
   std::string bytes;
   PictureFormat format = PictureFormat::kOther;
@@ -68,13 +70,14 @@ struct Decoded {
   Turn turn;
 };
 
-Result<Decoded> decode_by_ffmpeg(const fs::path& path, const File& file) {
-  if (file.format == PictureFormat::kTiff && is_jpeg_in_tiff(file.bytes)) {
-    return file_fault(path, "TIFF compressed as JPEG cannot be read; convert it to JPEG or PNG");
-  }
+// `exif`: the turn, for the formats that carry Exif data.
+Result<Decoded> decode_watched(const std::shared_ptr<FileWatch>& watch, PictureFormat format,
+                               Turn exif) {
+  const fs::path& path = watch->path;
   // Of other formats FFmpeg would then refuse what it merely does not know.
-  const Damage damage = file.format == PictureFormat::kPng ? Damage::kRefuse : Damage::kGoOn;
-  Result<Decoder> decoder = Decoder::open(path, damage);
+  const Damage damage = format == PictureFormat::kPng ? Damage::kRefuse : Damage::kGoOn;
+  Result<Decoder> decoder =
+      Decoder::open(watch, {.damage = damage, .max_pixels = kMaxPicturePixels});
   if (!decoder) return decoder.fault();
   const AVStream& stream = decoder->demuxer().stream();
   const FramePtr frame = make_frame();
@@ -84,13 +87,23 @@ Result<Decoded> decode_by_ffmpeg(const fs::path& path, const File& file) {
   }
   const FrameSize size{frame->height, frame->width};
   if (auto fault = check_size(path, size)) return *std::move(fault);
-  const Turn turn = file.format == PictureFormat::kOther ? display_turn(stream)
-                                                         : exif_turn(file.bytes, file.format);
+  const Turn turn = format == PictureFormat::kOther ? display_turn(stream) : exif;
   if (has_rgb_values(*frame)) return Decoded{{size, to_rgb(*frame)}, turn};
   std::vector<uint8_t> rgb = PictureScaler(size, Turn{}).convert(*frame);
   if (rgb.empty()) return file_fault(path, "FFmpeg cannot convert its colours to RGB");
   lay_on_white(*frame, rgb);
   return Decoded{{size, std::move(rgb)}, turn};
+}
+
+Result<Decoded> decode_by_ffmpeg(const fs::path& path, const File& file) {
+  if (file.format == PictureFormat::kTiff && is_jpeg_in_tiff(file.bytes)) {
+    return file_fault(path, "TIFF compressed as JPEG cannot be read; convert it to JPEG or PNG");
+  }
+  const auto watch = std::make_shared<FileWatch>(path, kPictureSeconds);
+  const PictureFormat format = file.format;
+  const Turn exif = exif_turn(file.bytes, format);
+  return run_watched<Decoded>(
+      watch, [watch, format, exif] { return decode_watched(watch, format, exif); });
 }
 
 Result<Decoded> decode(const fs::path& path) {
@@ -117,6 +130,7 @@ Picture turned(Decoded decoded) {
 }  // namespace
 
 bool is_picture_file(const fs::path& path) {
+  if (missing_content(path)) return false;  // opening a pipe would wait for its writer
   std::string beginning(16, '\0');
   std::ifstream(path, std::ios::binary)
       .read(beginning.data(), static_cast<std::streamsize>(beginning.size()));

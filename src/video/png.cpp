@@ -10,6 +10,7 @@ extern "C" {
 #include <string_view>
 
 #include "ffmpeg_handles.h"
+#include "ffmpeg_log.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 
@@ -58,7 +59,8 @@ void write_png(const std::filesystem::path& path, FrameSize size, std::span<cons
   STREAMO_CHECK(
       rgb.size() == static_cast<size_t>(size.height) * static_cast<size_t>(size.width) * 3,
       "the pixels do not match the size");
-  capture_ffmpeg_log();
+  FfmpegLog log(path.string());
+  const FfmpegLog::Scope scope(log);
   const CodecPtr encoder = open_encoder(size);
   require(avcodec_send_frame(encoder.get(), as_frame(size, rgb).get()), "encoding a PNG");
   require(avcodec_send_frame(encoder.get(), nullptr), "ending a PNG");

@@ -56,13 +56,13 @@ int64_t PacketTimes::time_of(const AVPacket& packet) const {
   return packets_ * nominal_duration_;
 }
 
-void PacketTimes::add(const AVPacket& packet) {
+bool PacketTimes::add(const AVPacket& packet) {
   const bool keyframe = (packet.flags & AV_PKT_FLAG_KEY) != 0;
   if (!any_ || (keyframe && !keyframe_seen_)) begin_at(packet);
   any_ = true;
-  if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) return;
+  if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) return false;
   const int64_t time = time_of(packet);
-  if (!is_time(time) || time < earliest_allowed_) return;
+  if (!is_time(time) || time < earliest_allowed_) return false;
   if (packets_ == 0 || time < start_) start_ = time;
   if (packets_ == 0 || time >= last_) {
     last_ = time;
@@ -70,6 +70,7 @@ void PacketTimes::add(const AVPacket& packet) {
         packet.duration > 0 && is_time(packet.duration) ? packet.duration : nominal_duration_;
   }
   ++packets_;
+  return true;
 }
 
 std::optional<Timeline> PacketTimes::timeline() const {
@@ -114,6 +115,14 @@ bool SampleGrid::reached(int64_t ticks, int64_t k) const {
   const Wide picture = Wide{ticks} * time_base_.num * rate_.num * phase_.den;
   const Wide sample = (Wide{k} * phase_.den + phase_.num) * rate_.den * time_base_.den;
   return picture <= sample;
+}
+
+int64_t SampleGrid::first_reached(int64_t ticks) const {
+  // the least k >= ticks * time_base * rate - phase, multiplied out
+  const Wide rest = Wide{ticks} * time_base_.num * rate_.num * phase_.den -
+                    Wide{phase_.num} * rate_.den * time_base_.den;
+  const Wide divisor = Wide{phase_.den} * rate_.den * time_base_.den;
+  return std::max<int64_t>(0, static_cast<int64_t>(-floor_divide(-rest, divisor)));
 }
 
 double SampleGrid::seconds(int64_t k) const {

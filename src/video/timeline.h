@@ -39,7 +39,7 @@ class PacketTimes {
   // `nominal_duration`: of a picture at the stream's rate, where packets do not tell.
   explicit PacketTimes(int64_t nominal_duration) : nominal_duration_(nominal_duration) {}
 
-  void add(const AVPacket& packet);
+  bool add(const AVPacket& packet);  // whether it is displayed, as far as can be told by now
   std::optional<Timeline> timeline() const;  // nullopt: nothing is displayed
 
  private:
@@ -82,6 +82,7 @@ class SampleGrid {
   // Whether a picture `ticks` after the start is on screen, or already gone, when sample k is
   // taken.
   bool reached(int64_t ticks, int64_t k) const;
+  int64_t first_reached(int64_t ticks) const;  // the smallest k, from 0, for which that holds
   double seconds(int64_t k) const;
 
  private:

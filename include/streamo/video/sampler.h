@@ -17,11 +17,20 @@
 
 namespace streamo::video {
 
+enum class Decoding {
+  kPlanned,     // only what the samples need, where that is exact; see docs/data.md
+  kSequential,  // every picture, one after the other: the reference for the above
+};
+
 struct SampleOptions {
   double fps = 1.0;                              // samples a second; turned into an exact fraction
   double phase = 0.0;                            // 0: the frame at the beginning of each second
   std::optional<PixelLimits> pixel_limits = {};  // smart resize; none: the original size
   ResizeMode resize = ResizeMode::kFast;
+  Decoding decoding = Decoding::kPlanned;
+  // Seconds of waiting after which a file is given up. They count anew whenever it gets on: for
+  // each sample asked for, and for each second of video that is read.
+  double time_limit = 60;
 };
 
 // What is known without decoding a picture: the packets are read, not decoded.
@@ -42,6 +51,17 @@ struct Frame {
   std::vector<uint8_t> rgb;  // [height, width, 3]
 };
 
+// The work that was done, so that tests can tell that none was needless.
+struct DecodeCounters {
+  int64_t packets = 0;         // that the decoder was given to decode
+  int64_t pictures = 0;        // that it handed out
+  int64_t conversions = 0;     // to RGB
+  bool plan_given_up = false;  // began by a plan, and had to decode everything
+};
+
+// `path` may be a URL of any kind that FFmpeg reads, as far as it has an end; it is read twice.
+// Nothing blocks for longer than the time limit: a file that does not get on is a Fault.
+
 // Reads the file once, without decoding. A Fault names the file and says what is wrong with it
 // (missing, not a video, no video stream, no frames, limits exceeded ...).
 core::Result<VideoInfo> probe(const std::filesystem::path& path, const SampleOptions& options);
@@ -56,14 +76,15 @@ class SecondSampler {
   ~SecondSampler();
 
   const VideoInfo& info() const;
+  DecodeCounters counters() const;  // so far
   // The next sample; nullopt after the last. A damaged stretch repeats the last good picture (the
   // timeline is kept); a Fault when no picture can be had at all.
   core::Result<std::optional<Frame>> next();
 
  private:
   struct Impl;
-  explicit SecondSampler(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit SecondSampler(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with the thread that works on the file
 };
 
 // All samples of a file. `last_index` < 0: to the end; else samples 0..last_index only.

@@ -1,0 +1,40 @@
+// The bytes of one regular file for FFmpeg.
+//
+// FFmpeg's own file protocol waits for ever on a pipe without a writer and cannot be stopped. This
+// one opens without waiting, takes regular files only, and stops when the time limit is up.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "ffmpeg_handles.h"
+#include "time_limit.h"
+
+namespace streamo::video {
+
+class FileSource {
+ public:
+  FileSource(std::string path, TimeLimit& limit) : path_(std::move(path)), limit_(limit) {}
+
+  // What FFmpeg is to call the file. "file:", because it takes what stands before a colon for a
+  // protocol.
+  std::string url() const { return "file:" + path_; }
+  // From then on `context`, which this must outlive, reads the file, and can open no other. 0, or
+  // FFmpeg's error code.
+  int attach(AVFormatContext& context);
+
+ private:
+  struct Closer {
+    void operator()(AVIOContext* opened) const;
+  };
+  static int open_again(AVFormatContext* context, AVIOContext** opened, const char* url, int flags,
+                        AVDictionary** options);
+  int open(AVIOContext** opened) const;
+
+  std::string path_;
+  TimeLimit& limit_;
+  std::unique_ptr<AVIOContext, Closer> opened_;
+};
+
+}  // namespace streamo::video

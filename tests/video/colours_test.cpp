@@ -1,0 +1,158 @@
+// Colours and scaling of video. Truths: the formulas of BT.601, BT.709 and BT.2020 for patches of
+// known colours; for scaling, the exact way (FFmpeg's careful RGB at full size, then the
+// processor's resize, which bicubic_resize_test and the oracle compare with torchvision and Pillow
+// bit for bit).
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "streamo/video/bicubic_resize.h"
+#include "streamo/video/sampler.h"
+#include "support/numbered_clip.h"
+#include "support/psnr.h"
+
+namespace streamo::video {
+namespace {
+namespace fs = std::filesystem;
+
+class ColoursTest : public testing::Test {
+ protected:
+  ColoursTest() {
+    folder_ = fs::path(testing::TempDir()) / fmt::format("streamo-colours-{}", ::getpid());
+    fs::create_directories(folder_);
+  }
+  ~ColoursTest() override { fs::remove_all(folder_); }
+
+  std::vector<Frame> sample(const fs::path& path, const SampleOptions& options) {
+    auto frames = sample_video(path, options);
+    EXPECT_TRUE(frames) << frames.reason();
+    return frames ? *std::move(frames) : std::vector<Frame>();
+  }
+
+  fs::path folder_;
+};
+
+// ---- Patches
+// -------------------------------------------------------------------------------------
+
+struct Matrix {
+  const char* tag;   // ffmpeg's name; empty: none
+  double red, blue;  // weights of the brightness
+};
+
+// One component of 8 bits, as ITU-R BT.601, 709 and 2020 define it for R'G'B' in 0..1.
+struct Yuv {
+  std::array<uint8_t, 3> values;
+};
+
+Yuv encode(const std::array<int, 3>& rgb, const Matrix& matrix, bool full) {
+  const double r = rgb[0] / 255.0, g = rgb[1] / 255.0, b = rgb[2] / 255.0;
+  const double y = matrix.red * r + (1 - matrix.red - matrix.blue) * g + matrix.blue * b;
+  const double u = (b - y) / (2 * (1 - matrix.blue)), v = (r - y) / (2 * (1 - matrix.red));
+  const auto byte = [](double x) { return static_cast<uint8_t>(std::lround(x)); };
+  if (full) return {{byte(255 * y), byte(255 * u + 128), byte(255 * v + 128)}};
+  return {{byte(219 * y + 16), byte(224 * u + 128), byte(224 * v + 128)}};
+}
+
+constexpr std::array<std::array<int, 3>, 8> kPatches{{{200, 30, 40},
+                                                      {40, 190, 50},
+                                                      {30, 60, 210},
+                                                      {220, 210, 40},
+                                                      {128, 128, 128},
+                                                      {20, 20, 20},
+                                                      {235, 235, 235},
+                                                      {90, 160, 200}}};
+constexpr int kPatchSide = 32;
+
+// Eight patches in a row, as one lossless picture.
+fs::path patches(const fs::path& path, const Matrix& matrix, bool full, const std::string& format) {
+  const int width = kPatchSide * static_cast<int>(kPatches.size());
+  std::string command = fmt::format(
+      "ffmpeg -v error -y -f rawvideo -pix_fmt yuv444p -s {}x{} -r 1 -i - -vf "
+      "scale=in_range={range}:out_range={range} -pix_fmt {} -c:v libx264 -preset ultrafast -qp 0 "
+      "-color_range {range} {} {}",
+      width, kPatchSide, format,
+      *matrix.tag == '\0' ? std::string() : fmt::format("-colorspace {}", matrix.tag),
+      test::shell_quote(path.string()), fmt::arg("range", full ? "pc" : "tv"));
+  FILE* pipe = ::popen(command.c_str(), "w");
+  if (pipe == nullptr) throw std::runtime_error("cannot start: " + command);
+  for (size_t plane = 0; plane < 3; ++plane) {
+    for (int y = 0; y < kPatchSide; ++y) {
+      for (const auto& patch : kPatches) {
+        const std::string run(kPatchSide,
+                              static_cast<char>(encode(patch, matrix, full).values[plane]));
+        std::fwrite(run.data(), 1, run.size(), pipe);
+      }
+    }
+  }
+  if (::pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
+  return path;
+}
+
+constexpr Matrix kBt601{"smpte170m", 0.299, 0.114}, kUntagged{"", 0.299, 0.114};
+constexpr Matrix kBt709{"bt709", 0.2126, 0.0722}, kBt2020{"bt2020nc", 0.2627, 0.0593};
+
+TEST_F(ColoursTest, FollowTheTagsOfMatrixAndRange) {
+  for (const Matrix& matrix : {kBt601, kUntagged, kBt709, kBt2020}) {
+    for (const bool full : {false, true}) {
+      for (const char* format : {"yuv444p", "yuv420p", "yuv420p10le", "yuv422p"}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", matrix.tag, full ? "full" : "limited", format));
+        const fs::path path = patches(folder_ / "patches.mp4", matrix, full, format);
+        for (const ResizeMode mode : {ResizeMode::kFast, ResizeMode::kExact}) {
+          const std::vector<Frame> frames = sample(path, {.resize = mode});
+          ASSERT_EQ(frames.size(), 1u);
+          for (size_t i = 0; i < kPatches.size(); ++i) {
+            const size_t x = kPatchSide * i + kPatchSide / 2;
+            const uint8_t* pixel =
+                &frames[0].rgb[3 * ((kPatchSide / 2) * kPatchSide * kPatches.size() + x)];
+            for (size_t c = 0; c < 3; ++c) {
+              // 8 bits of limited range are steps of 1.2 to 2.1 of a colour
+              EXPECT_NEAR(pixel[c], kPatches[i][c], 2) << "patch " << i << " channel " << c;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---- Scaling
+// -------------------------------------------------------------------------------------
+
+// Where colours stay inside those of RGB. Outside, the two must differ, whatever the scaler: the
+// exact way, like the processor, cuts them off at full size, before pixels are mixed.
+TEST_F(ColoursTest, FastWayIsWithin50DecibelsOfTheExactOne) {
+  struct Content {
+    const char* source;
+    double least;  // dB
+  };
+  for (const Content& content :
+       {Content{"mandelbrot=s=1280x720:r=1", 50},
+        Content{"gradients=s=720x1280:r=1:seed=1:n=6", 50},
+        Content{"testsrc2=s=1920x1080:r=1,hue=s=0.4,eq=contrast=0.7,gblur=sigma=1", 50},
+        Content{"testsrc2=s=1280x720:r=1", 40}}) {
+    for (const char* format :
+         {"yuv420p", "yuv420p -colorspace bt709", "yuv420p -colorspace bt2020nc", "yuvj420p",
+          "yuv444p", "yuv422p10le", "gray"}) {
+      SCOPED_TRACE(fmt::format("{} {}", content.source, format));
+      const fs::path path = folder_ / "content.mp4";
+      test::run_or_throw(fmt::format(
+          "ffmpeg -v error -y -f lavfi -i {} -frames:v 1 -c:v libx264 -preset ultrafast -crf 20 "
+          "-pix_fmt {} {}",
+          test::shell_quote(content.source), format, test::shell_quote(path.string())));
+      const auto fast = sample(path, {.pixel_limits = PixelLimits{}});
+      const auto exact =
+          sample(path, {.pixel_limits = PixelLimits{}, .resize = ResizeMode::kExact});
+      ASSERT_EQ(fast.size(), exact.size());
+      for (size_t k = 0; k < fast.size(); ++k) {
+        EXPECT_GE(test::psnr(fast[k].rgb, exact[k].rgb), content.least);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace streamo::video
