@@ -139,6 +139,16 @@ int64_t Demuxer::nominal_duration() const {
   return std::max<int64_t>(1, av_rescale_q(1, av_inv_q(frame_rate()), stream().time_base));
 }
 
+double Demuxer::announced_duration() const {
+  // What FFmpeg reckons from the bit rate is no claim of the file.
+  if (input_->duration_estimation_method != AVFMT_DURATION_FROM_STREAM) return 0;
+  double seconds = 0;  // the shorter: the container's may be the sound's, the stream's is unedited
+  if (input_->duration > 0) seconds = static_cast<double>(input_->duration) / AV_TIME_BASE;
+  if (stream().duration <= 0) return seconds;
+  const double of_stream = static_cast<double>(stream().duration) * av_q2d(stream().time_base);
+  return seconds > 0 ? std::min(seconds, of_stream) : of_stream;
+}
+
 bool Demuxer::read(AVPacket& packet) {
   int errors = 0;
   while (errors < kMaxErrors) {

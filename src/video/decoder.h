@@ -28,9 +28,10 @@ class Demuxer {
   static core::Result<Demuxer> open(const std::filesystem::path& path);
 
   const AVStream& stream() const { return *input_->streams[stream_index_]; }
-  AVRational frame_rate() const;     // average; 25 where the file does not tell
-  int64_t nominal_duration() const;  // of a picture, ticks
-  bool read(AVPacket& packet);       // the next packet of the stream; false at the end
+  AVRational frame_rate() const;      // average; 25 where the file does not tell
+  int64_t nominal_duration() const;   // of a picture, ticks
+  double announced_duration() const;  // seconds, by the file's header; 0: it does not tell
+  bool read(AVPacket& packet);        // the next packet of the stream; false at the end
 
  private:
   Demuxer(InputPtr input, int stream_index)
