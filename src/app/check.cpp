@@ -162,7 +162,8 @@ void run(const Arguments& arguments) {
   std::fflush(stdout);
   core::log_info("checked in {:.1f} s", core::monotonic_seconds() - started);
   if (!problem) return;
-  throw core::Error(core::ErrorKind::kData, problem->second, "data." + problem->first,
+  throw core::Error(core::ErrorKind::kData, problem->second,
+                    fmt::format("data.{} of {}", problem->first, arguments.input),
                     "mend the samples listed as unusable, or leave them out");
 }
 

@@ -66,13 +66,21 @@ std::string number(size_t value) {
   return number(static_cast<int64_t>(value));
 }
 
+std::string time_span(double seconds) {
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 120 * 60) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
 std::string plural(size_t count, const char* name) {
   return fmt::format("{} {}{}", number(count), name, count == 1 ? "" : "s");
 }
 
+// At the end of a line, apart from what is before it.
 std::string bar(int64_t part, int64_t longest) {
+  if (part == 0) return "";
   const auto width = static_cast<size_t>(share(part, longest) * kBarWidth + 0.5);
-  return std::string(part > 0 ? std::max<size_t>(width, 1) : 0, '#');
+  return "  " + std::string(std::max<size_t>(width, 1), '#');
 }
 
 std::string head(const DatasetCheck& check, double max_bad_fraction) {
@@ -85,8 +93,8 @@ std::string head(const DatasetCheck& check, double max_bad_fraction) {
                             number(check.samples - check.bad_samples), number(check.bad_samples),
                             100 * bad, 100 * max_bad_fraction);
   if (check.videos == 0) return text;
-  text += fmt::format("{}: {:.2f} h, {:.1f} samples each", plural(check.videos, "video"),
-                      check.video_seconds / 3600,
+  text += fmt::format("{}: {}, {:.1f} samples each", plural(check.videos, "video"),
+                      time_span(check.video_seconds),
                       static_cast<double>(check.samples) / static_cast<double>(check.videos));
   if (check.unreadable_videos > 0) {
     text += fmt::format("; {} cannot be read", number(check.unreadable_videos));
@@ -121,14 +129,15 @@ std::string states_to_text(const DatasetCheck& check) {
   const int64_t most = *std::max_element(check.states.begin(), check.states.end());
   std::string text = fmt::format("\n{:<10} {:>13} {:>8}\n", "state", "turns", "share");
   const auto row = [&](std::string_view name, int64_t count) {
-    text += fmt::format("{:<10} {:>13} {:>6.1f} %  {}\n", name, number(count),
+    text += fmt::format("{:<10} {:>13} {:>6.1f} %{}\n", name, number(count),
                         100 * share(count, all), bar(count, most));
   };
   for (size_t i = 0; i < check.states.size(); ++i) row(text::kStateNames[i], check.states[i]);
   if (check.turns_without_state > 0) row("none", check.turns_without_state);
   if (check.samples_without_response > 0) {
-    text += fmt::format("{} never answer\n",
-                        plural(static_cast<size_t>(check.samples_without_response), "sample"));
+    text += fmt::format("{} never answer{}\n",
+                        plural(static_cast<size_t>(check.samples_without_response), "sample"),
+                        check.samples_without_response == 1 ? "s" : "");
   }
   return text;
 }
@@ -163,7 +172,7 @@ std::string histogram_to_text(const char* title, const std::vector<int64_t>& val
   for (const auto& [from, to, count] : spread.bins) {
     const std::string bounds =
         from == to ? number(from) : fmt::format("{} to {}", number(from), number(to));
-    text += fmt::format("{:>20} {:>9}  {}\n", bounds, number(count),
+    text += fmt::format("{:>20} {:>9}{}\n", bounds, number(count),
                         bar(static_cast<int64_t>(count), most));
   }
   return text;

@@ -13,7 +13,7 @@ constexpr std::array<FindingKind, kNumFindings> kKinds = {{
     {"record", "the record cannot be read", true},
     {"path", "a path leads out of the video prefix", true},
     {"video", "the video cannot be read", true},
-    {"picture", "a picture cannot be read", true},
+    {"picture", "its pictures cannot be used", true},
     {"frames", "pictures and placeholders do not match", true},
     {"unsupervised", "there is no turn to learn from", true},
     {"too_long", "longer than data.max_length", true},

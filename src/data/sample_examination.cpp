@@ -61,6 +61,7 @@ class Examiner {
     if (!info) return info.fault();
     result_.video = *info;
     find_video_problems(*info, fps(), result_.video_findings);
+    for (auto& [finding, what] : result_.video_findings) what = result_.video_path + ": " + what;
     return std::nullopt;
   }
 
