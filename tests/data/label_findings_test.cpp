@@ -33,7 +33,8 @@ const json kAsked = json::array({{{"content", "When?"}, {"time", 1}}});
 
 TEST(LabelFindings, AreNoneWhereAllIsWell) {
   EXPECT_THAT(findings_of(kAsked, {event(2, 4), event(5, 9), moment(12), moment(1)}), IsEmpty());
-  EXPECT_THAT(findings_of(json::array(), json::array({moment(1)})), IsEmpty()) << "the default question";
+  EXPECT_THAT(findings_of(json::array(), json::array({moment(1)})), IsEmpty())
+      << "the default question";
 }
 
 TEST(LabelFindings, NameNegativeTimes) {
@@ -66,10 +67,11 @@ TEST(LabelFindings, NameAnswersBeforeTheFirstQuestion) {
                   Pair(Finding::kEarlyAnswer,
                        "response[2]: answers at turn 4, the first question comes at turn 5")));
   // At 2 a second, 2.5 s is the 5th turn, number 4; the question without a time stands on turn 0.
-  EXPECT_THAT(findings_of({{{"content", "When?"}, {"time", "3.5"}}}, json::array({moment("2.5")}), 2),
-              ElementsAre(Pair(Finding::kEarlyAnswer,
-                               "response[0]: answers at turn 4, the first question comes at turn "
-                               "6")));
+  EXPECT_THAT(
+      findings_of({{{"content", "When?"}, {"time", "3.5"}}}, json::array({moment("2.5")}), 2),
+      ElementsAre(Pair(Finding::kEarlyAnswer,
+                       "response[0]: answers at turn 4, the first question comes at turn "
+                       "6")));
   EXPECT_THAT(findings_of({{{"content", "When?"}}}, json::array({moment(1)})), IsEmpty());
 }
 
