@@ -6,6 +6,7 @@
 namespace streamo::app {
 
 void add_convert_command(CLI::App& app);
+void add_check_command(CLI::App& app);
 void add_frames_command(CLI::App& app);
 void add_synthesize_command(CLI::App& app);
 void add_train_command(CLI::App& app);

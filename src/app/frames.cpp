@@ -9,6 +9,8 @@
 
 #include "app/command.h"
 #include "streamo/core/error.h"
+#include "streamo/core/log.h"
+#include "streamo/video/contact_sheet.h"
 #include "streamo/video/picture.h"
 #include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
@@ -20,7 +22,7 @@ struct FramesArguments {
   std::string video;
   double fps = 1.0;
   std::optional<int64_t> min_pixels, max_pixels;
-  std::string resize = "fast", out;
+  std::string resize = "fast", out, sheet;
   bool json = false;
 };
 
@@ -69,7 +71,9 @@ void print_table(const std::string& video, double fps, const Shown& shown) {
   }
 }
 
-void add_frame(const video::Frame& frame, const std::string& out, Shown& shown) {
+void add_frame(const video::Frame& frame, const std::string& out, video::ContactSheet* sheet,
+               Shown& shown) {
+  if (sheet != nullptr) sheet->add(frame);
   shown.size = frame.size;
   shown.rows.push_back({{"index", frame.index},
                         {"time", frame.time},
@@ -78,6 +82,21 @@ void add_frame(const video::Frame& frame, const std::string& out, Shown& shown) 
   if (out.empty()) return;
   const std::filesystem::path folder = out;
   video::write_png(folder / fmt::format("{:06}.png", frame.index), frame.size, frame.rgb);
+}
+
+// None if none is asked for.
+std::optional<video::ContactSheet> make_sheet(const FramesArguments& arguments, int64_t samples) {
+  if (arguments.sheet.empty()) return std::nullopt;
+  return video::ContactSheet(samples);
+}
+
+void write_sheet(const FramesArguments& arguments, const std::optional<video::ContactSheet>& sheet,
+                 const Shown& shown) {
+  if (!sheet) return;
+  sheet->write_png(arguments.sheet);
+  if (sheet->num_shown() == static_cast<int64_t>(shown.rows.size())) return;
+  core::log_info("{} shows {} of {} samples, evenly spread", arguments.sheet, sheet->num_shown(),
+                 shown.rows.size());
 }
 
 // As a video that shows it for no time at all.
@@ -90,7 +109,9 @@ Shown show_picture(const FramesArguments& arguments) {
   frame.keyframe = true;
   frame.size = picture.size;
   frame.rgb = std::move(picture.rgb);
-  add_frame(frame, arguments.out, shown);
+  auto sheet = make_sheet(arguments, 1);
+  add_frame(frame, arguments.out, sheet ? &*sheet : nullptr, shown);
+  write_sheet(arguments, sheet, shown);
   return shown;
 }
 
@@ -99,7 +120,11 @@ Shown show_video(const FramesArguments& arguments) {
       value_or_throw(video::SecondSampler::open(arguments.video, sample_options(arguments)));
   Shown shown;
   shown.info = sampler.info();
-  while (const auto frame = value_or_throw(sampler.next())) add_frame(*frame, arguments.out, shown);
+  auto sheet = make_sheet(arguments, shown.info.num_samples);
+  while (const auto frame = value_or_throw(sampler.next())) {
+    add_frame(*frame, arguments.out, sheet ? &*sheet : nullptr, shown);
+  }
+  write_sheet(arguments, sheet, shown);
   return shown;
 }
 
@@ -143,6 +168,9 @@ void add_frames_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--out", arguments->out,
                       "Write the pictures into this folder: 000000.png...");
+  command->add_option("--sheet", arguments->sheet,
+                      "Write a PNG with small copies of the pictures: under each the time of the "
+                      "sample and that of the picture taken for it, in seconds");
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");
   command->callback([arguments] { run(*arguments); });
 }

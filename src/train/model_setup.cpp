@@ -21,6 +21,7 @@ data::SourceOptions source_options(const RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
+  options.allow_outside_prefix = config.data.allow_outside_prefix;
   options.frame_memory_bytes = config.data.frame_memory_mb << 20;
   options.resize = video::parse_resize(config.data.resize);
   options.conversation.fps = config.data.fps;
@@ -88,6 +89,23 @@ data::SampleSource open_source(const RunConfig& config, const std::vector<std::s
   data::SourceOptions options = source_options(config);
   options.pixel_limits = pixel_limits(config, model_dir);
   return {{files.begin(), files.end()}, std::move(options)};
+}
+
+data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
+  return {.max_length = config.data.max_length,
+          .overlong = data::parse_overlong(config.data.overlong),
+          .token_side = token_side,
+          .num_workers = static_cast<int>(config.data.num_workers)};
+}
+
+data::PlanOptions plan_options(const RunConfig& config) {
+  return {.seed = static_cast<uint64_t>(config.data.seed),
+          .packing = config.data.packing,
+          .max_length = config.data.max_length,
+          .micro_batch_size = config.train.micro_batch_size,
+          .grad_accum_steps = config.train.grad_accum_steps,
+          .epochs = config.train.epochs,
+          .max_steps = config.train.max_steps};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

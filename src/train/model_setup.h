@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "model_directory.h"
+#include "streamo/data/index.h"
+#include "streamo/data/plan.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/model/vision_language_model.h"
 #include "streamo/text/special_tokens.h"
@@ -34,6 +36,10 @@ video::PixelLimits pixel_limits(const RunConfig& config, const std::filesystem::
 // Annotation files (data.train or data.eval) read as the config says, with these limits.
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
                                const std::filesystem::path& model_dir);
+
+// How the samples of data.train become items, and these the steps.
+data::IndexOptions index_options(const RunConfig& config, int64_t token_side);
+data::PlanOptions plan_options(const RunConfig& config);
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate,
 // pixel limits and resize, as <model directory>/streamo.json, so that it is evaluated as it was

@@ -42,6 +42,8 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              one_of({"auto", "raw", "stream"}));
   schema.add("data.video_prefix", &data.video_prefix,
              "Folder of relative video paths; empty: the annotation file's.", a_path());
+  schema.add("data.allow_outside_prefix", &data.allow_outside_prefix,
+             "With a video_prefix: also take videos and pictures that lie outside it.");
   schema.add("data.system_prompt", &data.system_prompt,
              "Of raw annotations; empty: the built-in one.");
   schema.add("data.default_question", &data.default_question,

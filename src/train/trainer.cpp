@@ -105,23 +105,6 @@ std::vector<int64_t> token_counts(const data::Index& index) {
   return tokens;
 }
 
-data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
-  return {.max_length = config.data.max_length,
-          .overlong = data::parse_overlong(config.data.overlong),
-          .token_side = token_side,
-          .num_workers = static_cast<int>(config.data.num_workers)};
-}
-
-data::PlanOptions plan_options(const RunConfig& config) {
-  return {.seed = static_cast<uint64_t>(config.data.seed),
-          .packing = config.data.packing,
-          .max_length = config.data.max_length,
-          .micro_batch_size = config.train.micro_batch_size,
-          .grad_accum_steps = config.train.grad_accum_steps,
-          .epochs = config.train.epochs,
-          .max_steps = config.train.max_steps};
-}
-
 }  // namespace
 
 Trainer::Impl::Impl(RunConfig run_config)

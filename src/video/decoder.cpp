@@ -69,6 +69,17 @@ void Demuxer::note_progress(const AVPacket& packet) {
   input_.watch().limit.renew();
 }
 
+double Demuxer::announced_duration() const {
+  // What FFmpeg reckons from the bit rate is no claim of the file.
+  if (input_.context().duration_estimation_method != AVFMT_DURATION_FROM_STREAM) return 0;
+  double seconds = 0;  // the shorter: the container's may be the sound's, the stream's is unedited
+  if (input_.context().duration > 0)
+    seconds = static_cast<double>(input_.context().duration) / AV_TIME_BASE;
+  if (stream().duration <= 0) return seconds;
+  const double of_stream = static_cast<double>(stream().duration) * av_q2d(stream().time_base);
+  return seconds > 0 ? std::min(seconds, of_stream) : of_stream;
+}
+
 bool Demuxer::read(AVPacket& packet) {
   int errors = 0;
   while (errors < kMaxErrors && !is_overlong() && !input_.watch().limit.is_up()) {

@@ -143,6 +143,28 @@ TEST_F(SampleSources, PathsAreFoundBesideTheAnnotationOrBehindThePrefix) {
   EXPECT_TRUE(source.conversation(1));
 }
 
+// What leads out, and how, is tested in video_root_test.cpp.
+TEST_F(SampleSources, PathsOutOfThePrefixAreBadSamples) {
+  fs::create_directories(folder_ / "prefix");
+  fs::create_symlink("../clips/four.mp4", folder_ / "prefix/linked.mp4");
+  json pictures = stream("", 1);
+  pictures.erase("videos");
+  pictures["messages"][0]["content"] = "<image>";
+  pictures["images"] = {"../p0.png"};
+  const fs::path raws = write("raws.json", {raw("../clips/four.mp4"), raw("linked.mp4")});
+  const fs::path streams = write("streams.json", {stream("../clips/four.mp4", 4), pictures});
+  SourceOptions options;
+  options.video_prefix = folder_ / "prefix";
+  const SampleSource source({raws, streams}, options);
+  for (size_t i = 0; i < source.size(); ++i) {
+    EXPECT_THAT(source.conversation(i).reason(), HasSubstr("leads out of the video prefix"));
+    EXPECT_THAT(source.load(i).reason(), HasSubstr("line 1"));
+  }
+  options.allow_outside_prefix = true;
+  const SampleSource allowed({raws, streams}, options);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(allowed.load(i)) << allowed.load(i).reason();
+}
+
 TEST_F(SampleSources, HoldSeveralFiles) {
   const fs::path one = write("one.json", {raw("clips/four.mp4"), raw("clips/four.mp4")});
   const fs::path two = write("two.json", {stream("clips/four.mp4", 4)});

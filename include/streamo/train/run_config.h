@@ -24,6 +24,7 @@ struct RunConfig {
   struct Data {
     std::vector<std::string> train, eval;
     std::string format = "auto", video_prefix, system_prompt, default_question;
+    bool allow_outside_prefix = false;
     double fps = 1.0;
     int64_t min_pixels = 0, max_pixels = 0;
     std::string resize = "fast";
