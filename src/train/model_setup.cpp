@@ -83,10 +83,20 @@ video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_d
   return limits;
 }
 
+std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config) {
+  if (config.data.frame_cache.empty()) return nullptr;
+  return std::make_shared<video::FrameCache>(video::FrameCacheOptions{
+      .folder = config.data.frame_cache,
+      .max_bytes = static_cast<int64_t>(config.data.frame_cache_max_gb * 1e9),
+      .jpeg_quality = static_cast<int>(config.data.frame_cache_quality)});
+}
+
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
-                               const fs::path& model_dir) {
+                               const fs::path& model_dir,
+                               std::shared_ptr<video::FrameCache> frame_cache) {
   data::SourceOptions options = source_options(config);
   options.pixel_limits = pixel_limits(config, model_dir);
+  options.frame_cache = std::move(frame_cache);
   return {{files.begin(), files.end()}, std::move(options)};
 }
 

@@ -18,8 +18,8 @@ namespace streamo::video {
 namespace fs = std::filesystem;
 namespace {
 
-// Raise it when the same file and options give other pixels, other samples or another VideoInfo
-// than before, or when a file of the cache is laid out differently.
+// Raise it when the same file and options give other pixels or samples than before, when VideoInfo
+// changes, or when a file of the cache is laid out differently.
 constexpr int kVersion = 1;
 constexpr int64_t kMostDamageLines = 5;
 
@@ -52,6 +52,12 @@ std::string entry_key(const std::string& content, const SampleOptions& options, 
   return fmt::format(
       "frames {}\n{}\nlimits {}\nresize {}\njpeg {}\ncontent {}\n", engine(), sampling(options),
       limits, options.resize == ResizeMode::kExact ? "exact" : "fast", jpeg_quality, content);
+}
+
+// Probing is asked without limits: a shape that they refuse is the sampler's to report.
+SampleOptions without_limits(SampleOptions options) {
+  options.pixel_limits.reset();
+  return options;
 }
 
 std::string note_name(const std::string& key) {
@@ -122,7 +128,7 @@ core::Result<std::optional<Source>> FrameCache::Impl::source(const fs::path& pat
   const core::Result<ContentHash> hash = hash_content(path);
   if (!hash) return std::optional<Source>();
   ++probed;
-  core::Result<VideoInfo> info = video::probe(path, {.fps = sampling.fps, .phase = sampling.phase});
+  core::Result<VideoInfo> info = video::probe(path, without_limits(sampling));
   if (!info) return info.fault();
   if (hash->state != state || file_state(path) != state) return std::optional<Source>();
   Source source{{hash->hex, *info}, *state};
@@ -191,7 +197,7 @@ core::Result<VideoInfo> FrameCache::probe(const fs::path& path, const SampleOpti
   const core::Result<std::optional<Source>> source = impl_->source(path, options);
   if (!source) return source.fault();
   if (*source) return (*source)->note.info;
-  return video::probe(path, {.fps = options.fps, .phase = options.phase});
+  return video::probe(path, without_limits(options));
 }
 
 core::Result<std::vector<Frame>> FrameCache::sample_video(const fs::path& path,

@@ -10,6 +10,7 @@
 #include "streamo/core/error.h"
 #include "streamo/data/conversation.h"
 #include "streamo/data/record_file.h"
+#include "streamo/video/frame_cache.h"
 #include "streamo/video/sampler.h"
 
 namespace streamo::data {
@@ -22,6 +23,7 @@ struct SourceOptions {
   video::PixelLimits pixel_limits;
   video::ResizeMode resize = video::ResizeMode::kFast;  // of video frames
   int64_t frame_memory_bytes = 256 << 20;  // for resized pictures that samples of one video share
+  std::shared_ptr<video::FrameCache> frame_cache;  // may be shared with other sources; null: none
 };
 
 enum class RecordFormat { kRaw, kStream };
@@ -61,6 +63,7 @@ class SampleSource {
   // data.
   std::string fingerprint() const;
   const SourceOptions& options() const { return options_; }
+  video::SampleOptions sample_options() const;  // of its videos
   // For a model that is made only after its training texts were read. Before the first load().
   void set_pixel_limits(const video::PixelLimits& limits) { options_.pixel_limits = limits; }
 
@@ -76,6 +79,7 @@ class SampleSource {
 
   const File& file_of(size_t index) const;
   core::Result<Conversation> parse(const File& file, size_t record) const;
+  core::Result<std::vector<video::Frame>> sample_video(const std::string& path) const;
   core::Result<std::vector<video::Frame>> read_images(const std::vector<std::string>& paths) const;
 
   std::vector<File> files_;
