@@ -143,6 +143,24 @@ Result<Conversation> SampleSource::parse(const File& file, size_t record) const 
   return build_conversation(*annotation, info->num_samples, options_.conversation, nullptr);
 }
 
+Result<std::string> SampleSource::video_path(size_t index) const {
+  const File& file = file_of(index);
+  const Result<json> value = file.records->read(index - file.first_index);
+  if (!value) return value.fault();
+  std::string path;
+  if (file.raw) {
+    const Result<Annotation> annotation = parse_annotation(*value);
+    if (!annotation) return annotation.fault();
+    path = annotation->video_path;
+  } else {
+    const Result<Conversation> conversation = parse_stream_json(*value);
+    if (!conversation) return conversation.fault();
+    path = conversation->video_path;
+  }
+  if (path.empty()) return path;
+  return join_video_path(file.video_prefix, path).string();
+}
+
 Result<Conversation> SampleSource::conversation(size_t index) const {
   const File& file = file_of(index);
   Result<Conversation> conversation = parse(file, index - file.first_index);

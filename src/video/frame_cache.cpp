@@ -94,7 +94,7 @@ struct FrameCache::Impl {
 
   const FrameCacheOptions options;
   CacheFolder folder;
-  std::atomic<int64_t> found{0}, decoded{0}, written{0}, damaged{0}, probed{0};
+  std::atomic<int64_t> found{0}, decoded{0}, written{0}, written_bytes{0}, damaged{0}, probed{0};
 };
 
 void FrameCache::Impl::report_damage(const std::string& name, const std::string& reason) {
@@ -180,13 +180,20 @@ void FrameCache::Impl::store(const std::string& key, const Decoded& decoded) {
                          i == 0 ? std::span<const uint8_t>() : std::span(frames[i - 1].rgb),
                          frames[i].size);
   };
+  int64_t bytes = 0;
   const bool published =
       folder.publish(entry_name(key), decoded.about_bytes, [&](CacheFolder::Output& output) {
-        write_entry(
-            frames, key, code, [&](std::string_view bytes) { output.append(bytes); },
-            [&](std::string_view bytes) { output.overwrite(bytes); });
+        bytes = 0;
+        const auto append = [&](std::string_view part) {
+          bytes += static_cast<int64_t>(part.size());
+          output.append(part);
+        };
+        write_entry(frames, key, code, append,
+                    [&](std::string_view head) { output.overwrite(head); });
       });
-  if (published) ++written;
+  if (!published) return;
+  ++written;
+  written_bytes += bytes;
 }
 
 FrameCache::FrameCache(FrameCacheOptions options)
@@ -233,6 +240,7 @@ FrameCacheCounts FrameCache::counts() const {
   return {.found = impl_->found,
           .decoded = impl_->decoded,
           .written = impl_->written,
+          .written_bytes = impl_->written_bytes,
           .damaged = impl_->damaged,
           .probed = impl_->probed};
 }

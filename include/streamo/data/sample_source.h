@@ -52,6 +52,8 @@ class SampleSource {
   // frames must be as many as the placeholders; one more or less is no Fault: load() mends it. May
   // be called from many threads.
   core::Result<Conversation> conversation(size_t index) const;
+  // The video of a sample, empty where it has pictures; nothing is probed.
+  core::Result<std::string> video_path(size_t index) const;
   // What probing a video says, read once for all its samples. May be called from many threads.
   core::Result<video::VideoInfo> video_info(const std::string& path) const;
   // Decodes the pictures; of one too many the last is dropped, one too few repeats the last. May be

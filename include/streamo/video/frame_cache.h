@@ -28,6 +28,7 @@ struct FrameCacheCounts {
   int64_t found = 0;    // videos whose pictures came from the cache
   int64_t decoded = 0;  // videos that were decoded
   int64_t written = 0;  // entries
+  int64_t written_bytes = 0;
   int64_t damaged = 0;  // entries or notes that failed their checksums; they are made anew
   int64_t probed = 0;   // videos that were read as a whole, to hash and to probe them
 };
