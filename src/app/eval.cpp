@@ -60,7 +60,8 @@ eval::EvalReport evaluate(const train::RunConfig& config) {
   const fs::path model_dir = config.model.path;
   const auto tokenizer = text::load_tokenizer(model_dir);
   const text::ChatFormat format(*tokenizer);
-  const data::SampleSource source = train::open_source(config, config.data.eval, model_dir);
+  const data::SampleSource source =
+      train::open_source(config, config.data.eval, model_dir, train::open_frame_cache(config));
   const auto model = train::load_model(config, {.path = model_dir}, train::available_device());
   std::unique_ptr<core::ProgressBar> bar;
   eval::EvaluateOptions options;

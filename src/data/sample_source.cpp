@@ -108,13 +108,32 @@ std::string SampleSource::id(size_t index) const {
 }
 
 Result<video::VideoInfo> SampleSource::video_info(const std::string& path) const {
-  return shared_->infos.get(path,
-                            [&] { return video::probe(path, {.fps = options_.conversation.fps}); });
+  const video::SampleOptions options{.fps = options_.conversation.fps};
+  return shared_->infos.get(path, [&] {
+    return options_.frame_cache ? options_.frame_cache->probe(path, options)
+                                : video::probe(path, options);
+  });
+}
+
+video::SampleOptions SampleSource::sample_options() const {
+  return {.fps = options_.conversation.fps,
+          .pixel_limits = options_.pixel_limits,
+          .resize = options_.resize};
 }
 
 std::string SampleSource::place_of(size_t index) const {
   const File& file = file_of(index);
   return file.records->place(index - file.first_index);
+}
+
+Result<std::string> SampleSource::video_path(size_t index) const {
+  Result<Record> record = this->record(index);
+  if (!record) return record.fault();
+  if (auto fault = resolve_paths(*record)) return *std::move(fault);
+  if (const auto* annotation = std::get_if<Annotation>(&record->content)) {
+    return annotation->video_path;
+  }
+  return std::get<Conversation>(record->content).video_path;
 }
 
 Result<Record> SampleSource::record(size_t index) const {
@@ -195,6 +214,11 @@ Result<std::vector<video::Frame>> SampleSource::read_images(
   return frames;
 }
 
+Result<std::vector<video::Frame>> SampleSource::sample_video(const std::string& path) const {
+  return options_.frame_cache ? options_.frame_cache->sample_video(path, sample_options())
+                              : video::sample_video(path, sample_options());
+}
+
 Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conversation) const {
   Result<std::vector<video::Frame>> frames = std::vector<video::Frame>();
   std::string of = conversation.video_path;
@@ -203,11 +227,7 @@ Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conve
     if (!frames) return frames;
     of = "\"images\"";
   } else {
-    const video::SampleOptions options{.fps = options_.conversation.fps,
-                                       .pixel_limits = options_.pixel_limits,
-                                       .resize = options_.resize};
-    auto shared = shared_->frames.get(
-        of, [&] { return video::sample_video(conversation.video_path, options); });
+    auto shared = shared_->frames.get(of, [&] { return sample_video(of); });
     if (!shared) return shared.fault();
     *frames = **shared;
   }

@@ -112,7 +112,8 @@ Trainer::Impl::Impl(RunConfig run_config)
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir),
       device_(available_device()),
-      source_(open_source(config_, config_.data.train, /*model_dir=*/{})),
+      source_(
+          open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
       model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
       tokenizer_(text::load_tokenizer(model_dir_.path)),
       chat_(*tokenizer_),
@@ -305,7 +306,8 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_.path);
+  const data::SampleSource held_out =
+      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,

@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "streamo/video/picture.h"
 #include "support/numbered_clip.h"
@@ -109,6 +111,30 @@ TEST_F(SampleSources, FramesAreResizedAsTheOptionsSay) {
                                             {.pixel_limits = video::PixelLimits{}, .resize = mode});
     ASSERT_TRUE(sample && frames);
     EXPECT_EQ(sample->frames[2].rgb, frames->at(2).rgb);
+  }
+}
+
+// Of cached videos nothing is decoded, and not even probed.
+TEST_F(SampleSources, FramesAndCountsComeFromTheCache) {
+  const fs::path path = write("raw.json", {raw("clips/four.mp4"), raw("clips/four.mp4")});
+  const auto plain = SampleSource({path}, {}).load(0);
+  ASSERT_TRUE(plain);
+  std::this_thread::sleep_for(std::chrono::milliseconds(3050));  // a new clip is not yet trusted
+  for (const int64_t decoded : {1, 0}) {
+    SourceOptions options;
+    options.frame_cache =
+        std::make_shared<video::FrameCache>(video::FrameCacheOptions{.folder = folder_ / "cache"});
+    const SampleSource source({path}, options);
+    for (const size_t index : {0, 1}) {
+      const auto sample = source.load(index);
+      ASSERT_TRUE(sample) << sample.reason();
+      ASSERT_EQ(sample->frames.size(), plain->frames.size());
+      for (size_t i = 0; i < plain->frames.size(); ++i) {
+        EXPECT_EQ(sample->frames[i].rgb, plain->frames[i].rgb);
+      }
+    }
+    EXPECT_EQ(options.frame_cache->counts().decoded, decoded);
+    EXPECT_EQ(options.frame_cache->counts().probed, decoded);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "streamo/data/conversation.h"
 #include "streamo/data/record_file.h"
 #include "streamo/data/video_root.h"
+#include "streamo/video/frame_cache.h"
 #include "streamo/video/sampler.h"
 
 namespace streamo::data {
@@ -27,6 +28,7 @@ struct SourceOptions {
   video::PixelLimits pixel_limits;
   video::ResizeMode resize = video::ResizeMode::kFast;  // of video frames
   int64_t frame_memory_bytes = 256 << 20;  // for resized pictures that samples of one video share
+  std::shared_ptr<video::FrameCache> frame_cache;  // may be shared with other sources; null: none
 };
 
 enum class RecordFormat { kRaw, kStream };
@@ -64,6 +66,8 @@ class SampleSource {
   core::Result<Record> record(size_t index) const;
   std::optional<core::Fault> resolve_paths(Record& record) const;
   core::Result<Conversation> to_conversation(Record record, ConversionLosses* losses) const;
+  // The video of a sample, empty where it has pictures; nothing is probed.
+  core::Result<std::string> video_path(size_t index) const;
   // What probing a video says, read once for all its samples. May be called from many threads.
   core::Result<video::VideoInfo> video_info(const std::string& path) const;
   // Decodes the pictures; of one too many the last is dropped, one too few repeats the last. May be
@@ -75,6 +79,7 @@ class SampleSource {
   // data.
   std::string fingerprint() const;
   const SourceOptions& options() const { return options_; }
+  video::SampleOptions sample_options() const;  // of its videos
   // For a model that is made only after its training texts were read. Before the first load().
   void set_pixel_limits(const video::PixelLimits& limits) { options_.pixel_limits = limits; }
 
@@ -90,6 +95,7 @@ class SampleSource {
 
   const File& file_of(size_t index) const;
   std::string place_of(size_t index) const;  // "FILE, record 3, line 17, column 5"
+  core::Result<std::vector<video::Frame>> sample_video(const std::string& path) const;
   core::Result<std::vector<video::Frame>> read_images(const std::vector<std::string>& paths) const;
 
   std::vector<File> files_;

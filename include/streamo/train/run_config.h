@@ -32,6 +32,9 @@ struct RunConfig {
     std::string overlong = "split";
     bool packing = true;
     int64_t num_workers = 4, seed = 0, frame_memory_mb = 256;
+    std::string frame_cache;
+    double frame_cache_max_gb = 1000;
+    int64_t frame_cache_quality = 0;
     double max_bad_fraction = 0.1;
   } data;
   struct Loss {
