@@ -14,6 +14,7 @@
 #include "streamo/video/picture.h"
 #include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
+#include "streamo/video/url.h"
 
 namespace streamo::app {
 namespace {
@@ -131,11 +132,14 @@ Shown show_video(const FramesArguments& arguments) {
 void run(const FramesArguments& arguments) {
   const Shown shown =
       video::is_picture_file(arguments.video) ? show_picture(arguments) : show_video(arguments);
-  if (!arguments.json) return print_table(arguments.video, arguments.fps, shown);
-  const nlohmann::ordered_json result{
-      {"video", arguments.video}, {"duration", shown.info.duration}, {"start", shown.info.start},
-      {"fps", arguments.fps},     {"width", shown.size.width},       {"height", shown.size.height},
-      {"frames", shown.rows}};
+  if (!arguments.json) return print_table(video::redact(arguments.video), arguments.fps, shown);
+  const nlohmann::ordered_json result{{"video", video::redact(arguments.video)},
+                                      {"duration", shown.info.duration},
+                                      {"start", shown.info.start},
+                                      {"fps", arguments.fps},
+                                      {"width", shown.size.width},
+                                      {"height", shown.size.height},
+                                      {"frames", shown.rows}};
   // A file name need not be UTF-8; JSON must be.
   fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
@@ -146,7 +150,8 @@ void add_frames_command(CLI::App& app) {
   const auto arguments = std::make_shared<FramesArguments>();
   CLI::App* command = app.add_subcommand(
       "frames", "Show which pictures of a video, or of a picture file, the model would see");
-  command->add_option("video", arguments->video, "The video or picture file")->required();
+  command->add_option("video", arguments->video, "The video or picture file, or the URL of a video")
+      ->required();
   command->add_option("--fps", arguments->fps, "Samples a second")
       ->check(CLI::Range(1e-4, 1000.0))
       ->capture_default_str();

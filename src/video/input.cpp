@@ -157,7 +157,14 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   }
   AVFormatContext* opened = context.release();  // freed by FFmpeg when it cannot be opened
   const int result = avformat_open_input(&opened, url.c_str(), nullptr, options.get());
-  if (result < 0) return unreadable(path, result);
+  if (result < 0) {
+    // FFmpeg returns "out of memory" for it, and only its message tells.
+    if (watch->log.summary().find("max_streams") != std::string::npos) {
+      return file_fault(path,
+                        fmt::format("it claims more than the {} streams allowed", kMaxStreams));
+    }
+    return unreadable(path, result);
+  }
   Input input(watch, std::move(source), InputPtr(opened));
   if (auto fault = input.choose_stream(max_pixels)) return *std::move(fault);
   return input;
