@@ -52,7 +52,7 @@ missing_packages() {
   have c++ || have clang++ || echo g++
   [ -n "$(find_python)" ] || echo "python3 python3-venv"
   local libraries="libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libjpeg62-turbo-dev libzstd-dev libsentencepiece-dev
-    libpcre2-dev libutf8proc-dev nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev libgtest-dev libgmock-dev"
+    libgloo-dev libpcre2-dev libutf8proc-dev nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev libgtest-dev libgmock-dev"
   local installed
   installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' $libraries 2>/dev/null || true)"
   local package
