@@ -3,7 +3,8 @@
 // Without loss: green, red - green and blue - green are told apart from what is known already, and
 // the differences (mod 256) are compressed by zstd at level 1. Known is either the gradient of the
 // neighbours (left + above - above left, PNG's idea of a filter), or the picture before; whichever
-// gives fewer bytes. Measured on camera clips at 420x224: 38 to 48 % of the raw size.
+// gives fewer bytes. At 420x224, camera clips: 5 % (a face before a still wall) to 48 % of the raw
+// size.
 #pragma once
 
 #include <cstdint>
