@@ -42,6 +42,7 @@ class Input {
   int stream_index() const { return stream_index_; }
   AVFormatContext& context() { return *context_; }
   FileWatch& watch() { return *watch_; }
+  const std::filesystem::path& path() const { return watch_->path; }
 
  private:
   Input(std::shared_ptr<FileWatch> watch, std::unique_ptr<FileSource> source, InputPtr context)
