@@ -51,8 +51,8 @@ missing_packages() {
   have pkg-config || echo pkg-config
   have c++ || have clang++ || echo g++
   [ -n "$(find_python)" ] || echo "python3 python3-venv"
-  local libraries="libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libjpeg62-turbo-dev libsentencepiece-dev
-    libpcre2-dev libutf8proc-dev nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev libgtest-dev libgmock-dev"
+  local libraries="libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libjpeg62-turbo-dev libzstd-dev libsentencepiece-dev
+    libgloo-dev libpcre2-dev libutf8proc-dev nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev libgtest-dev libgmock-dev"
   local installed
   installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' $libraries 2>/dev/null || true)"
   local package

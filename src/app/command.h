@@ -6,6 +6,7 @@
 namespace streamo::app {
 
 void add_convert_command(CLI::App& app);
+void add_check_command(CLI::App& app);
 void add_frames_command(CLI::App& app);
 void add_synthesize_command(CLI::App& app);
 void add_train_command(CLI::App& app);
@@ -16,5 +17,6 @@ void add_config_command(CLI::App& app);
 void add_doctor_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_score_command(CLI::App& app);
+void add_prepare_command(CLI::App& app);
 
 }  // namespace streamo::app

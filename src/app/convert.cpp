@@ -39,6 +39,8 @@ void add_to_stream(CLI::App& convert) {
   add_common_options(*command, *options, options->conversation.fps);
   command->add_option("--video-prefix", options->video_prefix,
                       "In front of relative video paths [the folder of the input]");
+  command->add_flag("--allow-outside-prefix", options->allow_outside_prefix,
+                    "Take videos that lie outside the prefix, too");
   command->add_option("--system-prompt", options->conversation.system_prompt,
                       "First message, empty for none [a description of the three states]");
   command->callback([options] { data::convert_to_stream(*options); });

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 struct Arguments {
   std::string config, model, data, video_prefix, out;
-  bool json = false, teacher_forced = false;
+  bool json = false, teacher_forced = false, allow_outside_prefix = false;
   int64_t max_samples = 0;
 };
 
@@ -37,6 +37,7 @@ train::RunConfig settings_of(const Arguments& arguments) {
                                               : fs::path(arguments.model);
   if (!arguments.data.empty()) config.data.eval = {arguments.data};
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
+  config.data.allow_outside_prefix |= arguments.allow_outside_prefix;
   config.eval.max_samples =
       arguments.max_samples;  // the config's is for evaluations while training
   config.eval.teacher_forced |= arguments.teacher_forced;
@@ -59,7 +60,8 @@ eval::EvalReport evaluate(const train::RunConfig& config) {
   const fs::path model_dir = config.model.path;
   const auto tokenizer = text::load_tokenizer(model_dir);
   const text::ChatFormat format(*tokenizer);
-  const data::SampleSource source = train::open_source(config, config.data.eval, model_dir);
+  const data::SampleSource source =
+      train::open_source(config, config.data.eval, model_dir, train::open_frame_cache(config));
   const auto model = train::load_model(config, {.path = model_dir}, train::available_device());
   std::unique_ptr<core::ProgressBar> bar;
   eval::EvaluateOptions options;
@@ -95,6 +97,8 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--data", arguments->data, "Annotation file instead of data.eval");
   command->add_option("--video-prefix", arguments->video_prefix,
                       "Folder of relative video paths (default: the annotation file's)");
+  command->add_flag("--allow-outside-prefix", arguments->allow_outside_prefix,
+                    "Take videos that lie outside the prefix, too");
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");
   command->add_flag("--teacher-forced", arguments->teacher_forced,
                     "Each turn after the true history, not the model's own");

@@ -9,9 +9,12 @@
 
 #include "app/command.h"
 #include "streamo/core/error.h"
+#include "streamo/core/log.h"
+#include "streamo/video/contact_sheet.h"
 #include "streamo/video/picture.h"
 #include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
+#include "streamo/video/url.h"
 
 namespace streamo::app {
 namespace {
@@ -20,7 +23,7 @@ struct FramesArguments {
   std::string video;
   double fps = 1.0;
   std::optional<int64_t> min_pixels, max_pixels;
-  std::string resize = "fast", out;
+  std::string resize = "fast", out, sheet;
   bool json = false;
 };
 
@@ -69,7 +72,9 @@ void print_table(const std::string& video, double fps, const Shown& shown) {
   }
 }
 
-void add_frame(const video::Frame& frame, const std::string& out, Shown& shown) {
+void add_frame(const video::Frame& frame, const std::string& out, video::ContactSheet* sheet,
+               Shown& shown) {
+  if (sheet != nullptr) sheet->add(frame);
   shown.size = frame.size;
   shown.rows.push_back({{"index", frame.index},
                         {"time", frame.time},
@@ -78,6 +83,21 @@ void add_frame(const video::Frame& frame, const std::string& out, Shown& shown) 
   if (out.empty()) return;
   const std::filesystem::path folder = out;
   video::write_png(folder / fmt::format("{:06}.png", frame.index), frame.size, frame.rgb);
+}
+
+// None if none is asked for.
+std::optional<video::ContactSheet> make_sheet(const FramesArguments& arguments, int64_t samples) {
+  if (arguments.sheet.empty()) return std::nullopt;
+  return video::ContactSheet(samples);
+}
+
+void write_sheet(const FramesArguments& arguments, const std::optional<video::ContactSheet>& sheet,
+                 const Shown& shown) {
+  if (!sheet) return;
+  sheet->write_png(arguments.sheet);
+  if (sheet->num_shown() == static_cast<int64_t>(shown.rows.size())) return;
+  core::log_info("{} shows {} of {} samples, evenly spread", arguments.sheet, sheet->num_shown(),
+                 shown.rows.size());
 }
 
 // As a video that shows it for no time at all.
@@ -90,7 +110,9 @@ Shown show_picture(const FramesArguments& arguments) {
   frame.keyframe = true;
   frame.size = picture.size;
   frame.rgb = std::move(picture.rgb);
-  add_frame(frame, arguments.out, shown);
+  auto sheet = make_sheet(arguments, 1);
+  add_frame(frame, arguments.out, sheet ? &*sheet : nullptr, shown);
+  write_sheet(arguments, sheet, shown);
   return shown;
 }
 
@@ -99,18 +121,25 @@ Shown show_video(const FramesArguments& arguments) {
       value_or_throw(video::SecondSampler::open(arguments.video, sample_options(arguments)));
   Shown shown;
   shown.info = sampler.info();
-  while (const auto frame = value_or_throw(sampler.next())) add_frame(*frame, arguments.out, shown);
+  auto sheet = make_sheet(arguments, shown.info.num_samples);
+  while (const auto frame = value_or_throw(sampler.next())) {
+    add_frame(*frame, arguments.out, sheet ? &*sheet : nullptr, shown);
+  }
+  write_sheet(arguments, sheet, shown);
   return shown;
 }
 
 void run(const FramesArguments& arguments) {
   const Shown shown =
       video::is_picture_file(arguments.video) ? show_picture(arguments) : show_video(arguments);
-  if (!arguments.json) return print_table(arguments.video, arguments.fps, shown);
-  const nlohmann::ordered_json result{
-      {"video", arguments.video}, {"duration", shown.info.duration}, {"start", shown.info.start},
-      {"fps", arguments.fps},     {"width", shown.size.width},       {"height", shown.size.height},
-      {"frames", shown.rows}};
+  if (!arguments.json) return print_table(video::redact(arguments.video), arguments.fps, shown);
+  const nlohmann::ordered_json result{{"video", video::redact(arguments.video)},
+                                      {"duration", shown.info.duration},
+                                      {"start", shown.info.start},
+                                      {"fps", arguments.fps},
+                                      {"width", shown.size.width},
+                                      {"height", shown.size.height},
+                                      {"frames", shown.rows}};
   // A file name need not be UTF-8; JSON must be.
   fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
@@ -121,7 +150,8 @@ void add_frames_command(CLI::App& app) {
   const auto arguments = std::make_shared<FramesArguments>();
   CLI::App* command = app.add_subcommand(
       "frames", "Show which pictures of a video, or of a picture file, the model would see");
-  command->add_option("video", arguments->video, "The video or picture file")->required();
+  command->add_option("video", arguments->video, "The video or picture file, or the URL of a video")
+      ->required();
   command->add_option("--fps", arguments->fps, "Samples a second")
       ->check(CLI::Range(1e-4, 1000.0))
       ->capture_default_str();
@@ -143,6 +173,9 @@ void add_frames_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--out", arguments->out,
                       "Write the pictures into this folder: 000000.png...");
+  command->add_option("--sheet", arguments->sheet,
+                      "Write a PNG with small copies of the pictures: under each the time of the "
+                      "sample and that of the picture taken for it, in seconds");
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");
   command->callback([arguments] { run(*arguments); });
 }

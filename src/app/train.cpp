@@ -1,9 +1,9 @@
 // streamo train CONFIG [key=value ...]: one process of a training run.
-#include <cstdlib>
-#include <string_view>
+#include <fmt/format.h>
 
 #include "app/command.h"
 #include "streamo/core/error.h"
+#include "streamo/dist/launch.h"
 #include "streamo/train/trainer.h"
 
 namespace streamo::app {
@@ -11,13 +11,11 @@ namespace {
 
 // Each process would train the whole run for itself and overwrite the others' files.
 void refuse_several_ranks() {
-  for (const char* name :
-       {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
-    const char* value = std::getenv(name);
-    if (value == nullptr || std::string_view(value) == "1") continue;
-    throw core::Error(core::ErrorKind::kUsage, "a run of several processes is not supported yet",
-                      std::string(name) + "=" + value, "start one process");
-  }
+  const dist::Launch launch = dist::read_launch();
+  if (launch.world_size == 1) return;
+  throw core::Error(core::ErrorKind::kUsage, "a run of several processes is not supported yet",
+                    fmt::format("{} started {}", launch.launcher, launch.world_size),
+                    "start one process");
 }
 
 }  // namespace

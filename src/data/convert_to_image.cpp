@@ -8,7 +8,6 @@
 #include "data/conversion_output.h"
 #include "data/once_map.h"
 #include "streamo/data/convert.h"
-#include "streamo/data/sample_source.h"
 #include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
 
@@ -126,7 +125,7 @@ class ImageConverter {
     if (conversation->video_path.empty())
       return Fault{place + ": already has <image> placeholders"};
     const fs::path video =
-        join_video_path(input_.path().parent_path(), conversation->video_path).lexically_normal();
+        (input_.path().parent_path() / conversation->video_path).lexically_normal();
     fs::path folder = options_.frame_dir / folders_.name_of(video);
     return Task{*std::move(conversation), video, std::move(folder), std::move(place)};
   }

@@ -5,7 +5,7 @@
 #include "data/conversion_output.h"
 #include "data/once_map.h"
 #include "streamo/data/convert.h"
-#include "streamo/data/sample_source.h"
+#include "streamo/data/video_root.h"
 #include "streamo/video/sampler.h"
 
 namespace streamo::data {
@@ -20,7 +20,7 @@ class StreamConverter {
   StreamConverter(const ToStreamOptions& options, const RecordFile& input)
       : options_(options),
         input_(input),
-        prefix_(options.video_prefix.empty() ? input.path().parent_path() : options.video_prefix) {}
+        root_(options.video_prefix, options.allow_outside_prefix, input.path().parent_path()) {}
 
   Result<Converted> convert(size_t index) {
     const Result<json> record = input_.read(index);
@@ -31,7 +31,9 @@ class StreamConverter {
       return Fault{fmt::format("{}: {}", input_.place(index),
                                is_stream ? "already in stream format" : annotation.reason())};
     }
-    const std::filesystem::path video = join_video_path(prefix_, annotation->video_path);
+    const Result<std::filesystem::path> located = root_.locate(annotation->video_path);
+    if (!located) return Fault{fmt::format("{}: {}", input_.place(index), located.reason())};
+    const std::filesystem::path& video = *located;
     const Result<video::VideoInfo>& info = infos_.get(
         video.string(), [&] { return video::probe(video, {.fps = options_.conversation.fps}); });
     if (!info) return info.fault();
@@ -47,7 +49,7 @@ class StreamConverter {
  private:
   const ToStreamOptions& options_;
   const RecordFile& input_;
-  const std::filesystem::path prefix_;
+  const VideoRoot root_;
   OnceMap<Result<video::VideoInfo>> infos_;  // by video path: a video has several samples
 };
 

@@ -103,17 +103,20 @@ core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat
   return example;
 }
 
-std::vector<int64_t> count_message_tokens(const std::vector<Message>& messages,
-                                          const text::ChatFormat& chat,
-                                          std::span<const int64_t> image_tokens) {
-  std::vector<int64_t> counts;
+std::vector<MessageTokens> count_message_tokens(const std::vector<Message>& messages,
+                                                const text::ChatFormat& chat,
+                                                std::span<const int64_t> image_tokens) {
+  std::vector<MessageTokens> counts;
   text::TokenSequence sequence;
   for (const Message& message : messages) {
     const size_t before = sequence.input_ids.size();
     const auto here = static_cast<size_t>(text::count_placeholders(message.content));
     chat.append(message, image_tokens.first(here), sequence);
     image_tokens = image_tokens.subspan(here);
-    counts.push_back(static_cast<int64_t>(sequence.input_ids.size() - before));
+    const auto first = sequence.labels.begin() + static_cast<std::ptrdiff_t>(before);
+    const int64_t unsupervised = std::count(first, sequence.labels.end(), text::kIgnore);
+    const auto all = static_cast<int64_t>(sequence.input_ids.size() - before);
+    counts.push_back({all, all - unsupervised});
   }
   return counts;
 }

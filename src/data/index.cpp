@@ -13,30 +13,13 @@
 namespace streamo::data {
 namespace {
 
-core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
-                                                      int64_t token_side,
-                                                      const SampleSource& source) {
-  const auto tokens_of = [&](video::FrameSize size) {
-    return image_tokens(video::smart_resize(size, source.options().pixel_limits), token_side);
-  };
-  std::vector<int64_t> tokens;
-  for (const std::string& image : conversation.image_paths) {
-    const auto size = video::picture_size(image);
-    if (!size) return size.fault();
-    tokens.push_back(tokens_of(*size));
+core::Result<int64_t> tokens_of_picture(video::FrameSize size, const std::string& file,
+                                        int64_t token_side, const video::PixelLimits& limits) {
+  try {
+    return image_tokens(video::smart_resize(size, limits), token_side);
+  } catch (const core::Error& refused) {  // its shape
+    return core::Fault{file + ": " + refused.what()};
   }
-  const auto placeholders = static_cast<size_t>(num_placeholders(conversation));
-  if (!conversation.video_path.empty()) {
-    const auto info = source.video_info(conversation.video_path);
-    if (!info) return info.fault();
-    tokens.assign(placeholders, tokens_of(info->size));
-  }
-  if (!tokens.empty())
-    tokens.resize(placeholders, tokens.back());  // a missing last picture is repeated
-  if (tokens.size() != placeholders) {
-    return core::Fault{fmt::format("{} placeholders and no pictures", placeholders)};
-  }
-  return tokens;
 }
 
 // Cuts a conversation into windows of at most max_length tokens, each as long as it can be.
@@ -53,13 +36,15 @@ class Splitter {
     const int64_t frames_before = placeholders_before(conversation_, first);
     const std::span<const int64_t> pictures =
         std::span(picture_tokens_).subspan(static_cast<size_t>(frames_before));
-    const std::vector<int64_t> counts = count_message_tokens(rest.messages, chat_, pictures);
+    const std::vector<MessageTokens> counts = count_message_tokens(rest.messages, chat_, pictures);
     const size_t head = rest.messages.size() - 2 * static_cast<size_t>(rounds);
     Item item{.first_round = first};
-    for (size_t i = 0; i < head; ++i) item.tokens += counts[i];
+    for (size_t i = 0; i < head; ++i) item.tokens += counts[i].all;
     for (size_t i = head; i + 1 < counts.size(); i += 2) {
-      if (item.tokens + counts[i] + counts[i + 1] > max_length) break;
-      item.tokens += counts[i] + counts[i + 1];
+      const int64_t round = counts[i].all + counts[i + 1].all;
+      if (item.tokens + round > max_length) break;
+      item.tokens += round;
+      item.supervised += counts[i + 1].supervised;
       item.frames += text::count_placeholders(rest.messages[i].content);
       ++item.num_rounds;
     }
@@ -72,28 +57,60 @@ class Splitter {
   std::vector<int64_t> picture_tokens_;
 };
 
-struct SampleItems {
-  std::vector<Item> items;
-  std::optional<std::string> reason;  // why there are none
-  bool overlong = false;
-};
-
-SampleItems items_of(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
-                     const IndexOptions& options) {
-  SampleItems result;
+SampleItems read_items(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
+                       const IndexOptions& options) {
   const auto conversation = source.conversation(sample);
-  if (!conversation) return {{}, conversation.reason()};
-  if (num_rounds(*conversation) == 0) return {{}, "no user turn with an answer"};
+  if (!conversation) return {.reason = conversation.reason()};
+  if (num_rounds(*conversation) == 0) return {.reason = "no user turn with an answer"};
   auto pictures = tokens_of_pictures(*conversation, options.token_side, source);
-  if (!pictures) return {{}, pictures.reason()};
-  const Splitter splitter(*conversation, chat, *std::move(pictures));
-  const int64_t rounds = num_rounds(*conversation);
+  if (!pictures) return {.reason = pictures.reason()};
+  return items_of(*conversation, *std::move(pictures), sample, chat, options);
+}
+
+}  // namespace
+
+core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
+                                                      int64_t token_side,
+                                                      const SampleSource& source) {
+  const auto tokens_of = [&](video::FrameSize size, const std::string& file) {
+    return tokens_of_picture(size, file, token_side, source.options().pixel_limits);
+  };
+  std::vector<int64_t> tokens;
+  for (const std::string& image : conversation.image_paths) {
+    const auto size = video::picture_size(image);
+    if (!size) return size.fault();
+    const auto count = tokens_of(*size, image);
+    if (!count) return count.fault();
+    tokens.push_back(*count);
+  }
+  const auto placeholders = static_cast<size_t>(num_placeholders(conversation));
+  if (!conversation.video_path.empty()) {
+    const auto info = source.video_info(conversation.video_path);
+    if (!info) return info.fault();
+    const auto count = tokens_of(info->size, conversation.video_path);
+    if (!count) return count.fault();
+    tokens.assign(placeholders, *count);
+  }
+  if (!tokens.empty())
+    tokens.resize(placeholders, tokens.back());  // a missing last picture is repeated
+  if (tokens.size() != placeholders) {
+    return core::Fault{fmt::format("{} placeholders and no pictures", placeholders)};
+  }
+  return tokens;
+}
+
+SampleItems items_of(const Conversation& conversation, std::vector<int64_t> picture_tokens,
+                     size_t sample, const text::ChatFormat& chat, const IndexOptions& options) {
+  SampleItems result;
+  const Splitter splitter(conversation, chat, std::move(picture_tokens));
+  const int64_t rounds = num_rounds(conversation);
   for (int64_t first = 0; first < rounds;) {
     Item item = splitter.longest_from(first, options.max_length);
     item.sample = sample;
     result.overlong |= item.num_rounds < rounds - first;
     if (item.num_rounds == 0 || (result.overlong && options.overlong == Overlong::kDrop)) {
-      return {{}, fmt::format("longer than data.max_length = {} tokens", options.max_length), true};
+      return {.reason = fmt::format("longer than data.max_length = {} tokens", options.max_length),
+              .overlong = true};
     }
     first += item.num_rounds;
     result.items.push_back(item);
@@ -101,8 +118,6 @@ SampleItems items_of(const SampleSource& source, size_t sample, const text::Chat
   }
   return result;
 }
-
-}  // namespace
 
 Overlong parse_overlong(const std::string& name) {
   if (name == "drop") return Overlong::kDrop;
@@ -115,7 +130,7 @@ Index build_index(const SampleSource& source, const text::ChatFormat& chat,
                   const IndexOptions& options, SampleReport& report) {
   std::vector<SampleItems> of_sample(source.size());
   core::parallel_for(source.size(), options.num_workers, [&](size_t sample) {
-    of_sample[sample] = items_of(source, sample, chat, options);
+    of_sample[sample] = read_items(source, sample, chat, options);
   });
   Index index;
   for (size_t sample = 0; sample < of_sample.size(); ++sample) {

@@ -62,24 +62,20 @@ Result<RecordFormat> detect_format(const json& record) {
   return missing_field(record, "messages", {}, "");
 }
 
-fs::path join_video_path(const fs::path& prefix, const std::string& path) {
-  return prefix / path;  // an absolute path replaces what is before it
-}
-
 SampleSource::SampleSource(const std::vector<fs::path>& files, SourceOptions options)
     : options_(std::move(options)), shared_(std::make_unique<Shared>(options_.frame_memory_bytes)) {
   std::map<fs::path, int> uses;
   for (const fs::path& path : files) ++uses[path.filename()];
   for (const fs::path& path : files) {
-    File file;
-    file.records = std::make_unique<RecordFile>(path);
+    File file{.records = std::make_unique<RecordFile>(path),
+              .root = VideoRoot(options_.video_prefix, options_.allow_outside_prefix,
+                                path.parent_path())};
     if (file.records->size() == 0) {
       throw core::Error(ErrorKind::kData, "the file has no records", path.string(),
                         "give a file with samples");
     }
     file.first_index = size_;
     file.raw = is_raw(path, *file.records, options_.format);
-    file.video_prefix = options_.video_prefix.empty() ? path.parent_path() : options_.video_prefix;
     file.name = uses[path.filename()] == 1 ? path.filename().string() : path.string();
     size_ += file.records->size();
     files_.push_back(std::move(file));
@@ -90,6 +86,12 @@ SampleSource::~SampleSource() = default;
 
 size_t SampleSource::size() const {
   return size_;
+}
+
+std::vector<fs::path> SampleSource::files() const {
+  std::vector<fs::path> paths;
+  for (const File& file : files_) paths.push_back(file.records->path());
+  return paths;
 }
 
 const SampleSource::File& SampleSource::file_of(size_t index) const {
@@ -106,50 +108,94 @@ std::string SampleSource::id(size_t index) const {
 }
 
 Result<video::VideoInfo> SampleSource::video_info(const std::string& path) const {
-  return shared_->infos.get(path,
-                            [&] { return video::probe(path, {.fps = options_.conversation.fps}); });
+  const video::SampleOptions options{.fps = options_.conversation.fps};
+  return shared_->infos.get(path, [&] {
+    return options_.frame_cache ? options_.frame_cache->probe(path, options)
+                                : video::probe(path, options);
+  });
 }
 
-Result<Conversation> SampleSource::parse(const File& file, size_t record) const {
-  const Result<json> value = file.records->read(record);
-  if (!value) return value.fault();
-  const auto at_record = [&](const Fault& fault) {
-    return Fault{fmt::format("{}: {}", file.records->place(record), fault.reason)};
-  };
-  const auto resolve = [&](std::string& path) {
-    path = join_video_path(file.video_prefix, path).string();
-  };
-  if (!file.raw) {
-    Result<Conversation> conversation = parse_stream_json(*value);
-    if (!conversation) return at_record(conversation.fault());
-    if (!conversation->video_path.empty()) resolve(conversation->video_path);
-    for (std::string& path : conversation->image_paths) resolve(path);
-    return conversation;
-  }
-  Result<Annotation> annotation = parse_annotation(*value);
-  if (!annotation) return at_record(annotation.fault());
-  resolve(annotation->video_path);
-  const auto info = video_info(annotation->video_path);
-  if (!info) return info.fault();
-  return build_conversation(*annotation, info->num_samples, options_.conversation, nullptr);
+video::SampleOptions SampleSource::sample_options() const {
+  return {.fps = options_.conversation.fps,
+          .pixel_limits = options_.pixel_limits,
+          .resize = options_.resize};
 }
 
-Result<Conversation> SampleSource::conversation(size_t index) const {
+std::string SampleSource::place_of(size_t index) const {
   const File& file = file_of(index);
-  Result<Conversation> conversation = parse(file, index - file.first_index);
-  if (!conversation || file.raw) return conversation;
-  auto available = static_cast<int64_t>(conversation->image_paths.size());
+  return file.records->place(index - file.first_index);
+}
+
+Result<std::string> SampleSource::video_path(size_t index) const {
+  Result<Record> record = this->record(index);
+  if (!record) return record.fault();
+  if (auto fault = resolve_paths(*record)) return *std::move(fault);
+  if (const auto* annotation = std::get_if<Annotation>(&record->content)) {
+    return annotation->video_path;
+  }
+  return std::get<Conversation>(record->content).video_path;
+}
+
+Result<Record> SampleSource::record(size_t index) const {
+  const File& file = file_of(index);
+  const Result<json> value = file.records->read(index - file.first_index);
+  if (!value) return value.fault();
+  const auto at_place = [&](const Fault& fault) {
+    return Fault{fmt::format("{}: {}", place_of(index), fault.reason)};
+  };
+  if (file.raw) {
+    Result<Annotation> annotation = parse_annotation(*value);
+    if (!annotation) return at_place(annotation.fault());
+    return Record{index, *std::move(annotation)};
+  }
+  Result<Conversation> conversation = parse_stream_json(*value);
+  if (!conversation) return at_place(conversation.fault());
+  return Record{index, *std::move(conversation)};
+}
+
+std::optional<Fault> SampleSource::resolve_paths(Record& record) const {
+  std::vector<std::string*> paths;
+  if (auto* annotation = std::get_if<Annotation>(&record.content)) {
+    paths.push_back(&annotation->video_path);
+  } else {
+    auto& conversation = std::get<Conversation>(record.content);
+    if (!conversation.video_path.empty()) paths.push_back(&conversation.video_path);
+    for (std::string& path : conversation.image_paths) paths.push_back(&path);
+  }
+  for (std::string* path : paths) {
+    Result<fs::path> located = file_of(record.index).root.locate(*path);
+    if (!located) return Fault{place_of(record.index) + ": " + located.reason()};
+    *path = located->string();
+  }
+  return std::nullopt;
+}
+
+Result<Conversation> SampleSource::to_conversation(Record record, ConversionLosses* losses) const {
+  if (const auto* annotation = std::get_if<Annotation>(&record.content)) {
+    const auto info = video_info(annotation->video_path);
+    if (!info) return info.fault();
+    return build_conversation(*annotation, info->num_samples, options_.conversation, losses);
+  }
+  auto& conversation = std::get<Conversation>(record.content);
+  auto available = static_cast<int64_t>(conversation.image_paths.size());
   std::string of = "\"images\"";
-  if (!conversation->video_path.empty()) {
-    of = conversation->video_path;
+  if (!conversation.video_path.empty()) {
+    of = conversation.video_path;
     const auto info = video_info(of);
     if (!info) return info.fault();
     available = info->num_samples;
   }
-  if (auto fault = compare_counts(available, num_placeholders(*conversation), of)) {
-    return Fault{file.records->place(index - file.first_index) + ": " + fault->reason};
+  if (auto fault = compare_counts(available, num_placeholders(conversation), of)) {
+    return Fault{place_of(record.index) + ": " + fault->reason};
   }
-  return conversation;
+  return std::move(conversation);
+}
+
+Result<Conversation> SampleSource::conversation(size_t index) const {
+  Result<Record> record = this->record(index);
+  if (!record) return record.fault();
+  if (auto fault = resolve_paths(*record)) return *std::move(fault);
+  return to_conversation(*std::move(record), nullptr);
 }
 
 Result<std::vector<video::Frame>> SampleSource::read_images(
@@ -168,6 +214,11 @@ Result<std::vector<video::Frame>> SampleSource::read_images(
   return frames;
 }
 
+Result<std::vector<video::Frame>> SampleSource::sample_video(const std::string& path) const {
+  return options_.frame_cache ? options_.frame_cache->sample_video(path, sample_options())
+                              : video::sample_video(path, sample_options());
+}
+
 Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conversation) const {
   Result<std::vector<video::Frame>> frames = std::vector<video::Frame>();
   std::string of = conversation.video_path;
@@ -176,11 +227,7 @@ Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conve
     if (!frames) return frames;
     of = "\"images\"";
   } else {
-    const video::SampleOptions options{.fps = options_.conversation.fps,
-                                       .pixel_limits = options_.pixel_limits,
-                                       .resize = options_.resize};
-    auto shared = shared_->frames.get(
-        of, [&] { return video::sample_video(conversation.video_path, options); });
+    auto shared = shared_->frames.get(of, [&] { return sample_video(of); });
     if (!shared) return shared.fault();
     *frames = **shared;
   }

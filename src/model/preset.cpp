@@ -93,15 +93,19 @@ constexpr const char* kChatTemplate =
 
 }  // namespace
 
+std::string preset_processor_config(const std::string& preset) {
+  STREAMO_CHECK(preset == "example", "the config schema allows no other preset");
+  return processor_config(ExampleSizes()).dump(2) + "\n";
+}
+
 void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir) {
-  STREAMO_CHECK(preset == "example", "the config schema allows no other preset");
   const ExampleSizes sizes;
   const auto write = [&](const char* name, const Json& json) {
     core::write_file_atomic(out_dir / name, json.dump(2) + "\n");
   };
   write("config.json", example_config(sizes, tokens));
-  write("preprocessor_config.json", processor_config(sizes));
+  core::write_file_atomic(out_dir / "preprocessor_config.json", preset_processor_config(preset));
   write("generation_config.json", {{"do_sample", false},
                                    {"eos_token_id", tokens.eos_token_id},
                                    {"pad_token_id", tokens.pad_token_id}});

@@ -1,12 +1,16 @@
 #include "registry.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "qwen2_5_vl/model.h"
 #include "streamo/core/error.h"
+#include "strict_json.h"
 
 namespace streamo::model {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Family {
   const char* model_type;
@@ -17,7 +21,12 @@ constexpr Family kFamilies[] = {
     {"qwen2_5_vl",
      [](const nlohmann::json& config,
         const std::string& file) -> std::shared_ptr<VisionLanguageModel> {
-       return std::make_shared<qwen2_5_vl::Model>(qwen2_5_vl::parse_config(config, file));
+       const qwen2_5_vl::Config parsed = qwen2_5_vl::parse_config(config, file);
+       const fs::path processor = fs::path(file).parent_path() / "preprocessor_config.json";
+       if (fs::exists(processor)) {
+         qwen2_5_vl::check_processor(read_json_object(processor), processor.string(), parsed);
+       }
+       return std::make_shared<qwen2_5_vl::Model>(parsed);
      }},
 };
 

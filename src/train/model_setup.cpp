@@ -21,6 +21,7 @@ data::SourceOptions source_options(const RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
+  options.allow_outside_prefix = config.data.allow_outside_prefix;
   options.frame_memory_bytes = config.data.frame_memory_mb << 20;
   options.resize = video::parse_resize(config.data.resize);
   options.conversation.fps = config.data.fps;
@@ -30,6 +31,22 @@ data::SourceOptions source_options(const RunConfig& config) {
                                               ? data::default_question()
                                               : config.data.default_question;
   return options;
+}
+
+// `processor`: the content of a preprocessor_config.json, `where` its name for messages.
+video::PixelLimits limits_of(const RunConfig& config, const std::string& processor,
+                             const fs::path& where) {
+  video::PixelLimits limits;
+  const auto json = nlohmann::json::parse(processor, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object())
+    throw core::Error(core::ErrorKind::kModel, "not readable JSON", where.string());
+  // transformers 5 writes the limits as the square of an edge that is none.
+  const auto size = json.value("size", nlohmann::json::object());
+  limits.min_pixels = json.value("min_pixels", size.value("shortest_edge", limits.min_pixels));
+  limits.max_pixels = json.value("max_pixels", size.value("longest_edge", limits.max_pixels));
+  if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
+  if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
+  return limits;
 }
 
 }  // namespace
@@ -66,28 +83,49 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
 }
 
 video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_dir) {
-  video::PixelLimits limits;
   const fs::path processor = model_dir / "preprocessor_config.json";
-  if (!model_dir.empty() && fs::exists(processor)) {
-    const auto json =
-        nlohmann::json::parse(core::read_file(processor), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object())
-      throw core::Error(core::ErrorKind::kModel, "not readable JSON", processor.string());
-    // transformers 5 writes the limits as the square of an edge that is none.
-    const auto size = json.value("size", nlohmann::json::object());
-    limits.min_pixels = json.value("min_pixels", size.value("shortest_edge", limits.min_pixels));
-    limits.max_pixels = json.value("max_pixels", size.value("longest_edge", limits.max_pixels));
-  }
-  if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
-  if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
-  return limits;
+  if (model_dir.empty() || !fs::exists(processor)) return limits_of(config, "{}", processor);
+  return limits_of(config, core::read_file(processor), processor);
+}
+
+video::PixelLimits pixel_limits_to_be(const RunConfig& config) {
+  if (config.model.preset.empty()) return pixel_limits(config, config.model.path);
+  return limits_of(config, model::preset_processor_config(config.model.preset),
+                   config.model.preset);
+}
+
+std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config) {
+  if (config.data.frame_cache.empty()) return nullptr;
+  return std::make_shared<video::FrameCache>(video::FrameCacheOptions{
+      .folder = config.data.frame_cache,
+      .max_bytes = static_cast<int64_t>(config.data.frame_cache_max_gb * 1e9),
+      .jpeg_quality = static_cast<int>(config.data.frame_cache_quality)});
 }
 
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
-                               const fs::path& model_dir) {
+                               const fs::path& model_dir,
+                               std::shared_ptr<video::FrameCache> frame_cache) {
   data::SourceOptions options = source_options(config);
   options.pixel_limits = pixel_limits(config, model_dir);
+  options.frame_cache = std::move(frame_cache);
   return {{files.begin(), files.end()}, std::move(options)};
+}
+
+data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
+  return {.max_length = config.data.max_length,
+          .overlong = data::parse_overlong(config.data.overlong),
+          .token_side = token_side,
+          .num_workers = static_cast<int>(config.data.num_workers)};
+}
+
+data::PlanOptions plan_options(const RunConfig& config) {
+  return {.seed = static_cast<uint64_t>(config.data.seed),
+          .packing = config.data.packing,
+          .max_length = config.data.max_length,
+          .micro_batch_size = config.train.micro_batch_size,
+          .grad_accum_steps = config.train.grad_accum_steps,
+          .epochs = config.train.epochs,
+          .max_steps = config.train.max_steps};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "model_directory.h"
+#include "streamo/data/index.h"
+#include "streamo/data/plan.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/model/vision_language_model.h"
 #include "streamo/text/special_tokens.h"
@@ -31,9 +33,19 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
 // How large the model's pictures are: as the config says, else as its directory does (an empty path
 // is none yet). Throws core::Error{kModel} for a damaged file.
 video::PixelLimits pixel_limits(const RunConfig& config, const std::filesystem::path& model_dir);
+// The same for a run that has not begun and whose directory is not made yet.
+video::PixelLimits pixel_limits_to_be(const RunConfig& config);
+// The folder of data.frame_cache, null without one. Throws core::Error{kDisk} when it cannot be
+// made.
+std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config);
 // Annotation files (data.train or data.eval) read as the config says, with these limits.
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
-                               const std::filesystem::path& model_dir);
+                               const std::filesystem::path& model_dir,
+                               std::shared_ptr<video::FrameCache> frame_cache = nullptr);
+
+// How the samples of data.train become items, and these the steps.
+data::IndexOptions index_options(const RunConfig& config, int64_t token_side);
+data::PlanOptions plan_options(const RunConfig& config);
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate,
 // pixel limits and resize, as <model directory>/streamo.json, so that it is evaluated as it was

@@ -42,6 +42,8 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              one_of({"auto", "raw", "stream"}));
   schema.add("data.video_prefix", &data.video_prefix,
              "Folder of relative video paths; empty: the annotation file's.", a_path());
+  schema.add("data.allow_outside_prefix", &data.allow_outside_prefix,
+             "With a video_prefix: also take videos and pictures that lie outside it.");
   schema.add("data.system_prompt", &data.system_prompt,
              "Of raw annotations; empty: the built-in one.");
   schema.add("data.default_question", &data.default_question,
@@ -68,6 +70,18 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              between(1, 1024));
   schema.add("data.frame_memory_mb", &data.frame_memory_mb,
              "Memory for resized frames that later samples of the same video reuse.", at_least(0));
+  schema.add("data.frame_cache", &data.frame_cache,
+             "Folder that keeps resized frames on disk, for all runs and machines; empty: none. "
+             "`streamo prepare` fills it.",
+             a_path());
+  schema.add("data.frame_cache_max_gb", &data.frame_cache_max_gb,
+             "Its largest size; what was used longest ago goes first. 0: all but a twentieth of "
+             "the disk.",
+             at_least(0));
+  schema.add("data.frame_cache_quality", &data.frame_cache_quality,
+             "0: frames are kept without loss; 1 to 100: as JPEG of that quality, which is what is "
+             "then trained on.",
+             between(0, 100));
   schema.add("data.seed", &data.seed, "Of the order of the samples.", at_least(0));
   schema.add("data.max_bad_fraction", &data.max_bad_fraction,
              "Share of samples that may be unusable before the run stops.", between(0, 1));

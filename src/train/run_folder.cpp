@@ -15,9 +15,11 @@
 namespace streamo::train {
 namespace {
 
-constexpr std::array<std::string_view, 15> kFreeKeys = {"data.eval",
+constexpr std::array<std::string_view, 17> kFreeKeys = {"data.eval",
                                                         "data.num_workers",
                                                         "data.frame_memory_mb",
+                                                        "data.frame_cache",
+                                                        "data.frame_cache_max_gb",
                                                         "data.max_bad_fraction",
                                                         "train.num_threads",
                                                         "checkpoint.dir",

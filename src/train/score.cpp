@@ -1,5 +1,7 @@
 #include "streamo/train/score.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -46,9 +48,16 @@ std::set<int64_t> end_tokens(const fs::path& model_dir) {
     if (!fs::exists(model_dir / name)) continue;
     const auto json = nlohmann::json::parse(core::read_file(model_dir / name), nullptr, false);
     if (!json.is_object() || !json.contains("eos_token_id")) continue;
-    const auto& ids = json["eos_token_id"];
-    if (ids.is_number_integer()) return {ids.get<int64_t>()};
-    if (ids.is_array()) return ids.get<std::set<int64_t>>();
+    auto ids = json["eos_token_id"];
+    if (ids.is_null()) continue;
+    if (!ids.is_array()) ids = nlohmann::json::array({ids});
+    for (const auto& id : ids) {
+      if (id.is_number_integer()) continue;
+      throw core::Error(core::ErrorKind::kModel,
+                        fmt::format("eos_token_id has {}, which is no token id", id.dump()),
+                        model_dir / name, "give one id or a list of ids");
+    }
+    return ids.get<std::set<int64_t>>();
   }
   return {};
 }

@@ -3,25 +3,32 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 
 namespace streamo::train {
 namespace {
 
 volatile std::sig_atomic_t g_signals = 0;  // NOLINT: a signal handler can reach nothing else
+const char* g_doing = "";                  // NOLINT: likewise
+
+void say(const char* text) {
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, text, std::strlen(text));
+}
 
 void on_signal(int signal) {
   if (g_signals != 0) _exit(128 + signal);
   g_signals = 1;
-  constexpr char kMessage[] =
-      "\nstopping: saving a checkpoint first (a second signal stops at once)\n";
-  [[maybe_unused]] const auto written = write(STDERR_FILENO, kMessage, sizeof(kMessage) - 1);
+  say("\nstopping: ");
+  say(g_doing);
+  say(" (a second signal stops at once)\n");
 }
 
 struct sigaction g_former_term, g_former_int;  // NOLINT: likewise
 
 }  // namespace
 
-StopSignal::StopSignal() {
+StopSignal::StopSignal(const char* doing) {
+  g_doing = doing;
   g_signals = 0;
   struct sigaction action = {};
   action.sa_handler = on_signal;

@@ -105,23 +105,6 @@ std::vector<int64_t> token_counts(const data::Index& index) {
   return tokens;
 }
 
-data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
-  return {.max_length = config.data.max_length,
-          .overlong = data::parse_overlong(config.data.overlong),
-          .token_side = token_side,
-          .num_workers = static_cast<int>(config.data.num_workers)};
-}
-
-data::PlanOptions plan_options(const RunConfig& config) {
-  return {.seed = static_cast<uint64_t>(config.data.seed),
-          .packing = config.data.packing,
-          .max_length = config.data.max_length,
-          .micro_batch_size = config.train.micro_batch_size,
-          .grad_accum_steps = config.train.grad_accum_steps,
-          .epochs = config.train.epochs,
-          .max_steps = config.train.max_steps};
-}
-
 }  // namespace
 
 Trainer::Impl::Impl(RunConfig run_config)
@@ -129,7 +112,8 @@ Trainer::Impl::Impl(RunConfig run_config)
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir),
       device_(available_device()),
-      source_(open_source(config_, config_.data.train, /*model_dir=*/{})),
+      source_(
+          open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
       model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
       tokenizer_(text::load_tokenizer(model_dir_.path)),
       chat_(*tokenizer_),
@@ -322,7 +306,8 @@ void Trainer::Impl::save() {
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out = open_source(config_, config_.data.eval, model_dir_.path);
+  const data::SampleSource held_out =
+      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
   const eval::EvalReport result =
       eval::evaluate(*model_, chat_, held_out,
                      {.teacher_forced = config_.eval.teacher_forced,

@@ -70,6 +70,17 @@ void Demuxer::note_progress(const AVPacket& packet) {
   input_.watch().limit.renew();
 }
 
+double Demuxer::announced_duration() const {
+  const AVFormatContext& file = input_.context();
+  // What FFmpeg reckons from the bit rate is no claim of the file.
+  if (file.duration_estimation_method != AVFMT_DURATION_FROM_STREAM) return 0;
+  double seconds = 0;  // the shorter: the container's may be the sound's, the stream's is unedited
+  if (file.duration > 0) seconds = static_cast<double>(file.duration) / AV_TIME_BASE;
+  if (stream().duration <= 0) return seconds;
+  const double of_stream = static_cast<double>(stream().duration) * av_q2d(stream().time_base);
+  return seconds > 0 ? std::min(seconds, of_stream) : of_stream;
+}
+
 bool Demuxer::read(AVPacket& packet) {
   if (waiting_) {
     av_packet_unref(&packet);

@@ -24,8 +24,9 @@ class Demuxer {
 
   const AVStream& stream() const { return input_.stream(); }
   const std::filesystem::path& path() const { return input_.path(); }
-  AVRational frame_rate() const;     // average; 25 where the file does not tell
-  int64_t nominal_duration() const;  // of a picture, ticks
+  AVRational frame_rate() const;      // average; 25 where the file does not tell
+  int64_t nominal_duration() const;   // of a picture, ticks
+  double announced_duration() const;  // seconds, by the file's header; 0: it does not tell
   // The next packet of the stream; false at the end, after kMaxPackets, and when the time limit is
   // up. Each second of video that passes renews the limit.
   bool read(AVPacket& packet);

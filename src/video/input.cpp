@@ -10,6 +10,7 @@ extern "C" {
 #include <utility>
 #include <vector>
 
+#include "mp4_claims.h"
 #include "streamo/video/url.h"
 
 namespace streamo::video {
@@ -60,6 +61,14 @@ std::optional<core::Fault> oversized(const fs::path& path, const AVStream& strea
   if (int64_t{codec.width} * codec.height <= max_pixels) return std::nullopt;
   return file_fault(path, fmt::format("pictures of {}x{} pixels cannot be used (at most {} in all)",
                                       codec.width, codec.height, max_pixels));
+}
+
+// All streams: twice what is allowed of the one that is read.
+std::optional<core::Fault> too_many_packets(const fs::path& path) {
+  const int64_t claimed = claimed_packets(local_file(path));
+  if (claimed <= 2 * kMaxPackets) return std::nullopt;
+  return file_fault(path, fmt::format("it claims {} packets, more than the {} allowed", claimed,
+                                      2 * kMaxPackets));
 }
 
 // FFmpeg decodes some pictures to find out what the container does not tell.
@@ -140,6 +149,7 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   options.set("pattern_type", "none");  // "shot_%03d.jpg" is one file's name
   std::string url = path.string();
   if (is_local) {
+    if (auto fault = too_many_packets(path)) return *std::move(fault);
     source = std::make_unique<FileSource>(local_file(path).string(), watch->limit);
     const int attached = source->attach(*context);
     if (attached < 0) return unreadable(path, attached);
@@ -147,7 +157,14 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   }
   AVFormatContext* opened = context.release();  // freed by FFmpeg when it cannot be opened
   const int result = avformat_open_input(&opened, url.c_str(), nullptr, options.get());
-  if (result < 0) return unreadable(path, result);
+  if (result < 0) {
+    // FFmpeg returns "out of memory" for it, and only its message tells.
+    if (watch->log.summary().find("max_streams") != std::string::npos) {
+      return file_fault(path,
+                        fmt::format("it claims more than the {} streams allowed", kMaxStreams));
+    }
+    return unreadable(path, result);
+  }
   Input input(watch, std::move(source), InputPtr(opened));
   if (auto fault = input.choose_stream(max_pixels)) return *std::move(fault);
   return input;

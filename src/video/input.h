@@ -41,6 +41,7 @@ class Input {
   const AVStream& stream() const { return *context_->streams[stream_index_]; }
   int stream_index() const { return stream_index_; }
   AVFormatContext& context() { return *context_; }
+  const AVFormatContext& context() const { return *context_; }
   FileWatch& watch() { return *watch_; }
   const std::filesystem::path& path() const { return watch_->path; }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 
 extern "C" {
 #include <jerror.h>
@@ -75,6 +76,57 @@ class Reader {
   bool cut_off_ = false;  // before the end marker
 };
 
+class Writer {
+ public:
+  Writer() {
+    info_.err = jpeg_std_error(&errors_);
+    errors_.error_exit = [](j_common_ptr info) {
+      std::longjmp(static_cast<Writer*>(info->client_data)->failed_, 1);
+    };
+    info_.client_data = this;
+  }
+  ~Writer() {
+    jpeg_destroy_compress(&info_);
+    std::free(bytes_);  // NOLINT: libjpeg allocates it
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // `rgb`: [height, width, 3]
+  bool write(const uint8_t* rgb, FrameSize size, int quality) {
+    if (setjmp(failed_) != 0) return false;
+    jpeg_create_compress(&info_);
+    jpeg_mem_dest(&info_, &bytes_, &size_);
+    info_.image_height = static_cast<JDIMENSION>(size.height);
+    info_.image_width = static_cast<JDIMENSION>(size.width);
+    info_.input_components = 3;
+    info_.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&info_);
+    jpeg_set_quality(&info_, quality, TRUE);
+    for (int i = 0; i < 3; ++i)
+      info_.comp_info[i].h_samp_factor = info_.comp_info[i].v_samp_factor = 1;
+    info_.dct_method = JDCT_ISLOW;
+    jpeg_start_compress(&info_, TRUE);
+    while (info_.next_scanline < info_.image_height) {
+      // The library reads the row only; its type lacks the const.
+      JSAMPROW row =
+          const_cast<JSAMPROW>(rgb) + size_t{info_.next_scanline} * info_.image_width * 3;
+      jpeg_write_scanlines(&info_, &row, 1);
+    }
+    jpeg_finish_compress(&info_);
+    return true;
+  }
+
+  std::string bytes() const { return {reinterpret_cast<const char*>(bytes_), size_}; }
+
+ private:
+  jpeg_compress_struct info_{};
+  jpeg_error_mgr errors_{};
+  std::jmp_buf failed_{};
+  unsigned char* bytes_ = nullptr;
+  unsigned long size_ = 0;  // NOLINT: libjpeg's type
+};
+
 core::Fault fault_of(const std::string& reason) {
   return {fmt::format("not a readable JPEG picture ({})", reason)};
 }
@@ -124,6 +176,15 @@ core::Result<std::vector<uint8_t>> decode_jpeg(std::string_view bytes) {
   if (channels == 1) return grey_to_rgb(pixels);
   if (channels == 4) return inverted_cmyk_to_rgb(pixels);
   return pixels;
+}
+
+core::Result<std::string> encode_jpeg(std::span<const uint8_t> rgb, FrameSize size, int quality) {
+  Writer writer;
+  if (!writer.write(rgb.data(), size, quality)) {
+    return core::Fault{
+        fmt::format("pictures of {}x{} pixels cannot be JPEG", size.width, size.height)};
+  }
+  return writer.bytes();
 }
 
 }  // namespace streamo::video

@@ -11,12 +11,33 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kMaxSeconds = 24 * 3600;
+constexpr double kMaxPictureRate = 10'000;  // a second, on average
 
 struct Scan {
   Demuxer demuxer;  // at the end
   Timeline timeline;
   DecodePlanner planner;
 };
+
+std::optional<core::Fault> damaged_times(const fs::path& path, const Timeline& timeline,
+                                         AVRational time_base, int64_t pictures) {
+  const auto seconds = [&](int64_t time) {
+    return static_cast<double>(time - timeline.start) * av_q2d(time_base);
+  };
+  if (seconds(timeline.end) > kMaxSeconds) {
+    return file_fault(path, fmt::format("it lasts {:.0f} s, more than the {:.0f} s allowed: the "
+                                        "times in it are probably damaged",
+                                        seconds(timeline.end), kMaxSeconds));
+  }
+  const double rate = static_cast<double>(pictures - 1) / seconds(timeline.last);
+  if (timeline.last > timeline.start && rate > kMaxPictureRate) {
+    return file_fault(path, fmt::format("its pictures follow each other at {:.0f} a second, more "
+                                        "than the {:.0f} allowed: the times in it are probably "
+                                        "damaged",
+                                        rate, kMaxPictureRate));
+  }
+  return std::nullopt;
+}
 
 // Reads all packets of the file.
 core::Result<Scan> scan(const std::shared_ptr<FileWatch>& watch, Decoding decoding) {
@@ -27,23 +48,21 @@ core::Result<Scan> scan(const std::shared_ptr<FileWatch>& watch, Decoding decodi
   PacketClassifier classifier(*demuxer->stream().codecpar);
   DecodePlanner planner;
   const PacketPtr packet = make_packet();
+  int64_t pictures = 0;
   while (demuxer->read(*packet)) {
     const PacketKind kind =
         decoding == Decoding::kPlanned ? classifier.classify(*packet) : PacketKind{};
     const bool displayed = times.add(*packet);
     planner.add(*packet, kind, displayed);
+    if (displayed) ++pictures;
   }
   if (demuxer->is_overlong()) {
     return file_fault(path, fmt::format("it holds more than the {} packets allowed", kMaxPackets));
   }
   const std::optional<Timeline> timeline = times.timeline();
   if (!timeline) return file_fault(path, "its video stream holds no pictures");
-  const double seconds =
-      static_cast<double>(timeline->end - timeline->start) * av_q2d(demuxer->stream().time_base);
-  if (seconds > kMaxSeconds) {
-    return file_fault(path, fmt::format("it lasts {:.0f} s, more than the {:.0f} s allowed: the "
-                                        "times in it are probably damaged",
-                                        seconds, kMaxSeconds));
+  if (auto fault = damaged_times(path, *timeline, demuxer->stream().time_base, pictures)) {
+    return *std::move(fault);
   }
   return Scan{*std::move(demuxer), *timeline, std::move(planner)};
 }

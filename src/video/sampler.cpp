@@ -80,6 +80,9 @@ std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& optio
   info.start = seconds(timeline.start);
   info.duration = seconds(timeline.end - timeline.start);
   info.frame_rate = av_q2d(source.demuxer().frame_rate());
+  info.num_pictures = timeline.pictures;
+  info.longest_still = seconds(timeline.longest_still);
+  info.announced_duration = source.demuxer().announced_duration();
   info.size = size;
   info.num_samples = source.grid().count(timeline);
   return std::nullopt;

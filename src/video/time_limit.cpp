@@ -1,5 +1,7 @@
 #include "time_limit.h"
 
+#include <unistd.h>
+
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -74,6 +76,10 @@ class IdleWorkers {
   std::shared_ptr<Worker> take() {
     {
       const std::lock_guard lock(mutex_);
+      if (owner_ != ::getpid()) {  // a forked child has none of its parent's threads
+        new std::vector(std::exchange(idle_, {}));  // destroying what they wait for would block
+        owner_ = ::getpid();
+      }
       if (!idle_.empty()) {
         std::shared_ptr<Worker> worker = std::move(idle_.back());
         idle_.pop_back();
@@ -92,6 +98,7 @@ class IdleWorkers {
 
  private:
   std::mutex mutex_;
+  pid_t owner_ = ::getpid();
   std::vector<std::shared_ptr<Worker>> idle_;
 };
 

@@ -41,7 +41,7 @@ void PacketTimes::begin_at(const AVPacket& packet) {
   earliest_allowed_ = keyframe_seen_ && clock_ == Clock::kPresentation
                           ? packet.pts
                           : std::numeric_limits<int64_t>::min();
-  packets_ = 0;
+  times_.clear();
 }
 
 int64_t PacketTimes::time_of(const AVPacket& packet) const {
@@ -53,7 +53,7 @@ int64_t PacketTimes::time_of(const AVPacket& packet) const {
     case Clock::kCount:
       break;
   }
-  return packets_ * nominal_duration_;
+  return static_cast<int64_t>(times_.size()) * nominal_duration_;
 }
 
 bool PacketTimes::add(const AVPacket& packet) {
@@ -63,19 +63,26 @@ bool PacketTimes::add(const AVPacket& packet) {
   if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) return false;
   const int64_t time = time_of(packet);
   if (!is_time(time) || time < earliest_allowed_) return false;
-  if (packets_ == 0 || time < start_) start_ = time;
-  if (packets_ == 0 || time >= last_) {
+  if (times_.empty() || time < start_) start_ = time;
+  if (times_.empty() || time >= last_) {
     last_ = time;
     last_duration_ =
         packet.duration > 0 && is_time(packet.duration) ? packet.duration : nominal_duration_;
   }
-  ++packets_;
+  times_.push_back(time);
   return true;
 }
 
 std::optional<Timeline> PacketTimes::timeline() const {
-  if (packets_ == 0) return std::nullopt;
-  return Timeline{clock_, start_, last_, last_ + last_duration_};
+  if (times_.empty()) return std::nullopt;
+  std::vector<int64_t> shown = times_;
+  std::sort(shown.begin(), shown.end());
+  Timeline timeline{clock_, start_, last_, last_ + last_duration_};
+  timeline.pictures = static_cast<int64_t>(shown.size());
+  for (size_t i = 1; i < shown.size(); ++i) {
+    timeline.longest_still = std::max(timeline.longest_still, shown[i] - shown[i - 1]);
+  }
+  return timeline;
 }
 
 int64_t PictureClock::ticks_from_start(const AVFrame& picture) {

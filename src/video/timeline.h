@@ -9,6 +9,7 @@ extern "C" {
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace streamo::video {
 
@@ -24,6 +25,8 @@ struct Timeline {
   int64_t start = 0;  // time of the first displayed picture
   int64_t last = 0;   // time of the last one
   int64_t end = 0;    // last + its duration
+  int64_t pictures = 0;
+  int64_t longest_still = 0;  // between two pictures, ticks
 
   // MPEG-2's closed groups begin with pictures shown before their keyframe, others cannot show
   // them: only the decoder knows. `picture` is the first it handed out.
@@ -50,7 +53,7 @@ class PacketTimes {
   Clock clock_ = Clock::kPresentation;
   bool any_ = false, keyframe_seen_ = false;
   int64_t earliest_allowed_ = 0;
-  int64_t packets_ = 0;  // that are displayed
+  std::vector<int64_t> times_;  // of the packets that are displayed, in the order of the file
   int64_t start_ = 0, last_ = 0, last_duration_ = 0;
 };
 

@@ -32,14 +32,15 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"nn", {"core"}},
     {"model", {"core", "nn"}},
     {"loss", {"core", "nn"}},
+    {"dist", {"core"}},
     {"checkpoint", {"core", "model"}},
     {"stream", {"core", "video", "text", "data", "model"}},
     {"eval", {"core", "video", "text", "data", "model", "stream"}},
     {"train",
      {"core", "video", "text", "data", "nn", "model", "loss", "checkpoint", "stream", "eval"}},
     {"app",
-     {"core", "video", "text", "data", "nn", "model", "loss", "checkpoint", "stream", "eval",
-      "train"}},
+     {"core", "video", "text", "data", "nn", "model", "loss", "dist", "checkpoint", "stream",
+      "eval", "train"}},
 };
 const std::set<std::string> kWithoutTorch = {"core", "video", "text", "data"};
 

@@ -155,6 +155,19 @@ TEST_F(Conversions, WritePathsThatAreFoundFromTheOutput) {
             (folder_ / "clips/four.mp4").string());
 }
 
+TEST_F(Conversions, LeaveOutPathsThatLeadOutOfThePrefix) {
+  fs::create_directories(folder_ / "empty");
+  ToStreamOptions options;
+  options.input = write("in.json", json::array({raw("../clips/four.mp4")}).dump());
+  options.output = folder_ / "confined.json";
+  options.video_prefix = folder_ / "empty";
+  EXPECT_THROW(convert_to_stream(options), core::Error);
+  EXPECT_THAT(read(report_path(options.output))["skipped"][0]["reason"].get<std::string>(),
+              HasSubstr("../clips/four.mp4 leads out of the video prefix"));
+  options.allow_outside_prefix = true;
+  EXPECT_EQ(convert_to_stream(options).converted, 1u);
+}
+
 TEST_F(Conversions, RefuseTextThatIsNotUtf8) {
   ToStreamOptions options;
   options.input = write("in.json", json::array({raw("clips/four.mp4")}).dump());

@@ -193,15 +193,21 @@ TEST(Encoding, CountsVisualTokensBySquares) {
 TEST(MessageTokens, AreThoseOfTheEncodedText) {
   const Conversation conversation = conversation_of(kUsers);
   const std::vector<int64_t> pictures = {2, 2, 3, 2, 2};
-  const std::vector<int64_t> counts = count_message_tokens(conversation.messages, chat(), pictures);
+  const std::vector<MessageTokens> counts =
+      count_message_tokens(conversation.messages, chat(), pictures);
   ASSERT_EQ(counts.size(), conversation.messages.size());
   // Each beginning of the conversation, encoded by itself, is as long as its messages' sum.
   for (int64_t rounds = 1; rounds <= 5; ++rounds) {
     const auto example = encode_example(
         window_of(Sample{"s", conversation, frames_of(5, 2)}, 0, rounds), chat(), 28);
     ASSERT_TRUE(example);
-    const auto sum = std::accumulate(counts.begin(), counts.begin() + 1 + 2 * rounds, int64_t{0});
-    EXPECT_EQ(static_cast<int64_t>(example->input_ids.size()), sum) << rounds << " rounds";
+    MessageTokens sum;
+    for (size_t i = 0; i < 1 + 2 * static_cast<size_t>(rounds); ++i) {
+      sum.all += counts[i].all;
+      sum.supervised += counts[i].supervised;
+    }
+    EXPECT_EQ(static_cast<int64_t>(example->input_ids.size()), sum.all) << rounds << " rounds";
+    EXPECT_EQ(static_cast<int64_t>(example->targets.size()), sum.supervised) << rounds << " rounds";
   }
 }
 

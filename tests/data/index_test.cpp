@@ -30,6 +30,7 @@ class Indices : public testing::Test {
     fs::create_directories(folder_);
     test::make_clip(folder_ / "twelve.mp4", {.frames = 24, .rate = "2"});
     test::make_clip(folder_ / "four.mp4", {.frames = 8, .rate = "2", .size = {128, 192}});
+    test::make_clip(folder_ / "strip.mp4", {.frames = 2, .rate = "2", .size = {16, 3360}});
     std::ofstream(folder_ / "text.mp4") << "this is no video\n";
   }
   static void TearDownTestSuite() { fs::remove_all(folder_); }
@@ -73,6 +74,7 @@ class Indices : public testing::Test {
     for (const Item& item : index.items) {
       const Example example = encoded(source, item);
       EXPECT_EQ(item.tokens, static_cast<int64_t>(example.input_ids.size()));
+      EXPECT_EQ(item.supervised, static_cast<int64_t>(example.targets.size()));
       EXPECT_EQ(item.frames, static_cast<int64_t>(example.frames.size()));
       EXPECT_LE(item.tokens, max_length);
       tokens += item.tokens;
@@ -177,7 +179,8 @@ TEST_F(Indices, ReportBadSamplesAndKeepTheRest) {
                                          raw("four.mp4"),
                                          raw("text.mp4"),
                                          {{"video_path", "four.mp4"}},
-                                         raw("twelve.mp4")});
+                                         raw("twelve.mp4"),
+                                         raw("strip.mp4")});
   SampleReport report;
   const Index index = index_of(source, 32768, Overlong::kSplit, report);
   ASSERT_EQ(index.items.size(), 2u);
@@ -185,10 +188,11 @@ TEST_F(Indices, ReportBadSamplesAndKeepTheRest) {
   EXPECT_EQ(index.items[1].sample, 4u);
   expect_exact(source, index, 32768);
   const auto skipped = report.entries();
-  ASSERT_EQ(skipped.size(), 3u);
+  ASSERT_EQ(skipped.size(), 4u);
   EXPECT_THAT(skipped.at("raw.json:0"), HasSubstr("none.mp4"));
   EXPECT_THAT(skipped.at("raw.json:2"), HasSubstr("text.mp4"));
   EXPECT_THAT(skipped.at("raw.json:3"), HasSubstr("response"));
+  EXPECT_THAT(skipped.at("raw.json:5"), HasSubstr("strip.mp4: a picture of 3360x16 pixels"));
 }
 
 TEST_F(Indices, RefuseToStartWithNothing) {

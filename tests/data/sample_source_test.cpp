@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "streamo/video/picture.h"
 #include "support/numbered_clip.h"
@@ -112,6 +114,30 @@ TEST_F(SampleSources, FramesAreResizedAsTheOptionsSay) {
   }
 }
 
+// Of cached videos nothing is decoded, and not even probed.
+TEST_F(SampleSources, FramesAndCountsComeFromTheCache) {
+  const fs::path path = write("raw.json", {raw("clips/four.mp4"), raw("clips/four.mp4")});
+  const auto plain = SampleSource({path}, {}).load(0);
+  ASSERT_TRUE(plain);
+  std::this_thread::sleep_for(std::chrono::milliseconds(3050));  // a new clip is not yet trusted
+  for (const int64_t decoded : {1, 0}) {
+    SourceOptions options;
+    options.frame_cache =
+        std::make_shared<video::FrameCache>(video::FrameCacheOptions{.folder = folder_ / "cache"});
+    const SampleSource source({path}, options);
+    for (const size_t index : {0, 1}) {
+      const auto sample = source.load(index);
+      ASSERT_TRUE(sample) << sample.reason();
+      ASSERT_EQ(sample->frames.size(), plain->frames.size());
+      for (size_t i = 0; i < plain->frames.size(); ++i) {
+        EXPECT_EQ(sample->frames[i].rgb, plain->frames[i].rgb);
+      }
+    }
+    EXPECT_EQ(options.frame_cache->counts().decoded, decoded);
+    EXPECT_EQ(options.frame_cache->counts().probed, decoded);
+  }
+}
+
 TEST_F(SampleSources, ReadImageFiles) {
   test::run_or_throw(fmt::format("cd {} && ffmpeg -v error -y -i clips/four.mp4 -vf fps=5 p%d.png",
                                  test::shell_quote(folder_.string())));
@@ -141,6 +167,28 @@ TEST_F(SampleSources, PathsAreFoundBesideTheAnnotationOrBehindThePrefix) {
   ASSERT_TRUE(source.conversation(0)) << source.conversation(0).reason();
   EXPECT_EQ(source.conversation(0)->video_path, absolute);
   EXPECT_TRUE(source.conversation(1));
+}
+
+// What leads out, and how, is tested in video_root_test.cpp.
+TEST_F(SampleSources, PathsOutOfThePrefixAreBadSamples) {
+  fs::create_directories(folder_ / "prefix");
+  fs::create_symlink("../clips/four.mp4", folder_ / "prefix/linked.mp4");
+  json pictures = stream("", 1);
+  pictures.erase("videos");
+  pictures["messages"][0]["content"] = "<image>";
+  pictures["images"] = {"../p0.png"};
+  const fs::path raws = write("raws.json", {raw("../clips/four.mp4"), raw("linked.mp4")});
+  const fs::path streams = write("streams.json", {stream("../clips/four.mp4", 4), pictures});
+  SourceOptions options;
+  options.video_prefix = folder_ / "prefix";
+  const SampleSource source({raws, streams}, options);
+  for (size_t i = 0; i < source.size(); ++i) {
+    EXPECT_THAT(source.conversation(i).reason(), HasSubstr("leads out of the video prefix"));
+    EXPECT_THAT(source.load(i).reason(), HasSubstr("line 1"));
+  }
+  options.allow_outside_prefix = true;
+  const SampleSource allowed({raws, streams}, options);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(allowed.load(i)) << allowed.load(i).reason();
 }
 
 TEST_F(SampleSources, HoldSeveralFiles) {

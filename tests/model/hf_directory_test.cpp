@@ -30,6 +30,36 @@ class HfDirectory : public testing::Test {
   Golden golden_;
 };
 
+// What transformers 5 writes is read; what would make other pictures of the files is not.
+TEST_F(HfDirectory, ProcessorsOfOtherPicturesAreRefused) {
+  const fs::path folder = golden_.write_directory(), file = folder / "preprocessor_config.json";
+  const nlohmann::json published = {{"do_normalize", true},
+                                    {"image_mean", {0.48145466, 0.4578275, 0.40821073}},
+                                    {"image_std", {0.26862954, 0.26130258, 0.27577711}},
+                                    {"max_pixels", 12845056},
+                                    {"merge_size", 2},
+                                    {"min_pixels", 3136},
+                                    {"patch_size", 4},  // as the golden model has it
+                                    {"resample", 3},
+                                    {"rescale_factor", 0.00392156862745098},
+                                    {"temporal_patch_size", 2}};
+  const auto message = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json changed = published;
+    if (key != nullptr) changed[key] = value;
+    core::write_file_atomic(file, changed.dump());
+    return message_of([&] { build_model(folder / "config.json"); });
+  };
+  EXPECT_EQ(message(nullptr, {}), "no error");
+  EXPECT_EQ(message("image_mean", nullptr), "no error");
+  EXPECT_THAT(message("image_mean", {0.5, 0.5, 0.5}),
+              testing::HasSubstr("image_mean is [0.5,0.5,0.5], only [0.48145466,"));
+  EXPECT_THAT(message("patch_size", 16),
+              testing::HasSubstr("patch_size is 16, only 4 is supported"));
+  EXPECT_THAT(message("merge_size", 1), testing::HasSubstr("merge_size is 1"));
+  EXPECT_THAT(message("resample", 2), testing::HasSubstr("resample is 2"));
+  EXPECT_THAT(message("do_normalize", false), testing::HasSubstr("do_normalize is false"));
+}
+
 TEST_F(HfDirectory, NamesAreThePublishedOnes) {
   auto model = golden_.load();
   std::vector<std::string> names, expected;

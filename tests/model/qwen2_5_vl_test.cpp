@@ -2,6 +2,8 @@
 // nothing. fp32, CPU, golden weights; 1e-4 of the largest magnitude where the order of sums
 // differs.
 
+#include <nlohmann/json.hpp>
+
 #include "golden.h"
 
 namespace streamo::model {
@@ -150,6 +152,36 @@ TEST_F(Qwen25Vl, RunsAndTrainsInBfloat16) {
   result.sum().backward();
   for (const auto& item : model_->named_parameters()) {
     EXPECT_EQ(item.value().grad().scalar_type(), torch::kBFloat16) << item.key();
+  }
+}
+
+// Truth: the same weights untied, where each of the two has a gradient of its own.
+TEST_F(Qwen25Vl, TiedGradientIsTheSumOfHeadAndEmbedding) {
+  for (const bool head_learns : {true, false}) {
+    std::map<bool, std::map<std::string, Tensor>> gradients;
+    for (const bool tied : {true, false}) {
+      const auto file = golden_.write_directory() / "config.json";
+      auto config = nlohmann::json::parse(core::read_file(file));
+      config["tie_word_embeddings"] = tied;
+      core::write_file_atomic(file, config.dump());
+      const auto model = build_model(file);
+      std::map<std::string, Tensor> weights = named_weights(*model_);
+      weights["lm_head.weight"] = weights.at("model.embed_tokens.weight");
+      const torch::NoGradGuard no_grad;
+      for (auto& [name, weight] : named_weights(*model)) weight.copy_(weights.at(name));
+      const torch::AutoGradMode recording(true);
+      for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {
+        const ModelInput input = golden_.sample(micro_batch);
+        (head_learns ? logits(*model, input) : model->forward(input)).square().sum().backward();
+      }
+      for (const auto& [name, weight] : named_weights(*model))
+        gradients[tied][name] = weight.grad();
+    }
+    Tensor expected = gradients[false].at("model.embed_tokens.weight");
+    if (head_learns) expected = expected + gradients[false].at("lm_head.weight");
+    const Tensor& sum = gradients[true].at("model.embed_tokens.weight");
+    EXPECT_FALSE(sum.is_sparse());
+    EXPECT_LT(relative_difference(sum, expected), 1e-6);
   }
 }
 

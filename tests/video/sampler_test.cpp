@@ -290,6 +290,34 @@ TEST_F(SamplerTest, ProbesWhatItWillSample) {
   EXPECT_GT(info->start, 1.0);  // the muxer's delay of 1.4 s and the B-frames'
 }
 
+TEST_F(SamplerTest, ProbesWhatLooksOdd) {
+  const auto regular = probe(clip("regular.mp4", {.frames = 60}), {});
+  ASSERT_TRUE(regular) << regular.reason();
+  EXPECT_EQ(regular->num_pictures, 60);
+  EXPECT_NEAR(regular->longest_still, 0.04, 1e-9);
+  EXPECT_NEAR(regular->announced_duration, 2.4, 1e-3);
+
+  // 10 pictures a second; those of 3 s to 9 s are missing: the one at 2.9 s stays for 6.1 s.
+  const auto gap = probe(
+      clip("gap.mp4", {.frames = 120,
+                       .rate = "10",
+                       .encode = "-vf \"select='lt(n,30)+gte(n,90)'\" -vsync vfr -c:v libx264"}),
+      {});
+  ASSERT_TRUE(gap) << gap.reason();
+  EXPECT_EQ(gap->num_pictures, 60);
+  EXPECT_NEAR(gap->longest_still, 6.1, 1e-9);
+
+  const fs::path whole =
+      clip("whole.mkv", {.frames = 200, .rate = "10", .encode = "-c:v libx264 -g 10"});
+  const fs::path cut = folder_ / "cut.mkv";
+  fs::copy_file(whole, cut);
+  fs::resize_file(cut, fs::file_size(whole) / 2);
+  const auto part = probe(cut, {});
+  ASSERT_TRUE(part) << part.reason();
+  EXPECT_NEAR(part->announced_duration, 20, 0.1);
+  EXPECT_LT(part->duration, 15);
+}
+
 TEST_F(SamplerTest, TakesAColonInARelativeNameForWhatItIs) {
   const fs::path previous = fs::current_path();
   clip("plain.mp4", {.frames = 2});

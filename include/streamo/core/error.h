@@ -23,6 +23,8 @@ enum class ErrorKind {
   kDisk = 14,
   kMemory = 15,
   kStopped = 20,  // by a signal, and saved: requeue me
+  kPeer = 21,     // another process of the run ended
+  kHang = 22,     // ... or stands still
   kNonFinite = 23,
   kInternal = 70,
 };

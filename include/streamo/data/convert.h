@@ -33,8 +33,10 @@ std::filesystem::path report_path(const std::filesystem::path& output);
 
 struct ToStreamOptions {
   std::filesystem::path input, output;
-  // In front of relative video paths; empty: the folder of the input.
+  // In front of relative video paths, and what no path may leave unless `allow_outside_prefix`;
+  // empty: the folder of the input, and no limit (VideoRoot).
   std::filesystem::path video_prefix;
+  bool allow_outside_prefix = false;
   ConversationOptions conversation;
   int num_workers = 8;
 };

@@ -40,10 +40,14 @@ Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side
 core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
                                      int64_t token_side);
 
-// Tokens of each message as it will stand in the text (with its joining newline), for pictures of
-// the given numbers of visual tokens in order.
-std::vector<int64_t> count_message_tokens(const std::vector<text::Message>& messages,
-                                          const text::ChatFormat& chat,
-                                          std::span<const int64_t> image_tokens);
+struct MessageTokens {
+  int64_t all = 0, supervised = 0;
+};
+
+// Of each message as it will stand in the text (with its joining newline), for pictures of the
+// given numbers of visual tokens in order.
+std::vector<MessageTokens> count_message_tokens(const std::vector<text::Message>& messages,
+                                                const text::ChatFormat& chat,
+                                                std::span<const int64_t> image_tokens);
 
 }  // namespace streamo::data

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,15 @@ struct Item {
   int64_t first_round = 0;  // rounds of the conversation
   int64_t num_rounds = 0;
   int64_t tokens = 0;
+  int64_t supervised = 0;  // of the tokens
   int64_t frames = 0;
+};
+
+// What one sample gives.
+struct SampleItems {
+  std::vector<Item> items = {};
+  std::optional<std::string> reason = {};  // why there are none
+  bool overlong = false;                   // it is longer than max_length
 };
 
 struct Index {
@@ -37,6 +46,15 @@ struct Index {
   int64_t total_tokens = 0, total_frames = 0;
   int64_t overlong_samples = 0;  // samples that were dropped, split or cut
 };
+
+// The visual tokens of each picture of a conversation, from its size alone.
+core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
+                                                      int64_t token_side,
+                                                      const SampleSource& source);
+
+// Of sample number `sample`, whose conversation has rounds and pictures of these tokens.
+SampleItems items_of(const Conversation& conversation, std::vector<int64_t> picture_tokens,
+                     size_t sample, const text::ChatFormat& chat, const IndexOptions& options);
 
 // Samples that cannot be used go to the report. Throws core::Error{kData} when none is left.
 Index build_index(const SampleSource& source, const text::ChatFormat& chat,

@@ -93,5 +93,7 @@ void check_tokenizer(const std::filesystem::path& model_dir, const PresetTokens&
 // named preset ("example": the Qwen2.5-VL architecture, small).
 void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir);
+// Its preprocessor_config.json, for who needs to know the pictures before there is a tokenizer.
+std::string preset_processor_config(const std::string& preset);
 
 }  // namespace streamo::model

@@ -24,6 +24,7 @@ struct RunConfig {
   struct Data {
     std::vector<std::string> train, eval;
     std::string format = "auto", video_prefix, system_prompt, default_question;
+    bool allow_outside_prefix = false;
     double fps = 1.0;
     int64_t min_pixels = 0, max_pixels = 0;
     std::string resize = "fast";
@@ -31,6 +32,9 @@ struct RunConfig {
     std::string overlong = "split";
     bool packing = true;
     int64_t num_workers = 4, seed = 0, frame_memory_mb = 256;
+    std::string frame_cache;
+    double frame_cache_max_gb = 1000;
+    int64_t frame_cache_quality = 0;
     double max_bad_fraction = 0.1;
   } data;
   struct Loss {

@@ -1,11 +1,12 @@
-// SIGTERM and SIGINT ask the run to save and stop; a second one ends it at once.
+// SIGTERM and SIGINT ask a command to come to an end in order; a second one ends it at once.
 #pragma once
 
 namespace streamo::train {
 
 class StopSignal {
  public:
-  StopSignal();   // installs the handlers
+  // Installs the handlers. `doing` (a literal) says on stderr what the first signal leads to.
+  explicit StopSignal(const char* doing = "saving a checkpoint first");
   ~StopSignal();  // puts the former ones back
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;

@@ -35,11 +35,14 @@ struct SampleOptions {
 
 // What is known without decoding a picture: the packets are read, not decoded.
 struct VideoInfo {
-  double start = 0;         // o, seconds on the container's clock
-  double duration = 0;      // D, seconds from o to the end of the last frame
-  double frame_rate = 0;    // average, for display only
-  FrameSize size;           // as shown: after rotation, before resizing
-  int64_t num_samples = 0;  // n at the asked fps
+  double start = 0;          // o, seconds on the container's clock
+  double duration = 0;       // D, seconds from o to the end of the last frame
+  double frame_rate = 0;     // average, for display only
+  int64_t num_pictures = 0;  // displayed, as far as packets tell
+  double longest_still = 0;  // seconds that one picture stays on screen at most, the last apart
+  double announced_duration = 0;  // seconds the file claims to last; 0: it makes no claim
+  FrameSize size;                 // as shown: after rotation, before resizing
+  int64_t num_samples = 0;        // n at the asked fps
 };
 
 struct Frame {

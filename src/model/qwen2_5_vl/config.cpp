@@ -227,4 +227,16 @@ Config parse_config(const Json& json, const std::string& file) {
   return config;
 }
 
+void check_processor(const Json& json, const std::string& file, const Config& config) {
+  const Reader reader(json, file);
+  reader.only("patch_size", config.vision.patch_size);
+  reader.only("temporal_patch_size", config.vision.temporal_patch_size);
+  reader.only("merge_size", config.vision.spatial_merge_size);
+  reader.only("image_mean", kImageMean);
+  reader.only("image_std", kImageStd);
+  reader.only("rescale_factor", 1.0 / 255.0);
+  reader.only("resample", 3);  // Pillow's number of bicubic
+  for (const char* step : {"do_resize", "do_rescale", "do_normalize"}) reader.only(step, true);
+}
+
 }  // namespace streamo::model::qwen2_5_vl

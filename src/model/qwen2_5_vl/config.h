@@ -9,6 +9,11 @@
 
 namespace streamo::model::qwen2_5_vl {
 
+// Mean and standard deviation of the channels R, G, B: the numbers of CLIP's pre-training, which
+// the family keeps.
+inline constexpr std::array<double, 3> kImageMean = {0.48145466, 0.4578275, 0.40821073};
+inline constexpr std::array<double, 3> kImageStd = {0.26862954, 0.26130258, 0.27577711};
+
 struct VisionConfig {
   int64_t hidden_size = 1280, depth = 32, num_heads = 16, intermediate_size = 3420;
   int64_t out_hidden_size = 2048;
@@ -37,6 +42,10 @@ struct Config {
 // Reads both generations of the file: flat with rope_scaling, and nested with text_config and
 // rope_parameters. Throws core::Error{kModel} naming the key that is missing or contradictory.
 Config parse_config(const nlohmann::json& json, const std::string& file);
+
+// preprocessor_config.json beside it: throws core::Error{kModel} naming the key that asks for other
+// pictures than the family's. The limits of their size are free.
+void check_processor(const nlohmann::json& json, const std::string& file, const Config& config);
 
 // The key that sets this side of a weight, to say which one contradicts it; "" when it is not one
 // alone.

@@ -9,12 +9,7 @@ namespace {
 
 using torch::Tensor;
 
-// Mean and standard deviation of the channels R, G, B: the numbers of CLIP's pre-training, which
-// the family keeps.
-constexpr double kMean[] = {0.48145466, 0.4578275, 0.40821073};
-constexpr double kStd[] = {0.26862954, 0.26130258, 0.27577711};
-
-Tensor channel_constant(const double (&values)[3], torch::Device device) {
+Tensor channel_constant(const std::array<double, 3>& values, torch::Device device) {
   std::vector<float> scaled;
   for (const double value : values) scaled.push_back(static_cast<float>(value) * 255.0F);
   return torch::tensor(scaled).view({3, 1, 1, 1}).to(device);  // [channel, time, y, x]
@@ -99,8 +94,8 @@ Tensor Model::patchify(const Tensor& pictures, std::vector<ImageGrid>* grid) con
   const int64_t count = pictures.size(0), h = pictures.size(1) / side, w = pictures.size(2) / side;
   STREAMO_CHECK(pictures.size(1) % (side * merge) == 0 && pictures.size(2) % (side * merge) == 0,
                 "pictures come resized to whole visual tokens");
-  const Tensor mean = channel_constant(kMean, pictures.device()),
-               std = channel_constant(kStd, pictures.device());
+  const Tensor mean = channel_constant(kImageMean, pictures.device()),
+               std = channel_constant(kImageStd, pictures.device());
   // Bytes are reordered before they become floats: a quarter of the memory to walk through askew.
   const Tensor bytes =
       pictures

@@ -84,9 +84,26 @@ Decoder::Decoder(const TextConfig& config) : config_(config) {
 }
 
 Tensor Decoder::embed(const Tensor& input_ids) const {
-  // Tied: its gradient meets the head's, which is dense; only the rows that occur are added to it.
-  return at::embedding(embed_tokens_->weight, input_ids, /*padding_idx=*/-1,
-                       /*scale_grad_by_freq=*/false, /*sparse=*/config_.tie_word_embeddings);
+  const auto look_up = [&](const Tensor& weight, bool sparse) {
+    return at::embedding(weight, input_ids, /*padding_idx=*/-1, /*scale_grad_by_freq=*/false,
+                         sparse);
+  };
+  const Tensor weight = embed_tokens_->weight;
+  if (!config_.tie_word_embeddings || !weight.requires_grad()) return look_up(weight, false);
+  // Tied: the gradient of the rows that occur meets the head's, which is dense. Autograd would add
+  // the two in a third tensor, the largest of the step; so the rows go by a leaf of their own, and
+  // from there into the head's gradient, which is complete by then: the embedding comes last.
+  const Tensor leaf = weight.detach().requires_grad_();
+  leaf.register_hook([weight](const Tensor& rows) {
+    const torch::NoGradGuard no_grad;
+    Tensor& gradient = weight.mutable_grad();
+    if (!gradient.defined()) {  // the head takes no part in the loss
+      const auto type = weight.grad_dtype().value_or(weight.scalar_type());
+      gradient = torch::zeros_like(weight, weight.options().dtype(type));
+    }
+    gradient.add_(rows);
+  });
+  return look_up(leaf, true);
 }
 
 nn::RotaryTable Decoder::rotary(const Tensor& x, const Tensor& position_ids) const {

@@ -1,0 +1,68 @@
+// The processes of one run, and what they do together. One process alone is a run of size 1, where
+// all of this costs nothing.
+//
+// Every method marked collective is called by all ranks in the same order. Sums over ranks are made
+// in a fixed tree, ((0 + 1) + (2 + 3)) + ..., by whoever owns the result: the same bits on every
+// rank and every time. c10d's Gloo group underneath; tensors are on the CPU.
+//
+// A rank that ends or stands still ends the others: a collective that cannot be completed throws
+// core::Error{kPeer} or {kHang} with the rank, host and process at fault, where it was and what it
+// said last; and while this process computes, a thread of its own looks for the same, and ends it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "streamo/dist/launch.h"
+
+namespace streamo::dist {
+
+class Ranks {
+ public:
+  Ranks();  // one process alone
+  // Waits until all processes of the launch are there. Throws core::Error{kPeer} naming the address
+  // when they do not come together within `patience`.
+  explicit Ranks(const Launch& launch, std::chrono::seconds patience = std::chrono::seconds(300));
+  ~Ranks();  // waits a moment for the others, who may still need what rank 0 serves
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+
+  int rank() const;
+  int size() const;
+  bool first() const { return rank() == 0; }
+  // "rank host process", a line each, in order of the ranks.
+  std::string table() const;
+
+  // Collective. The values of all ranks, in order of the ranks.
+  std::vector<std::string> gather(const std::string& value);
+  // Collective. The sum over the ranks of each number.
+  std::vector<double> sum(std::span<const double> values);
+  double sum(double value) { return sum(std::span(&value, 1))[0]; }
+  // Collective. parts [size, n] of every rank -> the sum of their rows number rank() [n].
+  at::Tensor reduce_scatter(const at::Tensor& parts);
+  // Collective. own [n] -> [size, n], the rows of all ranks.
+  at::Tensor all_gather(const at::Tensor& own);
+  // Collective. Returns when all ranks have called it.
+  void barrier();
+
+  // How long a collective may take before the run is held to hang: the slowest rank's work between
+  // two of them. An hour at first.
+  void set_patience(std::chrono::milliseconds patience);
+  // What this process is doing, for the others' messages: "step 12".
+  void set_activity(const std::string& activity);
+  // To be called with the message of what ends this process, before it ends: the others will name
+  // it. Not collective; never throws.
+  void announce_failure(const std::string& message) noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;  // null: alone
+};
+
+}  // namespace streamo::dist

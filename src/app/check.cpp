@@ -1,0 +1,190 @@
+// streamo check CONFIG|FILE: what is wrong or odd about a dataset, before a run finds out.
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "app/command.h"
+#include "streamo/core/error.h"
+#include "streamo/core/log.h"
+#include "streamo/data/dataset_check.h"
+#include "streamo/train/run_config.h"
+#include "train/model_setup.h"
+
+namespace streamo::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  std::string input;
+  std::vector<std::string> overrides;
+  bool json = false;
+  int num_workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
+};
+
+struct CheckedSet {
+  std::string key;  // of the config: "train" or "eval"
+  data::DatasetCheck check;
+};
+
+// For what training would write into the run folder.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = (fs::temp_directory_path() / "streamo-check-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) {
+      throw core::Error(core::ErrorKind::kDisk,
+                        fmt::format("cannot make a folder: {}", std::strerror(errno)), name,
+                        "set TMPDIR to a folder with some space");
+    }
+    path_ = name;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// A config is one object (with comments), and none of its keys is a sample's.
+bool is_annotation_file(const fs::path& path) {
+  if (path.extension() == ".jsonl" || path.extension() == ".ndjson") return true;
+  std::ifstream file(path, std::ios::binary);
+  char first = 0;
+  if (!(file >> first)) return false;  // load_file() says what is wrong
+  if (first == '[' || first == '\xEF') return true;
+  if (first != '{') return false;
+  try {
+    const data::RecordFile records(path);
+    const auto record = records.read(0);
+    return record && data::detect_format(*record);
+  } catch (const core::Error&) {  // comments, perhaps
+    return false;
+  }
+}
+
+train::RunConfig settings_of(const Arguments& arguments) {
+  if (!is_annotation_file(arguments.input)) {
+    return train::load_run_config(arguments.input, arguments.overrides);
+  }
+  train::RunConfig config;
+  train::schema_of(config).apply_overrides(arguments.overrides);
+  config.data.train = {arguments.input};
+  return config;
+}
+
+// The model's directory as a run would have it: its tokenizer and its pictures' limits. Empty when
+// no model is named, or when a preset finds no text to train a tokenizer on.
+fs::path model_directory(const train::RunConfig& config, const fs::path& scratch,
+                         const data::SampleSource& source) {
+  if (config.model.path.empty() && config.model.preset.empty()) return {};
+  try {
+    if (!config.model.preset.empty())
+      core::log_info("training the preset's tokenizer on the texts");
+    return train::prepare_model_directory(config, scratch, source).path;
+  } catch (const core::Error& error) {
+    if (error.kind() != core::ErrorKind::kData) throw;
+    return {};  // no sample can be used: that is listed in a moment
+  }
+}
+
+std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
+  config.data.num_workers = num_workers;
+  const ScratchFolder scratch;
+  data::SampleSource source = train::open_source(config, config.data.train, /*model_dir=*/{});
+  const fs::path model_dir = model_directory(config, scratch.path(), source);
+  source.set_pixel_limits(train::pixel_limits(config, model_dir));
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<text::ChatFormat> chat;
+  data::CheckOptions options;
+  options.index = train::index_options(config, options.index.token_side);
+  if (!model_dir.empty()) {
+    tokenizer = text::load_tokenizer(model_dir);
+    chat = std::make_unique<text::ChatFormat>(*tokenizer);
+    options.chat = chat.get();
+    options.plan = train::plan_options(config);
+  }
+  data::DatasetChecker checker;
+  std::vector<CheckedSet> sets;
+  sets.push_back({"train", checker.check("checking", source, options)});
+  if (!config.data.eval.empty()) {
+    // Played turn by turn, whatever its length: no windows, no steps.
+    const data::SampleSource held_out = train::open_source(config, config.data.eval, model_dir);
+    sets.push_back({"eval", checker.check("checking data.eval", held_out,
+                                          {.chat = nullptr, .index = options.index})});
+  }
+  return sets;
+}
+
+// Of the first set that has one.
+std::optional<std::pair<std::string, std::string>> first_problem(
+    const std::vector<CheckedSet>& sets, const train::RunConfig& config) {
+  for (const CheckedSet& set : sets) {
+    // An evaluation leaves out what it cannot read, and says so.
+    const double limit = set.key == "train" ? config.data.max_bad_fraction : 1;
+    if (auto problem = data::problem_of(set.check, limit)) return std::pair{set.key, *problem};
+  }
+  return std::nullopt;
+}
+
+void run(const Arguments& arguments) {
+  const train::RunConfig config = settings_of(arguments);
+  const double started = core::monotonic_seconds();
+  const std::vector<CheckedSet> sets = check(config, arguments.num_workers);
+  const auto problem = first_problem(sets, config);
+  if (arguments.json) {
+    nlohmann::ordered_json json = {{"input", arguments.input}, {"ok", !problem}};
+    json["problem"] = nullptr;
+    if (problem) json["problem"] = problem->second;
+    json["max_bad_fraction"] = config.data.max_bad_fraction;
+    for (const CheckedSet& set : sets) json["sets"][set.key] = data::to_json(set.check);
+    // A file name need not be UTF-8; JSON must be.
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    for (const CheckedSet& set : sets) {
+      if (sets.size() > 1) fmt::print("== data.{} ==\n", set.key);
+      fmt::print("{}\n", data::to_text(set.check, config.data.max_bad_fraction));
+    }
+  }
+  std::fflush(stdout);
+  core::log_info("checked in {:.1f} s", core::monotonic_seconds() - started);
+  if (!problem) return;
+  throw core::Error(core::ErrorKind::kData, problem->second,
+                    fmt::format("data.{} of {}", problem->first, arguments.input),
+                    "mend the samples listed as unusable, or leave them out");
+}
+
+}  // namespace
+
+void add_check_command(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "check", "Go through a dataset before training: what is unusable, odd, or out of balance");
+  command
+      ->add_option("INPUT", arguments->input,
+                   "Config of a run (its data.train and data.eval, with lengths in tokens), or an "
+                   "annotation file")
+      ->required();
+  command->add_option("OVERRIDES", arguments->overrides,
+                      "key=value, as in data.video_prefix=videos or model.path=DIR");
+  command->add_flag("--json", arguments->json, "Print everything as JSON instead of a summary");
+  command->add_option("--num-workers", arguments->num_workers, "Videos read at the same time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace streamo::app

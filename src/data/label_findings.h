@@ -1,0 +1,31 @@
+// What is doubtful in the labels of one sample, beyond what a conversion loses.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "streamo/data/annotation.h"
+#include "streamo/data/conversation.h"
+#include "streamo/data/dataset_check.h"
+
+namespace streamo::data {
+
+using Findings = std::vector<std::pair<Finding, std::string>>;
+
+// Negative times, events that overlap, an answer before the first question.
+void find_label_problems(const Annotation& annotation, int64_t num_turns, double fps,
+                         Findings& findings);
+
+// The same of turns that are labelled already: an answer before the first question, turns that
+// begin with no state.
+void find_label_problems(const Conversation& conversation, Findings& findings);
+
+// What an annotation said that the conversation cannot.
+void list_losses(const ConversionLosses& losses, Findings& findings);
+
+// The state a turn of the assistant begins with; -1: none.
+int state_of(const std::string& assistant_content);
+
+}  // namespace streamo::data

@@ -1,0 +1,157 @@
+#include "data/sample_examination.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "data/video_findings.h"
+#include "streamo/core/file.h"
+#include "streamo/data/example.h"
+
+namespace streamo::data {
+namespace {
+
+using core::Fault;
+using core::Result;
+
+class Examiner {
+ public:
+  Examiner(const SampleSource& source, size_t index, const CheckOptions& options)
+      : source_(source), index_(index), options_(options) {
+    result_.id = source.id(index);
+  }
+
+  // The steps of SampleSource::conversation and build_index, and what stops each.
+  Examination run() {
+    Result<Record> record = source_.record(index_);
+    if (!record) return bad(Finding::kRecord, record.reason());
+    if (const auto fault = source_.resolve_paths(*record))
+      return bad(Finding::kPath, fault->reason);
+    if (const auto fault = look_at_video(*record)) return bad(Finding::kVideo, fault->reason);
+    Result<Conversation> conversation = convert(*std::move(record));
+    if (!conversation) return bad(Finding::kFrames, conversation.reason());
+    if (num_rounds(*conversation) == 0) {
+      return bad(Finding::kUnsupervised, "no user turn with an answer");
+    }
+    auto pictures = tokens_of_pictures(*conversation, options_.index.token_side, source_);
+    if (!pictures) return bad(Finding::kPicture, pictures.reason());
+    if (const auto reason = measure(*conversation, *std::move(pictures))) {
+      return bad(Finding::kTooLong, *reason);
+    }
+    count_states(*conversation);
+    hash(*conversation);
+    return std::move(result_);
+  }
+
+ private:
+  Examination bad(Finding finding, const std::string& reason) {
+    result_.bad = true;
+    result_.findings = {{finding, reason}};
+    return std::move(result_);
+  }
+
+  double fps() const { return source_.options().conversation.fps; }
+
+  std::optional<Fault> look_at_video(const Record& record) {
+    const auto* annotation = std::get_if<Annotation>(&record.content);
+    result_.video_path = annotation != nullptr ? annotation->video_path
+                                               : std::get<Conversation>(record.content).video_path;
+    if (result_.video_path.empty()) return std::nullopt;  // pictures
+    const Result<video::VideoInfo> info = source_.video_info(result_.video_path);
+    if (!info) return info.fault();
+    result_.video = *info;
+    find_video_problems(*info, fps(), result_.video_findings);
+    for (auto& [finding, what] : result_.video_findings) what = result_.video_path + ": " + what;
+    return std::nullopt;
+  }
+
+  Result<Conversation> convert(Record record) {
+    ConversionLosses losses;
+    if (const auto* annotation = std::get_if<Annotation>(&record.content)) {
+      find_label_problems(*annotation, result_.video->num_samples, fps(), result_.findings);
+      Result<Conversation> conversation = source_.to_conversation(std::move(record), &losses);
+      list_losses(losses, result_.findings);
+      return conversation;
+    }
+    Result<Conversation> conversation = source_.to_conversation(std::move(record), nullptr);
+    if (!conversation) return conversation;
+    find_label_problems(*conversation, result_.findings);
+    const int64_t pictures = result_.video ? result_.video->num_samples
+                                           : static_cast<int64_t>(conversation->image_paths.size());
+    const int64_t wanted = num_placeholders(*conversation);
+    if (pictures != wanted) {
+      result_.findings.emplace_back(
+          Finding::kMendedFrames,
+          fmt::format("{} pictures for {} placeholders: the last is {}", pictures, wanted,
+                      pictures < wanted ? "repeated" : "dropped"));
+    }
+    return conversation;
+  }
+
+  // Items and tokens; why there are none.
+  std::optional<std::string> measure(const Conversation& conversation,
+                                     std::vector<int64_t> picture_tokens) {
+    const int64_t rounds = num_rounds(conversation);
+    if (options_.chat == nullptr) {
+      result_.visual_tokens =
+          std::accumulate(picture_tokens.begin(), picture_tokens.end(), int64_t{0});
+      result_.turns = rounds;
+      return std::nullopt;
+    }
+    SampleItems found =
+        items_of(conversation, picture_tokens, index_, *options_.chat, options_.index);
+    if (found.reason) return found.reason;
+    for (const Item& item : found.items) {
+      const auto first =
+          picture_tokens.begin() + placeholders_before(conversation, item.first_round);
+      result_.visual_tokens += std::accumulate(first, first + item.frames, int64_t{0});
+      result_.turns += item.num_rounds;
+    }
+    if (found.overlong && options_.index.overlong == Overlong::kTruncate) {
+      result_.findings.emplace_back(
+          Finding::kTruncated, fmt::format("{} of {} turns are within {} tokens", result_.turns,
+                                           rounds, options_.index.max_length));
+    } else if (found.overlong) {
+      result_.findings.emplace_back(
+          Finding::kSplit, fmt::format("{} windows of at most {} tokens", found.items.size(),
+                                       options_.index.max_length));
+    }
+    result_.items = std::move(found.items);
+    return std::nullopt;
+  }
+
+  void count_states(const Conversation& conversation) {
+    int64_t left = result_.turns;
+    for (const text::Message& message : conversation.messages) {
+      if (message.role != "assistant" || left-- <= 0) continue;
+      const int state = state_of(message.content);
+      ++(state < 0 ? result_.turns_without_state : result_.states[static_cast<size_t>(state)]);
+    }
+  }
+
+  void hash(const Conversation& conversation) {
+    std::string asked = conversation.video_path, answered;
+    for (const std::string& image : conversation.image_paths) asked += '\0' + image;
+    for (const text::Message& message : conversation.messages) {
+      (message.role == "assistant" ? answered : asked) += '\0' + message.content;
+    }
+    const auto to_number = [](const std::string& digits) {
+      return std::stoull(digits, nullptr, 16);
+    };
+    result_.questions_hash = to_number(core::hash_bytes(asked));
+    result_.content_hash = to_number(core::hash_bytes(asked + '\1' + answered));
+  }
+
+  const SampleSource& source_;
+  const size_t index_;
+  const CheckOptions& options_;
+  Examination result_;
+};
+
+}  // namespace
+
+Examination examine(const SampleSource& source, size_t index, const CheckOptions& options) {
+  return Examiner(source, index, options).run();
+}
+
+}  // namespace streamo::data

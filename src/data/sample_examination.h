@@ -1,0 +1,34 @@
+// Everything the check wants to know of one sample.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/label_findings.h"
+#include "streamo/data/dataset_check.h"
+
+namespace streamo::data {
+
+struct Examination {
+  std::string id;
+  Findings findings;  // of a bad sample its reason alone
+  bool bad = false;
+  std::string video_path;                 // empty: pictures, or the record cannot be read
+  std::optional<video::VideoInfo> video;  // nothing: it cannot be read
+  Findings video_findings;                // the same for each sample of the video
+
+  // Of a sample that can be used:
+  std::array<int64_t, text::kNumStates> states = {};  // of the turns that are trained on
+  int64_t turns = 0, turns_without_state = 0;
+  std::vector<Item> items;  // empty: no chat
+  int64_t visual_tokens = 0;
+  uint64_t content_hash = 0, questions_hash = 0;
+};
+
+// May be called from many threads.
+Examination examine(const SampleSource& source, size_t index, const CheckOptions& options);
+
+}  // namespace streamo::data

@@ -1,0 +1,261 @@
+#include "streamo/dist/ranks.h"
+
+#include <ATen/ATen.h>
+#include <arpa/inet.h>
+#include <c10/util/Logging.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "streamo/core/error.h"
+#include "watch.h"
+
+namespace streamo::dist {
+namespace {
+
+using at::Tensor;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kFirstPatience{3600};  // indexing and loading differ between ranks
+constexpr seconds kFarewell{10}, kShortFarewell{3};
+// A collective that fails because of a peer's end is noticed before the peer's end is known.
+constexpr seconds kTimeToName{4};
+
+// The address of this machine that the others can reach: the one it has towards the master.
+std::string address_towards(const std::string& host, int port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return host;
+  std::string address = host;
+  for (const addrinfo* to = found; to != nullptr; to = to->ai_next) {
+    const int probe = ::socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_storage own{};
+    socklen_t size = sizeof(own);
+    auto* generic = reinterpret_cast<sockaddr*>(&own);
+    char text[NI_MAXHOST];
+    const bool ok =
+        probe >= 0 && ::connect(probe, to->ai_addr, to->ai_addrlen) == 0 &&
+        ::getsockname(probe, generic, &size) == 0 &&
+        ::getnameinfo(generic, size, text, sizeof(text), nullptr, 0, NI_NUMERICHOST) == 0;
+    if (probe >= 0) ::close(probe);
+    if (!ok) continue;
+    address = text;
+    break;
+  }
+  ::freeaddrinfo(found);
+  return address;
+}
+
+c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool serve, seconds patience) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(launch.master_port);
+  options.isServer = serve;
+  options.waitWorkers = false;
+  options.timeout = patience;
+  return c10::make_intrusive<c10d::PrefixStore>(
+      fmt::format("streamo-{}", launch.restart),
+      c10::make_intrusive<c10d::TCPStore>(launch.master_address, options));
+}
+
+// Without the stack that LibTorch puts into its messages.
+std::string reason_of(const std::exception& error) {
+  const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
+  return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
+}
+
+// Rows of `parts` summed in pairs, then pairs of pairs.
+Tensor tree_sum(const Tensor& parts) {
+  std::vector<Tensor> rows = parts.unbind(0);
+  while (rows.size() > 1) {
+    std::vector<Tensor> sums;
+    for (size_t i = 0; i < rows.size(); i += 2) {
+      sums.push_back(i + 1 < rows.size() ? rows[i] + rows[i + 1] : rows[i]);
+    }
+    rows = std::move(sums);
+  }
+  return rows[0];
+}
+
+}  // namespace
+
+struct Ranks::Impl {
+  int rank, size;
+  c10::intrusive_ptr<c10d::Store> store;
+  std::unique_ptr<Watch> watch;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+  milliseconds patience = kFirstPatience;
+  bool failed = false;
+
+  [[noreturn]] void fail(const std::string& reason, const std::string& what) {
+    failed = true;
+    if (const std::string ended = watch->who_ended(kTimeToName); !ended.empty()) {
+      throw core::Error(core::ErrorKind::kPeer, ended, fmt::format("seen by rank {}", rank),
+                        "look at what that rank said; the same command goes on from the last "
+                        "checkpoint");
+    }
+    if (const std::string lagging = watch->who_lags(); !lagging.empty()) {
+      throw core::Error(
+          core::ErrorKind::kHang,
+          fmt::format("{} did not come to an end within {:.0f} s: {}", what,
+                      static_cast<double>(patience.count()) / 1000, lagging),
+          fmt::format("seen by rank {}", rank),
+          "the same command goes on from the last checkpoint; if it stands still there again, look "
+          "at that machine");
+    }
+    throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason),
+                      fmt::format("seen by rank {}", rank),
+                      "the same command goes on from the last checkpoint");
+  }
+
+  template <typename Options>
+  Options within() const {
+    Options options;
+    options.timeout = patience;
+    return options;
+  }
+
+  // Calls `start`, which returns the work of a collective, and waits for it.
+  template <typename Start>
+  void run(const char* what, const Start& start) {
+    watch->enter_collective();
+    try {
+      start()->wait(patience);
+    } catch (const std::exception& error) {
+      fail(reason_of(error), what);
+    }
+  }
+};
+
+Ranks::Ranks() = default;
+
+Ranks::Ranks(const Launch& launch, seconds patience) {
+  if (launch.world_size == 1) return;
+  FLAGS_caffe2_log_level = c10::GLOG_FATAL;  // c10d would print the stacks of errors we report
+  const bool serves = launch.rank == 0 && !launch.agent_serves_store;
+  try {
+    impl_ = std::make_unique<Impl>(
+        Impl{launch.rank, launch.world_size, connect(launch, serves, patience), {}, {}});
+    impl_->watch = std::make_unique<Watch>(connect(launch, /*serve=*/false, patience), launch.rank,
+                                           launch.world_size);
+    auto options = c10d::ProcessGroupGloo::Options::create(patience);
+    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(
+        address_towards(launch.master_address, launch.master_port)));
+    impl_->group = c10::make_intrusive<c10d::ProcessGroupGloo>(impl_->store, launch.rank,
+                                                               launch.world_size, options);
+    set_patience(kFirstPatience);
+  } catch (const std::exception& error) {
+    throw core::Error(
+        core::ErrorKind::kPeer,
+        fmt::format("the {} processes of the run did not come together within {} s: {}",
+                    launch.world_size, patience.count(), reason_of(error)),
+        fmt::format("rank {}, master {}:{} (from {})", launch.rank, launch.master_address,
+                    launch.master_port, launch.launcher),
+        "check that all of them were started and that the port is free and reachable");
+  }
+}
+
+Ranks::~Ranks() {
+  if (!impl_) return;
+  // Rank 0 serves the store that the others still read: it leaves last.
+  try {
+    impl_->store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
+    std::vector<std::string> keys;
+    for (int other = 0; other < size(); ++other) keys.push_back(fmt::format("done/{}", other));
+    if (rank() == 0) impl_->store->wait(keys, impl_->failed ? kShortFarewell : kFarewell);
+  } catch (const std::exception&) {  // they are gone already
+  }
+}
+
+int Ranks::rank() const {
+  return impl_ ? impl_->rank : 0;
+}
+
+int Ranks::size() const {
+  return impl_ ? impl_->size : 1;
+}
+
+std::string Ranks::table() const {
+  return impl_ ? impl_->watch->table() : "";
+}
+
+Tensor Ranks::all_gather(const Tensor& own) {
+  if (!impl_) return own.unsqueeze(0);
+  Tensor input = own.contiguous();
+  Tensor all = at::empty({size(), own.size(0)}, own.options());
+  Tensor flat = all.view({-1});
+  impl_->run("a gathering over the ranks", [&] {
+    return impl_->group->_allgather_base(flat, input, impl_->within<c10d::AllgatherOptions>());
+  });
+  return all;
+}
+
+Tensor Ranks::reduce_scatter(const Tensor& parts) {
+  STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
+  if (!impl_) return parts[0];
+  Tensor input = parts.contiguous().view({-1});
+  Tensor received = at::empty_like(input);
+  std::vector<int64_t> equal_counts;
+  impl_->run("a sum over the ranks", [&] {
+    return impl_->group->alltoall_base(received, input, equal_counts, equal_counts,
+                                       impl_->within<c10d::AllToAllOptions>());
+  });
+  return tree_sum(received.view(parts.sizes()));
+}
+
+std::vector<double> Ranks::sum(std::span<const double> values) {
+  if (!impl_) return {values.begin(), values.end()};
+  const auto count = static_cast<int64_t>(values.size());
+  const Tensor own = at::empty({count}, at::kDouble);
+  std::copy(values.begin(), values.end(), own.data_ptr<double>());
+  const Tensor sum = tree_sum(all_gather(own)).contiguous();
+  return {sum.data_ptr<double>(), sum.data_ptr<double>() + count};
+}
+
+std::vector<std::string> Ranks::gather(const std::string& value) {
+  if (!impl_) return {value};
+  const Tensor length = at::empty({1}, at::kLong);
+  length.data_ptr<int64_t>()[0] = static_cast<int64_t>(value.size());
+  const Tensor lengths = all_gather(length);
+  const auto longest = std::max<int64_t>(1, lengths.max().item<int64_t>());
+  const Tensor padded = at::zeros({longest}, at::kByte);
+  std::copy(value.begin(), value.end(), padded.data_ptr<uint8_t>());
+  const Tensor all = all_gather(padded);
+  std::vector<std::string> values;
+  for (int other = 0; other < size(); ++other) {
+    const auto* text = reinterpret_cast<const char*>(all[other].data_ptr<uint8_t>());
+    values.emplace_back(text, static_cast<size_t>(lengths[other].item<int64_t>()));
+  }
+  return values;
+}
+
+void Ranks::barrier() {
+  sum(0.0);
+}
+
+void Ranks::set_patience(milliseconds patience) {
+  if (!impl_) return;
+  impl_->patience = patience;
+}
+
+void Ranks::set_activity(const std::string& activity) {
+  if (impl_) impl_->watch->set_activity(activity);
+}
+
+void Ranks::announce_failure(const std::string& message) noexcept {
+  if (!impl_ || impl_->failed) return;  // a failed collective is another's fault
+  try {
+    impl_->watch->announce_failure(message);
+    // Rank 0 serves the message too: the others need a moment to read it.
+    if (rank() == 0) ::sleep(2);
+  } catch (const std::exception&) {  // the store is gone, and with it who would listen
+  }
+}
+
+}  // namespace streamo::dist

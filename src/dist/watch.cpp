@@ -1,0 +1,190 @@
+#include "watch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "streamo/core/error.h"
+#include "streamo/core/log.h"
+
+namespace streamo::dist {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kBeat{500};
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+// Of this machine. A zombie has ended, though its number is still taken.
+bool process_has_ended(int64_t process) {
+  std::ifstream status(fmt::format("/proc/{}/stat", process));
+  std::string text;
+  if (!std::getline(status, text)) return true;
+  const size_t name_end = text.rfind(')');  // the name may hold anything
+  if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
+  const char state = text[name_end + 2];
+  return state == 'Z' || state == 'X';
+}
+
+void set(c10d::Store& store, const std::string& key, const std::string& value) {
+  store.set(key, std::vector<uint8_t>(value.begin(), value.end()));
+}
+
+std::string get(c10d::Store& store, const std::string& key) {
+  const std::vector<uint8_t> value = store.get(key);
+  return {value.begin(), value.end()};
+}
+
+std::string key(const char* what, int rank) {
+  return fmt::format("{}/{}", what, rank);
+}
+
+}  // namespace
+
+Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size)
+    : store_(std::move(store)), rank_(rank), size_(size), peers_(static_cast<size_t>(size)) {
+  set(*store_, key("who", rank), fmt::format("{} {}", ::getpid(), host_name()));
+  write_beat();
+  for (int other = 0; other < size; ++other) {
+    Peer& peer = peers_[static_cast<size_t>(other)];
+    std::istringstream who(get(*store_, key("who", other)));  // waits for it
+    who >> peer.process >> peer.host;
+    peer.changed = Clock::now();
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+Watch::~Watch() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+std::string Watch::name_of(int rank) const {
+  const Peer& peer = peers_[static_cast<size_t>(rank)];
+  return fmt::format("rank {} on {}, process {}", rank, peer.host, peer.process);
+}
+
+std::string Watch::table() const {
+  std::string table;
+  for (int rank = 0; rank < size_; ++rank) table += name_of(rank) + "\n";
+  return table;
+}
+
+void Watch::set_activity(const std::string& activity) {
+  const std::lock_guard lock(mutex_);
+  activity_ = activity;
+}
+
+void Watch::write_beat() {
+  std::string activity;
+  {
+    const std::lock_guard lock(mutex_);
+    activity = activity_;
+  }
+  set(*store_, key("beat", rank_),
+      fmt::format("{} {} {}", beats_++, collectives_.load(), activity));
+}
+
+bool Watch::has_ended(const Peer& peer) const {
+  if (peer.host == peers_[static_cast<size_t>(rank_)].host) return process_has_ended(peer.process);
+  return Clock::now() - peer.changed > kSilence;
+}
+
+void Watch::find_ended(const std::string& what) {
+  if (!ended_.empty()) return;
+  ended_ = what;
+  ended_since_ = Clock::now();
+  changed_.notify_all();
+}
+
+void Watch::read_peers() {
+  for (int other = 0; other < size_; ++other) {
+    Peer& peer = peers_[static_cast<size_t>(other)];
+    if (other == rank_ || peer.done) continue;
+    if (store_->check({key("failed", other)})) {
+      const std::string message = get(*store_, key("failed", other));
+      const std::lock_guard lock(mutex_);
+      find_ended(fmt::format("{} ended: {}", name_of(other), message));
+      continue;
+    }
+    const std::string beat = get(*store_, key("beat", other));
+    std::unique_lock lock(mutex_);
+    if (beat != peer.beat) peer.changed = Clock::now();
+    peer.beat = beat;
+    const bool ended = has_ended(peer);
+    lock.unlock();
+    peer.done = store_->check({key("done", other)});  // said before it ended
+    if (peer.done || !ended) continue;
+    lock.lock();
+    std::istringstream last(beat);
+    std::string number, activity;
+    last >> number >> number;
+    std::getline(last >> std::ws, activity);
+    find_ended(fmt::format("{} ended without a word, last seen at {}", name_of(other), activity));
+  }
+}
+
+void Watch::run() {
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, kBeat, [this] { return stopping_; })) {
+    if (!ended_.empty() && Clock::now() - ended_since_ > kGrace) {
+      core::log_line("error: ", ended_ + ", so this rank ends too");
+      std::_Exit(static_cast<int>(core::ErrorKind::kPeer));
+    }
+    lock.unlock();
+    try {
+      write_beat();
+      read_peers();
+      lock.lock();
+    } catch (const std::exception& error) {
+      lock.lock();
+      find_ended(fmt::format("{} ended or cannot be reached: its store does not answer ({})",
+                             name_of(0), error.what()));
+    }
+  }
+}
+
+std::string Watch::who_ended(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, limit, [this] { return !ended_.empty(); });
+  return ended_;
+}
+
+std::string Watch::who_lags() {
+  const std::lock_guard lock(mutex_);
+  const int64_t own = collectives_.load();
+  std::string names;
+  for (int other = 0; other < size_; ++other) {
+    std::istringstream beat(peers_[static_cast<size_t>(other)].beat);
+    int64_t number = 0, collectives = own;
+    std::string activity;
+    beat >> number >> collectives;
+    std::getline(beat >> std::ws, activity);
+    if (other == rank_ || collectives >= own) continue;
+    const double silent =
+        std::chrono::duration<double>(Clock::now() - peers_[static_cast<size_t>(other)].changed)
+            .count();
+    names +=
+        fmt::format("{}{} is still at {}", names.empty() ? "" : "; ", name_of(other), activity);
+    if (silent > 5) names += fmt::format(" (nothing heard of it for {:.0f} s)", silent);
+  }
+  return names;
+}
+
+void Watch::announce_failure(const std::string& message) {
+  set(*store_, key("failed", rank_), message);
+}
+
+}  // namespace streamo::dist

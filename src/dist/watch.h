@@ -1,0 +1,69 @@
+// Looks after the other processes of a run: who has ended, who stands still.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+#include <vector>
+
+namespace streamo::dist {
+
+// Every process writes into the store twice a second that it lives, how many collectives it has
+// entered and what it does. It reads the same of the others. A process on this machine is known to
+// have ended when the system says so; one elsewhere when nothing has been heard of it for
+// kSilence.
+class Watch {
+ public:
+  static constexpr std::chrono::seconds kSilence{30};
+  // From when a peer is found dead until this process is ended, if nothing else has ended it: its
+  // main thread usually notices the closed connection, and leaves in an orderly way.
+  static constexpr std::chrono::seconds kGrace{3};
+
+  // `store`: a connection of its own. Collective: waits for all.
+  Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size);
+  ~Watch();
+
+  std::string table() const;
+  void enter_collective() { ++collectives_; }
+  void set_activity(const std::string& activity);
+  // Waits up to `limit` for a process that has ended; "" if there is none.
+  std::string who_ended(std::chrono::milliseconds limit);
+  // The processes that have entered fewer collectives than the others, and where they are.
+  std::string who_lags();
+  void announce_failure(const std::string& message);
+
+ private:
+  struct Peer {
+    std::string host;
+    int64_t process = 0;
+    std::string beat;  // as last read
+    std::chrono::steady_clock::time_point changed;
+    bool done = false;
+  };
+  void run();
+  void write_beat();
+  void read_peers();
+  std::string name_of(int rank) const;
+  bool has_ended(const Peer& peer) const;
+  void find_ended(const std::string& what);
+
+  c10::intrusive_ptr<c10d::Store> store_;
+  const int rank_, size_;
+  std::atomic<int64_t> collectives_{0};
+  int64_t beats_ = 0;
+  std::mutex mutex_;  // of what follows
+  std::condition_variable changed_;
+  std::string activity_ = "start";
+  std::vector<Peer> peers_;
+  std::string ended_;  // what is known of a process that has ended
+  std::chrono::steady_clock::time_point ended_since_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace streamo::dist

@@ -1,0 +1,178 @@
+// What ranks do together, and what the others say when one of them ends or stands still.
+#include "streamo/dist/ranks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <functional>
+#include <thread>
+
+#include "streamo/core/error.h"
+#include "support/run_command.h"
+
+namespace streamo::dist {
+namespace {
+
+using testing::HasSubstr;
+using torch::Tensor;
+
+int free_port() {
+  const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(::bind(probe, generic, size), 0);
+  EXPECT_EQ(::getsockname(probe, generic, &size), 0);
+  ::close(probe);
+  return ntohs(address.sin_port);
+}
+
+// The ranks of a run as threads of this process.
+void with_ranks(int size, const std::function<void(Ranks&)>& work) {
+  const int port = free_port();
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([=] {
+      Launch launch{.rank = rank, .world_size = size};
+      launch.master_address = "127.0.0.1";
+      launch.master_port = port;
+      Ranks ranks(launch);
+      work(ranks);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Ranks, AloneNothingIsExchanged) {
+  Ranks ranks;
+  EXPECT_EQ(ranks.size(), 1);
+  EXPECT_EQ(ranks.sum(3), 3);
+  EXPECT_EQ(ranks.gather("own"), std::vector<std::string>{"own"});
+  const Tensor row = torch::rand({7});
+  EXPECT_TRUE(ranks.all_gather(row).equal(row.unsqueeze(0)));
+  EXPECT_TRUE(ranks.reduce_scatter(row.unsqueeze(0)).equal(row));
+}
+
+TEST(Ranks, GatherAndSum) {
+  for (const int size : {2, 3, 4}) {
+    with_ranks(size, [size](Ranks& ranks) {
+      const std::string own(static_cast<size_t>(ranks.rank()) * 3, 'x');
+      const auto all = ranks.gather(own);
+      ASSERT_EQ(all.size(), static_cast<size_t>(size));
+      for (int rank = 0; rank < size; ++rank) {
+        EXPECT_EQ(all[static_cast<size_t>(rank)].size(), static_cast<size_t>(rank) * 3);
+      }
+      EXPECT_EQ(ranks.sum(std::vector<double>{1.0, static_cast<double>(ranks.rank())}),
+                (std::vector<double>{static_cast<double>(size), size * (size - 1) / 2.0}));
+      EXPECT_THAT(ranks.table(), HasSubstr("rank 1 on "));
+    });
+  }
+}
+
+// The tree stands in the header: sums of fp32 numbers depend on it.
+TEST(Ranks, SumsAreMadeInTheTreeThatIsPromised) {
+  const Tensor values = torch::rand({4, 4, 1000}) * 1e3;  // [rank, row, number]
+  with_ranks(4, [&](Ranks& ranks) {
+    const int64_t rank = ranks.rank();
+    const Tensor expected =
+        (values[0][rank] + values[1][rank]) + (values[2][rank] + values[3][rank]);
+    EXPECT_TRUE(ranks.reduce_scatter(values[rank]).equal(expected));
+    EXPECT_TRUE(ranks.all_gather(values[rank][0]).equal(values.select(1, 0)));
+  });
+  with_ranks(3, [&](Ranks& ranks) {
+    const int64_t rank = ranks.rank();
+    const Tensor expected = (values[0][rank] + values[1][rank]) + values[2][rank];
+    EXPECT_TRUE(ranks.reduce_scatter(values[rank].slice(0, 0, 3)).equal(expected));
+  });
+}
+
+struct Ending {
+  const char* action;
+  int culprit, culprit_exit, others_exit;
+  const char* said;  // by each of the others
+};
+
+class RankEnds : public testing::TestWithParam<Ending> {};
+
+// Three processes; each of the other two names the culprit, within 10 s.
+TEST_P(RankEnds, TheOthersEndAndNameIt) {
+  const Ending& ending = GetParam();
+  const int port = free_port();
+  std::vector<test::CommandResult> results(3);
+  std::vector<double> seconds(3);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 3; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto begin = std::chrono::steady_clock::now();
+      results[static_cast<size_t>(rank)] = test::run_in(
+          testing::TempDir(),
+          "env RANK=" + std::to_string(rank) + " WORLD_SIZE=3 LOCAL_RANK=" + std::to_string(rank) +
+              " LOCAL_WORLD_SIZE=3 MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) +
+              " timeout 30 " + test::shell_quote(STREAMO_RANK_PROGRAM) + " '" + ending.action +
+              "' " + std::to_string(ending.culprit));
+      seconds[static_cast<size_t>(rank)] =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int rank = 0; rank < 3; ++rank) {
+    const auto& result = results[static_cast<size_t>(rank)];
+    if (rank == ending.culprit) continue;
+    EXPECT_EQ(result.exit_code, ending.others_exit) << "rank " << rank << ": " << result.err;
+    EXPECT_THAT(result.err, HasSubstr("rank " + std::to_string(ending.culprit) + " on "));
+    EXPECT_THAT(result.err, HasSubstr(ending.said));
+    EXPECT_LT(seconds[static_cast<size_t>(rank)], 15);  // start included
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RankEnds,
+    testing::Values(Ending{"kill", 1, 137, 21, "ended without a word, last seen at "},
+                    Ending{"kill", 0, 137, 21, "ended"},
+                    Ending{"exit", 2, 0, 21, "ended without a word, last seen at "},
+                    Ending{"throw", 2, 11, 21, "ended: its data are bad, a.mp4"},
+                    Ending{"throw", 0, 11, 21, "ended: its data are bad, a.mp4"},
+                    Ending{"sleep", 1, 0, 22, "is still at sum 2"},
+                    Ending{"kill while others compute", 1, 137, 21, "so this rank ends too"}));
+
+TEST(RankProgram, EndsWellWhenNobodyMisbehaves) {
+  const int port = free_port();
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 2; ++rank) {
+    threads.emplace_back([=] {
+      const auto result = test::run_in(
+          testing::TempDir(), "env RANK=" + std::to_string(rank) +
+                                  " WORLD_SIZE=2 LOCAL_RANK=" + std::to_string(rank) +
+                                  " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + std::to_string(port) +
+                                  " " + test::shell_quote(STREAMO_RANK_PROGRAM) + " none 0");
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+      EXPECT_EQ(result.err, "");
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Ranks, APartnerThatNeverComesIsAnError) {
+  Launch launch{.rank = 1, .world_size = 2, .local_rank = 1};
+  launch.master_address = "127.0.0.1";
+  launch.master_port = free_port();
+  launch.launcher = "torchrun";
+  try {
+    Ranks ranks(launch, std::chrono::seconds(1));
+    FAIL() << "nobody is there";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.kind(), core::ErrorKind::kPeer);
+    EXPECT_THAT(error.what(), HasSubstr("did not come together"));
+    EXPECT_THAT(error.what(), testing::Not(HasSubstr("frame #")));
+    EXPECT_THAT(error.what(), HasSubstr("127.0.0.1:" + std::to_string(launch.master_port)));
+  }
+}
+
+}  // namespace
+}  // namespace streamo::dist
