@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <new>
+#include <string_view>
 #include <utility>
 
 namespace streamo::video {
@@ -81,6 +82,12 @@ double Demuxer::announced_duration() const {
 }
 
 bool Demuxer::read(AVPacket& packet) {
+  if (waiting_) {
+    av_packet_unref(&packet);
+    av_packet_move_ref(&packet, waiting_.get());
+    waiting_.reset();
+    return true;
+  }
   int errors = 0;
   while (errors < kMaxErrors && !is_overlong() && !input_.watch().limit.is_up()) {
     av_packet_unref(&packet);
@@ -91,19 +98,42 @@ bool Demuxer::read(AVPacket& packet) {
       ++errors;
     } else if (packet.stream_index == input_.stream_index()) {
       note_progress(packet);
+      if (!first_) first_.emplace(packet);
       return true;
     }
   }
   return false;
 }
 
+bool Demuxer::rewind() {
+  // These have an index. Others seek by guessing, and count times from where they begin to read.
+  const std::string_view format = input_.context().iformat->name;
+  const bool indexed = format.find("mp4") != std::string_view::npos ||
+                       format.find("matroska") != std::string_view::npos;
+  if (!indexed || !first_ || first_->pts == AV_NOPTS_VALUE) return false;
+  packets_ = 0;
+  last_second_ = std::numeric_limits<int64_t>::min();
+  if (avformat_seek_file(&input_.context(), input_.stream_index(),
+                         std::numeric_limits<int64_t>::min(), first_->pts, first_->pts, 0) < 0) {
+    return false;
+  }
+  PacketPtr packet = make_packet();
+  if (!read(*packet) || Identity(*packet) != *first_) return false;
+  waiting_ = std::move(packet);
+  return true;
+}
+
 core::Result<Decoder> Decoder::open(const std::shared_ptr<FileWatch>& watch,
                                     const OpenOptions& options) {
   core::Result<Demuxer> demuxer = Demuxer::open(watch, options.max_pixels);
   if (!demuxer) return demuxer.fault();
-  core::Result<CodecPtr> codec = open_codec(watch->path, demuxer->stream(), options);
+  return open(*std::move(demuxer), options);
+}
+
+core::Result<Decoder> Decoder::open(Demuxer demuxer, const OpenOptions& options) {
+  core::Result<CodecPtr> codec = open_codec(demuxer.path(), demuxer.stream(), options);
   if (!codec) return codec.fault();
-  return Decoder(std::move(*demuxer), std::move(*codec));
+  return Decoder(std::move(demuxer), std::move(*codec));
 }
 
 Decoder::Decoder(Demuxer demuxer, CodecPtr codec)
@@ -111,6 +141,9 @@ Decoder::Decoder(Demuxer demuxer, CodecPtr codec)
 
 void Decoder::follow(std::vector<Feed> plan) {
   plan_ = std::move(plan);
+  // Of sound files, too, decoders complain where pictures were left out: that is no news. Where it
+  // is, the file is decoded again, without a plan.
+  codec_->log_level_offset = AV_LOG_DEBUG - AV_LOG_ERROR;
 }
 
 bool Decoder::next(AVFrame& picture) {

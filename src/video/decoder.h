@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@ class Demuxer {
                                     int64_t max_pixels = kMaxPixels);
 
   const AVStream& stream() const { return input_.stream(); }
+  const std::filesystem::path& path() const { return input_.path(); }
   AVRational frame_rate() const;      // average; 25 where the file does not tell
   int64_t nominal_duration() const;   // of a picture, ticks
   double announced_duration() const;  // seconds, by the file's header; 0: it does not tell
@@ -29,12 +31,24 @@ class Demuxer {
   // up. Each second of video that passes renews the limit.
   bool read(AVPacket& packet);
   bool is_overlong() const { return packets_ >= kMaxPackets; }
+  // Begins again with the first packet. False where that is not sure to work: open the file again,
+  // which takes 5 to 20 ms of decoding (avformat_find_stream_info).
+  bool rewind();
 
  private:
   explicit Demuxer(Input input) : input_(std::move(input)) {}
   void note_progress(const AVPacket& packet);
 
   Input input_;
+  struct Identity {
+    int64_t pts = AV_NOPTS_VALUE, pos = -1;
+    int flags = 0, size = 0;
+    explicit Identity(const AVPacket& packet)
+        : pts(packet.pts), pos(packet.pos), flags(packet.flags), size(packet.size) {}
+    friend bool operator==(const Identity&, const Identity&) = default;
+  };
+  std::optional<Identity> first_;
+  PacketPtr waiting_;    // read ahead
   int64_t packets_ = 0;  // of all streams
   int64_t last_second_ = std::numeric_limits<int64_t>::min();
 };
@@ -54,6 +68,7 @@ class Decoder {
  public:
   static core::Result<Decoder> open(const std::shared_ptr<FileWatch>& watch,
                                     const OpenOptions& options = {});
+  static core::Result<Decoder> open(Demuxer demuxer, const OpenOptions& options = {});
 
   // Before the first picture: decode only what a plan says.
   void follow(std::vector<Feed> plan);

@@ -13,7 +13,8 @@ constexpr int kFirstIdr = 19, kLastIdr = 20;
 constexpr int kSkippedN = 8, kSkippedR = 9;  // RASL: shown before a CRA, may refer to before it
 // Decoders find order counts by their lower bits. With so many, what is dropped does not mislead
 // them (DecodePlanner keeps the steps below a quarter of that).
-constexpr int kLeastOrderBits = 8;
+constexpr uint32_t kLeastOrderBits = 8, kMostOrderBits = 16;
+constexpr uint32_t kMostDelta = 1 << 15;  // between order counts
 
 int unit_type(Bytes unit) {
   return unit[0] >> 1 & 63;
@@ -73,7 +74,9 @@ std::optional<HevcReferences::Sequence> HevcReferences::parse_sequence(BitReader
   skip_numbers(2);                   // width, height
   if (bits.flag()) skip_numbers(4);  // cropping
   skip_numbers(2);                   // bit depths
-  sequence.order_bits = static_cast<int>(bits.exp_golomb()) + 4;
+  const uint32_t order_bits = bits.exp_golomb() + 4;
+  if (order_bits < kLeastOrderBits || order_bits > kMostOrderBits) return std::nullopt;
+  sequence.order_bits = static_cast<int>(order_bits);
   const bool each_layer = bits.flag();
   skip_numbers(3 * (each_layer ? layers + 1 : 1));
   skip_numbers(6);  // block sizes
@@ -94,7 +97,7 @@ std::optional<HevcReferences::Sequence> HevcReferences::parse_sequence(BitReader
   }
   sequence.long_term = bits.flag();
   sequence.long_term_listed = sequence.long_term && bits.exp_golomb() > 0;
-  if (bits.past_end() || sequence.order_bits < kLeastOrderBits) return std::nullopt;
+  if (bits.past_end()) return std::nullopt;
   return sequence;
 }
 
@@ -108,7 +111,7 @@ std::optional<HevcReferences::ReferenceSet> HevcReferences::parse_set(
   const auto read = [&](uint32_t pictures, int direction, std::vector<Reference>& references) {
     int delta = 0;
     for (uint32_t i = 0; i < pictures; ++i) {
-      delta += direction * (static_cast<int>(bits.exp_golomb()) + 1);
+      delta += direction * static_cast<int>(std::min(bits.exp_golomb(), kMostDelta - 1) + 1);
       references.push_back({delta, bits.flag()});
     }
   };
@@ -120,11 +123,12 @@ std::optional<HevcReferences::ReferenceSet> HevcReferences::parse_set(
 // The same from an earlier set, moved: 7.4.8, (7-61) and (7-62).
 std::optional<HevcReferences::ReferenceSet> HevcReferences::predict_set(
     BitReader& bits, const std::vector<ReferenceSet>& sets, size_t count) {
-  const size_t back = sets.size() == count ? bits.exp_golomb() + 1 : 1;
+  const size_t back = sets.size() == count ? size_t{bits.exp_golomb()} + 1 : 1;
   if (back > sets.size()) return std::nullopt;
   const ReferenceSet& from = sets[sets.size() - back];
   const bool negative = bits.flag();
-  const int moved = static_cast<int>(bits.exp_golomb() + 1) * (negative ? -1 : 1);
+  const int moved =
+      static_cast<int>(std::min(bits.exp_golomb(), kMostDelta - 1) + 1) * (negative ? -1 : 1);
   // The earlier set's pictures, those before first, and at last the picture it was for.
   std::vector<Reference> all = from.before;
   all.insert(all.end(), from.after.begin(), from.after.end());

@@ -43,6 +43,7 @@ class Input {
   AVFormatContext& context() { return *context_; }
   const AVFormatContext& context() const { return *context_; }
   FileWatch& watch() { return *watch_; }
+  const std::filesystem::path& path() const { return watch_->path; }
 
  private:
   Input(std::shared_ptr<FileWatch> watch, std::unique_ptr<FileSource> source, InputPtr context)

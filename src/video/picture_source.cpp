@@ -14,6 +14,7 @@ constexpr double kMaxSeconds = 24 * 3600;
 constexpr double kMaxPictureRate = 10'000;  // a second, on average
 
 struct Scan {
+  Demuxer demuxer;  // at the end
   Timeline timeline;
   DecodePlanner planner;
 };
@@ -63,7 +64,7 @@ core::Result<Scan> scan(const std::shared_ptr<FileWatch>& watch, Decoding decodi
   if (auto fault = damaged_times(path, *timeline, demuxer->stream().time_base, pictures)) {
     return *std::move(fault);
   }
-  return Scan{*timeline, std::move(planner)};
+  return Scan{*std::move(demuxer), *timeline, std::move(planner)};
 }
 
 }  // namespace
@@ -76,7 +77,9 @@ core::Result<PictureSource> PictureSource::open(const std::shared_ptr<FileWatch>
                                                 const SampleOptions& options) {
   core::Result<Scan> scanned = scan(watch, options.decoding);
   if (!scanned) return scanned.fault();
-  core::Result<Decoder> decoder = Decoder::open(watch);
+  const bool again = scanned->demuxer.rewind();
+  core::Result<Decoder> decoder =
+      again ? Decoder::open(std::move(scanned->demuxer)) : Decoder::open(watch);
   if (!decoder) return decoder.fault();
   const SampleGrid grid(options.fps, options.phase, decoder->demuxer().stream().time_base);
   PictureSource source(watch, std::move(*decoder), scanned->timeline, grid);
