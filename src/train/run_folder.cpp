@@ -15,7 +15,7 @@
 namespace streamo::train {
 namespace {
 
-constexpr std::array<std::string_view, 17> kFreeKeys = {"data.eval",
+constexpr std::array<std::string_view, 18> kFreeKeys = {"data.eval",
                                                         "data.num_workers",
                                                         "data.frame_memory_mb",
                                                         "data.frame_cache",
@@ -31,6 +31,7 @@ constexpr std::array<std::string_view, 17> kFreeKeys = {"data.eval",
                                                         "eval.every_steps",
                                                         "eval.max_samples",
                                                         "eval.teacher_forced",
+                                                        "eval.best_metric",
                                                         "model.gradient_checkpointing"};
 
 }  // namespace

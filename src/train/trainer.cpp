@@ -23,6 +23,7 @@
 #include "streamo/train/stop_signal.h"
 #include "streamo/train/terminal.h"
 #include "streamo/train/throughput.h"
+#include "train/best_model.h"
 
 namespace streamo::train {
 namespace {
@@ -71,6 +72,7 @@ struct Trainer::Impl {
   checkpoint::Snapshot capture() const;
   void save();
   void evaluate(int64_t max_samples);
+  void keep_if_best(const eval::EvalReport& result, const data::SampleSource& held_out);
   void finish();
   void print_plan() const;
 
@@ -94,6 +96,7 @@ struct Trainer::Impl {
   int64_t saved_step_ = -1;
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<MetricsLog> metrics_;
+  std::optional<BestModel> best_;
   StopSignal stop_;
 };
 
@@ -130,6 +133,8 @@ Trainer::Impl::Impl(RunConfig run_config)
   restore();
   core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
   metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
+  best_.emplace(folder_.path(), config_.eval.every_steps > 0 ? config_.eval.best_metric : "",
+                step_);
   loader_ = std::make_unique<data::Loader>(
       source_, chat_, index_, plan_, report_,
       data::LoaderOptions{.num_workers = static_cast<int>(config_.data.num_workers),
@@ -317,6 +322,20 @@ void Trainer::Impl::evaluate(int64_t max_samples) {
   core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
   metrics_->log_eval(step_, json);
   core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
+  keep_if_best(result, held_out);
+}
+
+// Compared on the samples of every evaluation: the last one is on more.
+void Trainer::Impl::keep_if_best(const eval::EvalReport& result,
+                                 const data::SampleSource& held_out) {
+  const auto record = best_->improvement(
+      step_, eval::to_json(eval::spread_subset(result, held_out, config_.eval.max_samples),
+                           /*with_timelines=*/false));
+  if (!record) return;
+  auto files = conversation_settings(config_);
+  files[BestModel::kRecord] = record->dump(2) + "\n";
+  model::save_model_directory(*model_, model_dir_.path, BestModel::directory(folder_.path()),
+                              files);
 }
 
 void Trainer::Impl::finish() {
