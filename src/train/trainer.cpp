@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "model_setup.h"
+#include "same_run.h"
+#include "step_sums.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -30,50 +34,40 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-// Sums over the micro-batches of a step, on the device: reading them is left to the end of the
-// step.
-struct LossSums {
-  torch::Tensor loss, text, state;  // weighted and normalised; sums of plain cross-entropies
-  torch::Tensor targets, hits;      // [3] by state
-  void add(const loss::LossTerms& terms, const loss::SupervisedRows& rows) {
-    const torch::Tensor is_state = rows.states.ge(0);
-    const torch::Tensor right = terms.predictions.eq(rows.targets);
-    const auto accumulate = [](torch::Tensor& sum, const torch::Tensor& value) {
-      sum = sum.defined() ? sum + value : value;
-    };
-    accumulate(loss, terms.loss.detach());
-    accumulate(text, terms.token_loss.masked_fill(is_state, 0).sum());
-    accumulate(state, terms.token_loss.masked_fill(~is_state, 0).sum());
-    const torch::Tensor of_state =
-        rows.states.unsqueeze(1).eq(torch::arange(3, rows.states.options()));  // [R, 3]
-    accumulate(targets, of_state.sum(0));
-    accumulate(hits, of_state.logical_and(right.unsqueeze(1)).sum(0));
-  }
-};
-
-std::array<int64_t, 3> to_counts(const torch::Tensor& counts) {
-  const torch::Tensor host = counts.cpu();
-  return {host[0].item<int64_t>(), host[1].item<int64_t>(), host[2].item<int64_t>()};
-}
+// The slowest of the others may take so long between two collectives before the run is held to
+// hang: in a step, and while the first rank saves, evaluates or exports.
+constexpr std::chrono::seconds kLeastPatience{30};
+constexpr int kPatienceSteps = 5;
+constexpr std::chrono::hours kPatienceOutsideSteps{24};
 
 }  // namespace
 
 struct Trainer::Impl {
-  explicit Impl(RunConfig run_config);
+  Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks);
 
   Outcome run();
 
  private:
+  ModelDirectory make_model_directory();
   data::Index make_index();
   std::optional<StepMetrics> train_step(Throughput& throughput);
-  void require_finite(double loss, double grad_norm, const data::StepBatch& step) const;
+  void show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display);
+  bool asked_to_stop();
+  bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepSums& sums);
+  bool update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics);
+  bool require_finite(const data::StepBatch& step, const StepSums& sums, double grad_norm);
   void restore();
-  checkpoint::Snapshot capture() const;
+  std::optional<fs::path> newest_checkpoint();
+  void require_same_training(const Json& state, const fs::path& from) const;
+  checkpoint::Snapshot capture();
   void save();
   void evaluate(int64_t max_samples);
   void finish();
+  template <typename Work>
+  void by_first_rank(const char* what, const Work& work);
   void print_plan() const;
 
+  std::shared_ptr<dist::Ranks> ranks_;
   RunConfig config_;
   Json effective_config_;
   RunFolder folder_;
@@ -90,8 +84,10 @@ struct Trainer::Impl {
   AdamW optimizer_;
   Schedule schedule_;
   checkpoint::SnapshotStore snapshots_;
-  int64_t step_ = 0;  // updates done
+  int64_t step_ = 0;        // updates done
+  int64_t first_step_ = 1;  // of this process
   int64_t saved_step_ = -1;
+  bool stopping_ = false;  // all ranks agree
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<MetricsLog> metrics_;
   StopSignal stop_;
@@ -99,44 +95,66 @@ struct Trainer::Impl {
 
 namespace {
 
-std::vector<int64_t> token_counts(const data::Index& index) {
-  std::vector<int64_t> tokens;
-  for (const data::Item& item : index.items) tokens.push_back(item.tokens);
-  return tokens;
+std::vector<data::PlanItem> plan_items(const data::Index& index) {
+  std::vector<data::PlanItem> items;
+  for (const data::Item& item : index.items)
+    items.push_back({.tokens = item.tokens, .cost = static_cast<double>(item.tokens)});
+  return items;
+}
+
+void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
+  const int shared = std::max(1, at::get_num_threads() / ranks.local_size());
+  if (wanted > 0 || ranks.size() > 1)
+    at::set_num_threads(wanted > 0 ? static_cast<int>(wanted) : shared);
 }
 
 }  // namespace
 
-Trainer::Impl::Impl(RunConfig run_config)
-    : config_(std::move(run_config)),
+Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
+    : ranks_(std::move(ranks)),
+      config_(std::move(run_config)),
       effective_config_(schema_of(config_).values()),
-      folder_(config_.checkpoint.dir),
-      device_(available_device()),
+      folder_(config_.checkpoint.dir, ranks_->first()),
+      device_(available_device(ranks_->local_rank())),
       source_(
           open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
-      model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
+      model_dir_(make_model_directory()),
       tokenizer_(text::load_tokenizer(model_dir_.path)),
       chat_(*tokenizer_),
       model_(load_model(config_, model_dir_, device_)),
-      report_(folder_.path() / "skipped.jsonl"),
+      report_(ranks_->first() ? folder_.path() / "skipped.jsonl" : fs::path()),
       index_(make_index()),
-      plan_(token_counts(index_), plan_options(config_)),
+      plan_(plan_items(index_), plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
-      optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim)),
+      optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
+                 {.ranks = ranks_,
+                  .shard_state = config_.parallel.shard != "none",
+                  .deterministic = config_.train.deterministic}),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
                  conversation_settings(config_)) {
   restore();
-  core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
-  metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
+  report_.check_fraction(config_.data.max_bad_fraction, source_.size());
+  if (ranks_->first()) {
+    core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
+    metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
+  }
   loader_ = std::make_unique<data::Loader>(
-      source_, chat_, index_, plan_, report_,
+      source_, chat_, index_, plan_,
       data::LoaderOptions{.num_workers = static_cast<int>(config_.data.num_workers),
-                          .max_bad_fraction = config_.data.max_bad_fraction,
                           .token_side = model_->pixels_per_token_side()},
       step_);
   print_plan();
+}
+
+ModelDirectory Trainer::Impl::make_model_directory() {
+  require_same_run(*ranks_, effective_config_, source_.fingerprint());
+  if (!ranks_->first()) ranks_->barrier();  // until it is written
+  ModelDirectory directory =
+      prepare_model_directory(config_, folder_.path(), source_, /*write=*/ranks_->first());
+  if (ranks_->first()) ranks_->barrier();
+  return directory;
 }
 
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
@@ -154,17 +172,12 @@ Outcome Trainer::Impl::run() {
   }
   TerminalDisplay display;
   Throughput throughput(config_.data.fps);
-  const int64_t first = step_ + 1;  // shown always: a sign of life
+  first_step_ = step_ + 1;
   while (step_ < plan_.total_steps()) {
+    ranks_->set_activity(fmt::format("step {}", step_ + 1));
     auto metrics = train_step(throughput);
-    if (metrics) {
-      if (step_ == first || step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps()) {
-        throughput.report(*metrics);
-        metrics_->log(*metrics);
-        display.show(*metrics);
-      }
-    }
-    if (stop_.requested()) {
+    if (metrics) show(*metrics, throughput, display);
+    if (stopping_) {
       display.finish_line();
       if (saved_step_ != step_) save();
       return Outcome::kStoppedAndSaved;
@@ -174,80 +187,145 @@ Outcome Trainer::Impl::run() {
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
-      evaluate(config_.eval.max_samples);
+      by_first_rank("evaluation", [&] { evaluate(config_.eval.max_samples); });
     }
     throughput.resume_clock();
+    ranks_->set_patience(std::max<std::chrono::milliseconds>(
+        kLeastPatience, std::chrono::milliseconds(static_cast<int64_t>(
+                            kPatienceSteps * 1000 * throughput.median_step_seconds()))));
   }
   display.finish_line();
   finish();
   return Outcome::kFinished;
 }
 
-// One optimizer step. nullopt when a signal came in the middle: nothing has changed then.
+// What one rank does for all, while the others wait.
+template <typename Work>
+void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
+  ranks_->set_activity(fmt::format("{} after step {}", what, step_));
+  ranks_->set_patience(kPatienceOutsideSteps);
+  if (ranks_->first()) work();
+  ranks_->barrier();
+}
+
+void Trainer::Impl::show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display) {
+  const bool due = step_ == first_step_ ||  // shown always: a sign of life
+                   step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps();
+  if (!due || !ranks_->first()) return;
+  throughput.report(metrics);
+  metrics_->log(metrics);
+  display.show(metrics);
+}
+
+// By a signal to this rank or, as far as it is known yet, to another one.
+bool Trainer::Impl::asked_to_stop() {
+  if (stop_.requested()) ranks_->request_stop();
+  return stop_.requested() || ranks_->stop_requested();
+}
+
+// One optimizer step. nullopt when some rank was stopped in the middle: nothing has changed then.
 std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
+  const double started = core::monotonic_seconds();
   const data::StepBatch step = loader_->next();  // decoded ahead of time
-  const auto supervised =
-      static_cast<double>(step.supervised_tokens());  // exact: all micro-batches of the step
+  const StepTotals totals = total_over_ranks(step, *ranks_);
+  const double wait = core::monotonic_seconds() - started;  // for the slowest rank's data
+  for (const data::BadSample& bad : totals.bad) report_.add(bad.id, bad.reason);
+  report_.check_fraction(config_.data.max_bad_fraction, source_.size());
+  loss_.count_states(totals.states);
 
-  LossSums sums;
-  for (const data::MicroBatch& batch : step.micro_batches) {
-    const torch::Tensor hidden_states = model_->forward(to_model_input(batch, *model_, device_));
-    const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
-    const loss::LossTerms terms = loss_(rows, model_->lm_head_weight(), supervised);
-    terms.loss.backward();
-    sums.add(terms, rows);
-    if (stop_.requested()) {
-      optimizer_.zero_grad();
-      return std::nullopt;
-    }
-  }
+  StepSums sums(plan_.micro_batches_of_step());
+  const bool complete = accumulate(step, totals, sums);
+  const auto flags = sums.exchange(*ranks_, {complete ? 0.0 : 1.0, asked_to_stop() ? 1.0 : 0.0});
+  stopping_ = flags[0] + flags[1] > 0;
   StepMetrics metrics{.step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
-  if (!step.micro_batches
-           .empty()) {  // else every sample of the step was bad: they are listed, time goes on
-    metrics.grad_norm = optimizer_.clip_grad_norm(config_.optim.clip_grad_norm);
-    metrics.loss = sums.loss.item<double>();
-    require_finite(metrics.loss, metrics.grad_norm, step);  // before the weights change
-    metrics.lr = schedule_.lr(step_);
-    optimizer_.step(metrics.lr);
-    optimizer_.zero_grad();
-
-    metrics.state_targets = to_counts(sums.targets);
-    metrics.state_hits = to_counts(sums.hits);
-    const auto states = static_cast<double>(sums.targets.sum().item<int64_t>());
-    metrics.loss_state = sums.state.item<double>() / std::max(states, 1.0);
-    metrics.loss_text = sums.text.item<double>() / std::max(supervised - states, 1.0);
-  }
+  // Without a supervised token nothing is learnt: every sample was bad, say. Time goes on.
+  const bool updated = flags[0] == 0 && totals.supervised_tokens > 0 && update(step, sums, metrics);
+  optimizer_.zero_grad();
+  if (flags[0] > 0) return std::nullopt;
   ++step_;
-  metrics.supervised_tokens = step.supervised_tokens();
-  metrics.tokens = step.tokens();
+  if (updated) {
+    const auto states = static_cast<double>(sums.targets[0] + sums.targets[1] + sums.targets[2]);
+    const auto supervised = static_cast<double>(totals.supervised_tokens);
+    metrics.loss = sums.loss;
+    metrics.state_targets = sums.targets;
+    metrics.state_hits = sums.hits;
+    metrics.loss_state = sums.state / std::max(states, 1.0);
+    metrics.loss_text = sums.text / std::max(supervised - states, 1.0);
+  }
+  metrics.supervised_tokens = totals.supervised_tokens;
+  metrics.tokens = totals.tokens;
   metrics.skipped = report_.size();
-  throughput.add(step.tokens(), step.num_frames(), step.wait_seconds);
+  throughput.add(totals.tokens, totals.frames, wait);
   return metrics;
 }
 
-void Trainer::Impl::require_finite(double loss, double grad_norm,
-                                   const data::StepBatch& step) const {
-  if (std::isfinite(loss) && std::isfinite(grad_norm)) return;
-  std::vector<std::string> ids;
-  for (const data::MicroBatch& batch : step.micro_batches)
-    ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
+// Forward and backward of this rank's micro-batches; false when it was stopped before the last.
+bool Trainer::Impl::accumulate(const data::StepBatch& step, const StepTotals& totals,
+                               StepSums& sums) {
+  for (const data::MicroBatch& batch : step.micro_batches) {
+    if (asked_to_stop()) return false;
+    if (!batch.targets.empty()) {  // else nothing in it carries a loss
+      const torch::Tensor hidden_states = model_->forward(to_model_input(batch, *model_, device_));
+      const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
+      const loss::LossTerms terms =
+          loss_(rows, model_->lm_head_weight(), static_cast<double>(totals.supervised_tokens));
+      terms.loss.backward();
+      sums.add(batch.number, terms, rows);
+    }
+    optimizer_.end_micro_batch();
+  }
+  return true;
+}
+
+// False when the step was skipped.
+bool Trainer::Impl::update(const data::StepBatch& step, const StepSums& sums,
+                           StepMetrics& metrics) {
+  metrics.grad_norm = optimizer_.clip_grad_norm(config_.optim.clip_grad_norm);
+  if (!require_finite(step, sums, metrics.grad_norm)) return false;  // before the weights change
+  metrics.lr = schedule_.lr(step_);
+  optimizer_.step(metrics.lr);
+  return true;
+}
+
+// All ranks know the same numbers, so they take the same way. False: the step is to be skipped.
+bool Trainer::Impl::require_finite(const data::StepBatch& step, const StepSums& sums,
+                                   double grad_norm) {
+  if (std::isfinite(sums.loss) && std::isfinite(grad_norm)) return true;
+  Json own = Json::array();
+  for (const data::MicroBatch& batch : step.micro_batches) {
+    const double loss = sums.losses[static_cast<size_t>(batch.number)];
+    own.push_back({{"rank", ranks_->rank()},
+                   {"micro_batch", batch.number},
+                   {"finite_loss", std::isfinite(loss)},
+                   {"samples", batch.ids}});
+  }
+  constexpr auto kReplace = Json::error_handler_t::replace;
+  Json all = Json::array();
+  for (const std::string& list : ranks_->gather(own.dump(-1, ' ', false, kReplace))) {
+    for (Json& batch : Json::parse(list)) all.push_back(std::move(batch));
+  }
   const fs::path dump = folder_.path() / "nonfinite_step.json";
-  core::write_file_atomic(dump, Json{{"step", step_}, {"samples", ids}}.dump(2) + "\n");
-  throw core::Error(
-      core::ErrorKind::kNonFinite,
-      fmt::format("loss {} and gradient norm {} at step {}, the weights were not changed", loss,
-                  grad_norm, step_ + 1),
-      dump.string() + " names its samples", "lower optim.lr or look at these samples");
+  if (ranks_->first()) {
+    core::write_file_atomic(
+        dump,
+        Json{{"step", step_ + 1}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
+  }
+  const std::string what =
+      fmt::format("loss {} and gradient norm {} at step {}", sums.loss, grad_norm, step_ + 1);
+  if (config_.train.nonfinite == "skip") {
+    core::log_warning("{}, {} names its samples, the step is skipped", what, dump.string());
+    return false;
+  }
+  throw core::Error(core::ErrorKind::kNonFinite, what + ", the weights were not changed",
+                    dump.string() + " names its samples",
+                    "lower optim.lr, look at these samples, or set train.nonfinite=skip");
 }
 
 void Trainer::Impl::restore() {
   const std::string& resume = config_.checkpoint.resume;
   std::optional<fs::path> from;
   if (resume == "auto") {
-    std::vector<std::string> passed_over;
-    from = snapshots_.newest_sound(&passed_over);
-    for (const std::string& reason : passed_over)
-      core::log_warning("checkpoint passed over: {}", reason);
+    from = newest_checkpoint();
   } else if (resume == "none") {
     if (!snapshots_.list().empty()) {
       throw core::Error(
@@ -261,18 +339,7 @@ void Trainer::Impl::restore() {
 
   const checkpoint::Snapshot snapshot = checkpoint::load_snapshot(*from);
   const Json& state = snapshot.trainer_state;
-  const auto differences = run_changing_differences(state.at("config"), effective_config_);
-  if (!differences.empty()) {
-    throw core::Error(
-        core::ErrorKind::kConfig,
-        fmt::format("the run in this folder has other settings ({})", fmt::join(differences, "; ")),
-        from->string(), "use its settings, or choose another checkpoint.dir for a new run");
-  }
-  if (state.at("data_fingerprint") != source_.fingerprint()) {
-    throw core::Error(core::ErrorKind::kConfig, "data.train is not what this run was started with",
-                      from->string(),
-                      "restore the files, or choose another checkpoint.dir for a new run");
-  }
+  require_same_training(state, *from);
   torch::NoGradGuard no_grad;
   for (auto& [name, tensor] : model::named_weights(*model_)) {
     const auto saved = snapshot.weights.find(name);
@@ -289,11 +356,50 @@ void Trainer::Impl::restore() {
   core::log_info("resuming from {} (step {})", from->string(), step_);
 }
 
-checkpoint::Snapshot Trainer::Impl::capture() const {
+void Trainer::Impl::require_same_training(const Json& state, const fs::path& from) const {
+  const Json& before = state.at("config");
+  auto changes = run_changing_differences(before, effective_config_);
+  const int64_t micro_batches =
+      before["train"].value("grad_accum_steps", int64_t{1}) * state.value("ranks", int64_t{1});
+  if (micro_batches != plan_.micro_batches_of_step()) {
+    changes.push_back(
+        fmt::format("micro-batches of a step (train.grad_accum_steps x ranks): {} -> {}",
+                    micro_batches, plan_.micro_batches_of_step()));
+  }
+  if (!changes.empty()) {
+    throw core::Error(
+        core::ErrorKind::kConfig,
+        fmt::format("the run in this folder has other settings ({})", fmt::join(changes, "; ")),
+        from.string(), "use its settings, or choose another checkpoint.dir for a new run");
+  }
+  if (state.at("data_fingerprint") != source_.fingerprint()) {
+    throw core::Error(core::ErrorKind::kConfig, "data.train is not what this run was started with",
+                      from.string(),
+                      "restore the files, or choose another checkpoint.dir for a new run");
+  }
+}
+
+// The first rank looks; all take what it found.
+std::optional<fs::path> Trainer::Impl::newest_checkpoint() {
+  std::optional<fs::path> newest;
+  if (ranks_->first()) {
+    std::vector<std::string> passed_over;
+    newest = snapshots_.newest_sound(&passed_over);
+    for (const std::string& reason : passed_over)
+      core::log_warning("checkpoint passed over: {}", reason);
+  }
+  const std::string found = ranks_->gather(newest ? newest->string() : "").front();
+  if (found.empty()) return std::nullopt;
+  return found;
+}
+
+// Collective: the state is brought together from all ranks.
+checkpoint::Snapshot Trainer::Impl::capture() {
   return {.step = step_,
           .weights = model::named_weights(*model_),
           .optimizer = optimizer_.state(),
           .trainer_state = {{"step", step_},
+                            {"ranks", ranks_->size()},
                             {"config", effective_config_},
                             {"data_fingerprint", source_.fingerprint()},
                             {"loss_running_counts", loss_.running_counts()},
@@ -301,7 +407,8 @@ checkpoint::Snapshot Trainer::Impl::capture() const {
 }
 
 void Trainer::Impl::save() {
-  snapshots_.save(capture());
+  const checkpoint::Snapshot snapshot = capture();
+  by_first_rank("saving", [&] { snapshots_.save(snapshot); });
   saved_step_ = step_;
 }
 
@@ -321,10 +428,13 @@ void Trainer::Impl::evaluate(int64_t max_samples) {
 
 void Trainer::Impl::finish() {
   if (saved_step_ != step_) save();
-  if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
   const fs::path final_dir = RunFolder::final_model(folder_.path());
-  write_report(folder_.path());
-  model::save_model_directory(*model_, model_dir_.path, final_dir, conversation_settings(config_));
+  by_first_rank("export", [&] {
+    if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
+    write_report(folder_.path());
+    model::save_model_directory(*model_, model_dir_.path, final_dir,
+                                conversation_settings(config_));
+  });
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
 }
@@ -336,6 +446,7 @@ void Trainer::Impl::print_plan() const {
   core::log_info("run       {}", folder_.path().string());
   core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
                  at::get_num_threads());
+  if (ranks_->size() > 1) core::log_info("ranks\n{}", ranks_->table());
   core::log_info("model     {} parameters, {} trained", all, trained);
   core::log_info(
       "data      {} samples in {} items, {} tokens, {} frames; {} skipped, {} longer than {} "
@@ -344,14 +455,14 @@ void Trainer::Impl::print_plan() const {
       index_.overlong_samples, config_.data.max_length, config_.data.overlong);
   core::log_info(
       "training  {} steps to go of {}, {} micro-batches a step, lr {} ({}, {} warm-up steps)",
-      plan_.total_steps() - step_, plan_.total_steps(), config_.train.grad_accum_steps,
+      plan_.total_steps() - step_, plan_.total_steps(), plan_.micro_batches_of_step(),
       config_.optim.lr, config_.optim.schedule, schedule_.warmup_steps());
 }
 
-Trainer::Trainer(RunConfig config) {
+Trainer::Trainer(RunConfig config, std::shared_ptr<dist::Ranks> ranks) {
   core::keep_freed_memory();
-  if (config.train.num_threads > 0) at::set_num_threads(static_cast<int>(config.train.num_threads));
-  impl_ = std::make_unique<Impl>(std::move(config));
+  set_num_threads(config.train.num_threads, *ranks);
+  impl_ = std::make_unique<Impl>(std::move(config), std::move(ranks));
 }
 Trainer::~Trainer() = default;
 Outcome Trainer::run() {
