@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "streamo/core/error.h"
 
@@ -46,6 +48,11 @@ void fault_point(const char* name) {
   if (++hits != fault.hit) return;
   if (fault.action == "kill") std::raise(SIGKILL);
   if (fault.action == "exit") std::_Exit(70);
+  if (fault.action == "term") {
+    std::raise(SIGTERM);
+    return;
+  }
+  while (fault.action == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
   const int error = fault.action == "enospc" ? ENOSPC : EIO;
   throw Error(ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(error), name,
               "this failure was injected by STREAMO_FAULT");

@@ -97,11 +97,13 @@ struct Ranks::Impl {
   [[noreturn]] void fail(const std::string& reason, const std::string& what) {
     failed = true;
     if (const std::string ended = watch->who_ended(kTimeToName); !ended.empty()) {
+      pass_on(ended);
       throw core::Error(core::ErrorKind::kPeer, ended, fmt::format("seen by rank {}", rank),
                         "look at what that rank said; the same command goes on from the last "
                         "checkpoint");
     }
     if (const std::string lagging = watch->who_lags(); !lagging.empty()) {
+      pass_on(lagging);
       throw core::Error(
           core::ErrorKind::kHang,
           fmt::format("{} did not come to an end within {:.0f} s: {}", what,
@@ -113,6 +115,14 @@ struct Ranks::Impl {
     throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason),
                       fmt::format("seen by rank {}", rank),
                       "the same command goes on from the last checkpoint");
+  }
+
+  // This process leaves because of another: those who are still there are to name that one.
+  void pass_on(const std::string& culprit) {
+    try {
+      watch->pass_on(culprit);
+    } catch (const std::exception&) {  // the store is gone, and with it who would listen
+    }
   }
 
   template <typename Options>
@@ -166,7 +176,7 @@ Ranks::~Ranks() {
   if (!impl_) return;
   // Rank 0 serves the store that the others still read: it leaves last.
   try {
-    impl_->store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
+    if (!impl_->failed) impl_->store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
     std::vector<std::string> keys;
     for (int other = 0; other < size(); ++other) keys.push_back(fmt::format("done/{}", other));
     if (rank() == 0) impl_->store->wait(keys, impl_->failed ? kShortFarewell : kFarewell);

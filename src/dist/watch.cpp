@@ -91,8 +91,12 @@ int Watch::local_count(int end) const {
 }
 
 void Watch::set_activity(const std::string& activity) {
-  const std::lock_guard lock(mutex_);
-  activity_ = activity;
+  {
+    const std::lock_guard lock(mutex_);
+    activity_ = activity;
+    beat_due_ = true;
+  }
+  changed_.notify_all();
 }
 
 void Watch::write_beat() {
@@ -136,6 +140,12 @@ void Watch::read_peers() {
       find_ended(fmt::format("{} ended: {}", name_of(other), message));
       continue;
     }
+    if (store_->check({key("culprit", other)})) {
+      const std::string culprit = get(*store_, key("culprit", other));
+      const std::lock_guard lock(mutex_);
+      find_ended(culprit);
+      continue;
+    }
     const std::string beat = get(*store_, key("beat", other));
     std::unique_lock lock(mutex_);
     if (beat != peer.beat) peer.changed = Clock::now();
@@ -146,14 +156,23 @@ void Watch::read_peers() {
     peer.done = store_->check({key("done", other)});  // said before it ended
     if (peer.done || !ended) continue;
     lock.lock();
-    find_ended(fmt::format("{} ended without a word, last seen at {}", name_of(other),
-                           parse(beat).activity));
+    lock.unlock();
+    const Beat last = parse(get(*store_, key("beat", other)));
+    lock.lock();
+    find_ended(
+        fmt::format("{} ended without a word, last seen at {}", name_of(other), last.activity));
   }
 }
 
 void Watch::run() {
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, kBeat, [this] { return stopping_; })) {
+  auto next_look = Clock::now() + kBeat;
+  for (;;) {
+    changed_.wait_until(lock, next_look, [this] { return stopping_ || beat_due_; });
+    if (stopping_) return;
+    const bool look = !beat_due_ || Clock::now() >= next_look;
+    beat_due_ = false;
+    if (look) next_look = Clock::now() + kBeat;
     if (!ended_.empty() && Clock::now() - ended_since_ > kGrace) {
       core::log_line("error: ", ended_ + ", so this rank ends too");
       std::_Exit(static_cast<int>(core::ErrorKind::kPeer));
@@ -161,7 +180,7 @@ void Watch::run() {
     lock.unlock();
     try {
       write_beat();
-      read_peers();
+      if (look) read_peers();
       lock.lock();
     } catch (const std::exception& error) {
       lock.lock();
@@ -192,6 +211,10 @@ std::string Watch::who_lags() {
     if (silent > 5) names += fmt::format(" (nothing heard of it for {:.0f} s)", silent);
   }
   return names;
+}
+
+void Watch::pass_on(const std::string& culprit) {
+  set(*store_, key("culprit", rank_), culprit);
 }
 
 void Watch::announce_failure(const std::string& message) {

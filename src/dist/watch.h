@@ -13,7 +13,8 @@
 
 namespace streamo::dist {
 
-// Every process writes into the store twice a second that it lives, how many collectives it has
+// Every process writes into the store, twice a second and when it turns to something else, that it
+// lives, how many collectives it has
 // entered, whether it was asked to stop and what it does. It reads the same of the others. A
 // process on this machine is known to have ended when the system says so; one elsewhere when
 // nothing has been heard of it for kSilence.
@@ -40,6 +41,8 @@ class Watch {
   // The processes that have entered fewer collectives than the others, and where they are.
   std::string who_lags();
   void announce_failure(const std::string& message);
+  // This process leaves because of what another did.
+  void pass_on(const std::string& culprit);
 
  private:
   struct Peer {
@@ -73,6 +76,7 @@ class Watch {
   std::vector<Peer> peers_;
   std::string ended_;  // what is known of a process that has ended
   std::chrono::steady_clock::time_point ended_since_;
+  bool beat_due_ = false;  // the others are to know of a new activity at once
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -13,6 +13,7 @@
 #include "same_run.h"
 #include "step_sums.h"
 #include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
@@ -235,6 +236,7 @@ std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
 
   StepSums sums(plan_.micro_batches_of_step());
   const bool complete = accumulate(step, totals, sums);
+  core::fault_point("train.step");
   const auto flags = sums.exchange(*ranks_, {complete ? 0.0 : 1.0, asked_to_stop() ? 1.0 : 0.0});
   stopping_ = flags[0] + flags[1] > 0;
   StepMetrics metrics{.step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
