@@ -12,6 +12,7 @@
 #include "model_setup.h"
 #include "same_run.h"
 #include "step_sums.h"
+#include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -61,6 +62,7 @@ struct Trainer::Impl {
   void require_same_training(const Json& state, const fs::path& from) const;
   checkpoint::Snapshot capture();
   void save();
+  void save_last();
   void evaluate(int64_t max_samples);
   void finish();
   template <typename Work>
@@ -84,10 +86,11 @@ struct Trainer::Impl {
   AdamW optimizer_;
   Schedule schedule_;
   checkpoint::SnapshotStore snapshots_;
-  int64_t step_ = 0;        // updates done
-  int64_t first_step_ = 1;  // of this process
-  int64_t saved_step_ = -1;
-  bool stopping_ = false;  // all ranks agree
+  checkpoint::AsyncSaver saver_{snapshots_};  // the first rank's
+  int64_t step_ = 0;                          // updates done
+  int64_t first_step_ = 1;                    // of this process
+  int64_t saved_step_ = -1;                   // as far as it did not fail: save_last() makes sure
+  bool stopping_ = false;                     // all ranks agree
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<MetricsLog> metrics_;
   StopSignal stop_;
@@ -179,7 +182,7 @@ Outcome Trainer::Impl::run() {
     if (metrics) show(*metrics, throughput, display);
     if (stopping_) {
       display.finish_line();
-      if (saved_step_ != step_) save();
+      save_last();
       return Outcome::kStoppedAndSaved;
     }
     const bool last = step_ == plan_.total_steps();
@@ -408,8 +411,17 @@ checkpoint::Snapshot Trainer::Impl::capture() {
 
 void Trainer::Impl::save() {
   const checkpoint::Snapshot snapshot = capture();
-  by_first_rank("saving", [&] { snapshots_.save(snapshot); });
+  by_first_rank("saving", [&] { saver_.start(snapshot); });
   saved_step_ = step_;
+}
+
+// What is trained so far is on disk afterwards, or it is an error.
+void Trainer::Impl::save_last() {
+  double failed = 0;
+  by_first_rank("saving", [&] { failed = saver_.wait() ? 0 : 1; });
+  if (saved_step_ == step_ && ranks_->sum(failed) == 0) return;
+  save();
+  by_first_rank("saving", [&] { saver_.require_saved(); });
 }
 
 void Trainer::Impl::evaluate(int64_t max_samples) {
@@ -427,7 +439,7 @@ void Trainer::Impl::evaluate(int64_t max_samples) {
 }
 
 void Trainer::Impl::finish() {
-  if (saved_step_ != step_) save();
+  save_last();
   const fs::path final_dir = RunFolder::final_model(folder_.path());
   by_first_rank("export", [&] {
     if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
