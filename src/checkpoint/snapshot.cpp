@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/model/hf_directory.h"
@@ -94,6 +95,7 @@ SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
       extra_files_(std::move(extra_files)) {}
 
 void SnapshotStore::save(const Snapshot& snapshot) const {
+  core::fault_point("checkpoint.save");
   require_space(snapshot);
   const fs::path path = run_dir_ / name_of(snapshot.step);
   core::write_directory_atomic(path, [&](const fs::path& folder) {

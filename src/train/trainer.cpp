@@ -63,12 +63,14 @@ struct Trainer::Impl {
   checkpoint::Snapshot capture();
   void save();
   void save_last();
-  void evaluate(int64_t max_samples);
-  void finish();
+  bool evaluate(int64_t max_samples);
+  fs::path evaluation_path() const;
+  Outcome finish();
   template <typename Work>
   void by_first_rank(const char* what, const Work& work);
   void print_plan() const;
 
+  StopSignal stop_;  // first: what comes while all this is made is not lost
   std::shared_ptr<dist::Ranks> ranks_;
   RunConfig config_;
   Json effective_config_;
@@ -93,7 +95,6 @@ struct Trainer::Impl {
   bool stopping_ = false;                     // all ranks agree
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<MetricsLog> metrics_;
-  StopSignal stop_;
 };
 
 namespace {
@@ -176,6 +177,14 @@ Outcome Trainer::Impl::run() {
   TerminalDisplay display;
   Throughput throughput(config_.data.fps);
   first_step_ = step_ + 1;
+  const auto due = [&](int64_t every) {
+    return every > 0 && step_ > 0 && step_ % every == 0 && step_ != plan_.total_steps();
+  };
+  if (due(config_.eval.every_steps)) {  // made up for, if the former process ended in it
+    by_first_rank("evaluation", [&] {
+      if (!fs::exists(evaluation_path())) evaluate(config_.eval.max_samples);
+    });
+  }
   while (step_ < plan_.total_steps()) {
     ranks_->set_activity(fmt::format("step {}", step_ + 1));
     auto metrics = train_step(throughput);
@@ -185,8 +194,6 @@ Outcome Trainer::Impl::run() {
       save_last();
       return Outcome::kStoppedAndSaved;
     }
-    const bool last = step_ == plan_.total_steps();
-    const auto due = [&](int64_t every) { return every > 0 && step_ % every == 0 && !last; };
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
@@ -198,8 +205,7 @@ Outcome Trainer::Impl::run() {
                             kPatienceSteps * 1000 * throughput.median_step_seconds()))));
   }
   display.finish_line();
-  finish();
-  return Outcome::kFinished;
+  return finish();
 }
 
 // What one rank does for all, while the others wait.
@@ -424,31 +430,51 @@ void Trainer::Impl::save_last() {
   by_first_rank("saving", [&] { saver_.require_saved(); });
 }
 
-void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out =
-      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
-  const eval::EvalReport result =
-      eval::evaluate(*model_, chat_, held_out,
-                     {.teacher_forced = config_.eval.teacher_forced,
-                      .max_samples = max_samples,
-                      .num_threads = static_cast<int>(config_.data.num_workers)});
-  const Json json = eval::to_json(result, /*with_timelines=*/true);
-  core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
-  metrics_->log_eval(step_, json);
-  core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
+fs::path Trainer::Impl::evaluation_path() const {
+  return folder_.path() / fmt::format("eval-{}.json", step_);
 }
 
-void Trainer::Impl::finish() {
+// False when a signal ended it: nothing is written then.
+bool Trainer::Impl::evaluate(int64_t max_samples) {
+  struct Stopped {};
+  const data::SampleSource held_out =
+      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
+  const eval::EvaluateOptions options = {.teacher_forced = config_.eval.teacher_forced,
+                                         .max_samples = max_samples,
+                                         .num_threads = static_cast<int>(config_.data.num_workers),
+                                         .progress = [&](int64_t, int64_t) {
+                                           if (asked_to_stop()) throw Stopped();
+                                         }};
+  try {
+    const eval::EvalReport result = eval::evaluate(*model_, chat_, held_out, options);
+    const Json json = eval::to_json(result, /*with_timelines=*/true);
+    core::write_file_atomic(evaluation_path(), json.dump() + "\n");
+    metrics_->log_eval(step_, json);
+    core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
+    return true;
+  } catch (const Stopped&) {
+    core::log_info("step {}: evaluation stopped, the next start makes it", step_);
+    return false;
+  }
+}
+
+Outcome Trainer::Impl::finish() {
   save_last();
   const fs::path final_dir = RunFolder::final_model(folder_.path());
+  double stopped = 0;
   by_first_rank("export", [&] {
-    if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
+    if (!config_.data.eval.empty() && !evaluate(/*max_samples=*/0)) {
+      stopped = 1;
+      return;
+    }
     write_report(folder_.path());
     model::save_model_directory(*model_, model_dir_.path, final_dir,
                                 conversation_settings(config_));
   });
+  if (ranks_->sum(stopped) > 0) return Outcome::kStoppedAndSaved;
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
+  return Outcome::kFinished;
 }
 
 void Trainer::Impl::print_plan() const {
