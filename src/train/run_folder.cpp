@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "streamo/core/error.h"
+#include "streamo/core/file.h"
 #include "streamo/train/run_config.h"
 
 namespace streamo::train {
@@ -62,6 +63,7 @@ RunFolder::RunFolder(std::filesystem::path path, bool owner) : path_(std::move(p
     throw core::Error(core::ErrorKind::kConfig, "another run is writing to this folder",
                       path_.string(), "wait for it, stop it, or choose another checkpoint.dir");
   }
+  core::remove_temporaries(path_);
 }
 
 RunFolder::~RunFolder() {

@@ -12,6 +12,7 @@
 #include "model_setup.h"
 #include "same_run.h"
 #include "step_sums.h"
+#include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
@@ -62,12 +63,15 @@ struct Trainer::Impl {
   void require_same_training(const Json& state, const fs::path& from) const;
   checkpoint::Snapshot capture();
   void save();
-  void evaluate(int64_t max_samples);
-  void finish();
+  void save_last();
+  bool evaluate(int64_t max_samples);
+  fs::path evaluation_path() const;
+  Outcome finish();
   template <typename Work>
   void by_first_rank(const char* what, const Work& work);
   void print_plan() const;
 
+  StopSignal stop_;  // first: what comes while all this is made is not lost
   std::shared_ptr<dist::Ranks> ranks_;
   RunConfig config_;
   Json effective_config_;
@@ -85,13 +89,13 @@ struct Trainer::Impl {
   AdamW optimizer_;
   Schedule schedule_;
   checkpoint::SnapshotStore snapshots_;
-  int64_t step_ = 0;        // updates done
-  int64_t first_step_ = 1;  // of this process
-  int64_t saved_step_ = -1;
-  bool stopping_ = false;  // all ranks agree
+  checkpoint::AsyncSaver saver_{snapshots_};  // the first rank's
+  int64_t step_ = 0;                          // updates done
+  int64_t first_step_ = 1;                    // of this process
+  int64_t saved_step_ = -1;                   // as far as it did not fail: save_last() makes sure
+  bool stopping_ = false;                     // all ranks agree
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<MetricsLog> metrics_;
-  StopSignal stop_;
 };
 
 namespace {
@@ -174,17 +178,23 @@ Outcome Trainer::Impl::run() {
   TerminalDisplay display;
   Throughput throughput(config_.data.fps);
   first_step_ = step_ + 1;
+  const auto due = [&](int64_t every) {
+    return every > 0 && step_ > 0 && step_ % every == 0 && step_ != plan_.total_steps();
+  };
+  if (due(config_.eval.every_steps)) {  // made up for, if the former process ended in it
+    by_first_rank("evaluation", [&] {
+      if (!fs::exists(evaluation_path())) evaluate(config_.eval.max_samples);
+    });
+  }
   while (step_ < plan_.total_steps()) {
     ranks_->set_activity(fmt::format("step {}", step_ + 1));
     auto metrics = train_step(throughput);
     if (metrics) show(*metrics, throughput, display);
     if (stopping_) {
       display.finish_line();
-      if (saved_step_ != step_) save();
+      save_last();
       return Outcome::kStoppedAndSaved;
     }
-    const bool last = step_ == plan_.total_steps();
-    const auto due = [&](int64_t every) { return every > 0 && step_ % every == 0 && !last; };
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
@@ -196,8 +206,7 @@ Outcome Trainer::Impl::run() {
                             kPatienceSteps * 1000 * throughput.median_step_seconds()))));
   }
   display.finish_line();
-  finish();
-  return Outcome::kFinished;
+  return finish();
 }
 
 // What one rank does for all, while the others wait.
@@ -410,35 +419,64 @@ checkpoint::Snapshot Trainer::Impl::capture() {
 
 void Trainer::Impl::save() {
   const checkpoint::Snapshot snapshot = capture();
-  by_first_rank("saving", [&] { snapshots_.save(snapshot); });
+  by_first_rank("saving", [&] { saver_.start(snapshot); });
   saved_step_ = step_;
 }
 
-void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out =
-      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
-  const eval::EvalReport result =
-      eval::evaluate(*model_, chat_, held_out,
-                     {.teacher_forced = config_.eval.teacher_forced,
-                      .max_samples = max_samples,
-                      .num_threads = static_cast<int>(config_.data.num_workers)});
-  const Json json = eval::to_json(result, /*with_timelines=*/true);
-  core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
-  metrics_->log_eval(step_, json);
-  core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
+// What is trained so far is on disk afterwards, or it is an error.
+void Trainer::Impl::save_last() {
+  double failed = 0;
+  by_first_rank("saving", [&] { failed = saver_.wait() ? 0 : 1; });
+  if (saved_step_ == step_ && ranks_->sum(failed) == 0) return;
+  save();
+  by_first_rank("saving", [&] { saver_.require_saved(); });
 }
 
-void Trainer::Impl::finish() {
-  if (saved_step_ != step_) save();
+fs::path Trainer::Impl::evaluation_path() const {
+  return folder_.path() / fmt::format("eval-{}.json", step_);
+}
+
+// False when a signal ended it: nothing is written then.
+bool Trainer::Impl::evaluate(int64_t max_samples) {
+  struct Stopped {};
+  const data::SampleSource held_out =
+      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
+  const eval::EvaluateOptions options = {.teacher_forced = config_.eval.teacher_forced,
+                                         .max_samples = max_samples,
+                                         .num_threads = static_cast<int>(config_.data.num_workers),
+                                         .progress = [&](int64_t, int64_t) {
+                                           if (asked_to_stop()) throw Stopped();
+                                         }};
+  try {
+    const eval::EvalReport result = eval::evaluate(*model_, chat_, held_out, options);
+    const Json json = eval::to_json(result, /*with_timelines=*/true);
+    core::write_file_atomic(evaluation_path(), json.dump() + "\n");
+    metrics_->log_eval(step_, json);
+    core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
+    return true;
+  } catch (const Stopped&) {
+    core::log_info("step {}: evaluation stopped, the next start makes it", step_);
+    return false;
+  }
+}
+
+Outcome Trainer::Impl::finish() {
+  save_last();
   const fs::path final_dir = RunFolder::final_model(folder_.path());
+  double stopped = 0;
   by_first_rank("export", [&] {
-    if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
+    if (!config_.data.eval.empty() && !evaluate(/*max_samples=*/0)) {
+      stopped = 1;
+      return;
+    }
     write_report(folder_.path());
     model::save_model_directory(*model_, model_dir_.path, final_dir,
                                 conversation_settings(config_));
   });
+  if (ranks_->sum(stopped) > 0) return Outcome::kStoppedAndSaved;
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
+  return Outcome::kFinished;
 }
 
 void Trainer::Impl::print_plan() const {
