@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_set>
 
 #include "streamo/core/parallel.h"
 #include "streamo/stream/session.h"
@@ -68,14 +70,21 @@ int worker_count(int asked, size_t samples) {
   return std::clamp(asked > 0 ? asked : cores, 1, static_cast<int>(std::max<size_t>(samples, 1)));
 }
 
+void score(EvalReport& report) {
+  report.metrics = compute_metrics(report.timelines);
+  report.tasks = metrics_by_task(report.timelines);
+  report.sources = metrics_by_source(report.timelines);
+}
+
 }  // namespace
 
 core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,
                             const data::Sample& sample, double fps,
                             const EvaluateOptions& options) {
   const std::vector<text::Message>& messages = sample.conversation.messages;
+  const data::Conversation& conversation = sample.conversation;
   Timeline timeline{
-      sample.id, sample.conversation.video_name, sample.conversation.task_type, fps, {}};
+      sample.id, conversation.video_name, conversation.task_type, conversation.source, fps, {}};
   stream::Session session(model, format, {.max_answer_tokens = options.max_answer_tokens});
   const bool has_system = !messages.empty() && messages[0].role == "system";
   session.begin(has_system ? messages[0].content : "");
@@ -136,9 +145,23 @@ EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& f
                       report.skipped.empty() ? "" : report.skipped[0].id,
                       report.skipped.empty() ? "" : "the first one: " + report.skipped[0].reason);
   }
-  report.metrics = compute_metrics(report.timelines);
-  report.tasks = metrics_by_task(report.timelines);
+  score(report);
   return report;
+}
+
+EvalReport spread_subset(const EvalReport& report, const data::SampleSource& source,
+                         int64_t max_samples) {
+  std::unordered_set<std::string> chosen;
+  for (const size_t i : chosen_samples(source.size(), max_samples)) chosen.insert(source.id(i));
+  EvalReport subset;
+  subset.teacher_forced = report.teacher_forced;
+  std::copy_if(report.timelines.begin(), report.timelines.end(),
+               std::back_inserter(subset.timelines),
+               [&](const Timeline& timeline) { return chosen.contains(timeline.id); });
+  std::copy_if(report.skipped.begin(), report.skipped.end(), std::back_inserter(subset.skipped),
+               [&](const SkippedSample& sample) { return chosen.contains(sample.id); });
+  score(subset);
+  return subset;
 }
 
 }  // namespace streamo::eval

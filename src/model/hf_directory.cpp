@@ -61,8 +61,8 @@ std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model) {
 
 void write_companion_files(const fs::path& from, const fs::path& to,
                            const std::map<std::string, std::string>& extra_files) {
-  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json", kIndexFile,
-                                                  kLayoutFile};
+  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
+                                                  "best.json", kIndexFile, kLayoutFile};
   static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
   for (const auto& entry : fs::directory_iterator(from)) {
     const fs::path name = entry.path().filename();

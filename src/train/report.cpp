@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "streamo/core/file.h"
-#include "streamo/text/special_tokens.h"
 #include "streamo/train/terminal.h"
 #include "train/report_charts.h"
 #include "train/report_data.h"
+#include "train/report_evaluation.h"
 #include "train/report_style.h"
 #include "train/report_timeline.h"
 
@@ -91,6 +90,11 @@ std::string subtitle(const ReportData& data) {
                                 *samples, number_at(data.eval, "/turns").value_or(0),
                                 data.eval_step));
   }
+  if (const auto step = number_at(data.best, "/step")) {
+    parts.push_back(fmt::format("best model of step {:.0f} ({} {})", *step,
+                                escape_html(text_at(data.best, "/metric")),
+                                format_tick(number_at(data.best, "/value").value_or(0))));
+  }
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : " &middot; ") + part;
   return "<p class=\"subtitle\">" + text + "</p>\n";
@@ -101,12 +105,27 @@ std::string subtitle(const ReportData& data) {
 
 // How the scores came about, when the run evaluated more than once.
 std::string progress(const std::vector<Json>& evals) {
-  return line_chart({"Held-out scores",
+  const std::string scores =
+      line_chart({"Held-out scores",
+                  "",
+                  {series_of(evals, "macro F1", "series-0", "/eval/macro_f1"),
+                   series_of(evals, "within 1 s", "series-1", "/eval/response_timing/within_1s"),
+                   series_of(evals, "exact answers", "series-2", "/eval/answer_exact_match")},
+                  1.0,
+                  /*smoothed=*/false});
+  if (scores.empty()) return "";
+  return scores +
+         line_chart({"Held-out responses: F1 by tolerance",
                      "",
-                     {series_of(evals, "macro F1", "series-0", "/eval/macro_f1"),
-                      series_of(evals, "within 1 s", "series-1", "/eval/response_timing/within_1s"),
-                      series_of(evals, "exact answers", "series-2", "/eval/answer_exact_match")},
+                     {series_of(evals, "1 s", "series-0", "/eval/responses/within_1s/f1"),
+                      series_of(evals, "2 s", "series-1", "/eval/responses/within_2s/f1"),
+                      series_of(evals, "5 s", "series-2", "/eval/responses/within_5s/f1")},
                      1.0,
+                     /*smoothed=*/false}) +
+         line_chart({"Held-out false responses a minute",
+                     "",
+                     {series_of(evals, "false", "series-1", "/eval/false_responses_per_minute")},
+                     0,
                      /*smoothed=*/false});
 }
 
@@ -132,102 +151,11 @@ std::string training(const std::vector<Json>& steps, const std::vector<Json>& ev
                   0,
                   /*smoothed=*/false});
   if (const std::string scores = progress(evals); !scores.empty()) {
-    html += scores;  // and one more beside it: cards come in pairs
+    html += scores;  // and one more beside them: cards come in pairs
     html += line_chart({"Gradient norm",
                         "",
                         {series_of(steps, "norm before clipping", "series-2", "/grad_norm")}});
   }
-  return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
-}
-
-// ---- Evaluation
-// ----------------------------------------------------------------------------------
-
-std::string figure(const std::string& title, const std::string& body) {
-  return fmt::format("<figure class=\"card\"><figcaption><h3>{}</h3></figcaption>{}</figure>\n",
-                     title, body);
-}
-
-std::string confusion(const Json& eval) {
-  std::array<std::array<int64_t, 3>, 3> counts{};
-  for (size_t i = 0; i < 3; ++i) {
-    for (size_t j = 0; j < 3; ++j) {
-      const auto count = number_at(eval, fmt::format("/confusion/{}/{}", i, j));
-      if (!count) return "";
-      counts[i][j] = static_cast<int64_t>(*count);
-    }
-  }
-  return figure("What was true, what the model chose", confusion_matrix(counts));
-}
-
-std::string timing(const Json& eval) {
-  constexpr double kOnTime = 1.0;
-  std::vector<double> errors;
-  if (eval.is_object() && eval.contains("response_errors")) {
-    for (const Json& error : eval["response_errors"]) {
-      if (error.is_number()) errors.push_back(error.get<double>());
-    }
-  }
-  return errors.empty() ? ""
-                        : figure("When it spoke, against when it should have",
-                                 timing_histogram(errors, kOnTime));
-}
-
-std::string fixed(const std::optional<double>& value, int digits) {
-  return value ? fmt::format("{:.{}f}", *value, digits) : "&ndash;";
-}
-
-std::string percent(const std::optional<double>& value) {
-  return value ? fmt::format("{:.1f} %", 100 * *value) : "&ndash;";
-}
-
-std::string state_table(const Json& eval) {
-  std::string rows;
-  for (const std::string_view name : text::kStateNames) {
-    const std::string at = "/states/" + std::string(name);
-    const auto f1 = number_at(eval, at + "/f1");
-    if (!f1) continue;
-    std::string css(name);
-    css[0] = static_cast<char>(css[0] - 'A' + 'a');
-    rows += fmt::format(
-        "<tr><td><span class=\"key {}\">{}</span></td><td class=\"number\">{}</td><td "
-        "class=\"number\">{}</td>"
-        "<td class=\"number\"><b>{}</b></td><td class=\"number\">{:.0f}</td></tr>",
-        css, name, fixed(number_at(eval, at + "/precision"), 3),
-        fixed(number_at(eval, at + "/recall"), 3), fixed(f1, 3),
-        number_at(eval, at + "/support").value_or(0));
-  }
-  if (rows.empty()) return "";
-  return figure("States",
-                "<table><tr><th>state</th><th class=\"number\">precision</th><th class=\"number\">"
-                "recall</th><th class=\"number\">F1</th><th class=\"number\">turns</th></tr>" +
-                    rows + "</table>");
-}
-
-std::string task_table(const Json& eval) {
-  if (!eval.is_object() || !eval.contains("tasks") || !eval["tasks"].is_object()) return "";
-  std::string rows;
-  for (const auto& [name, task] : eval["tasks"].items()) {
-    const auto score = number_at(task, "/macro_f1");
-    rows += fmt::format(
-        "<tr><td>{}</td><td class=\"number\"><span class=\"meter\"><i "
-        "style=\"width:{:.1f}%\"></i></span>{}</td>"
-        "<td class=\"number\">{}</td><td class=\"number\">{}</td><td "
-        "class=\"number\">{:.0f}</td></tr>",
-        escape_html(name), 100 * std::clamp(score.value_or(0), 0.0, 1.0), fixed(score, 3),
-        percent(number_at(task, "/within_1s")), percent(number_at(task, "/answer_exact_match")),
-        number_at(task, "/samples").value_or(0));
-  }
-  if (rows.empty()) return "";
-  return figure(
-      "Tasks",
-      "<table><tr><th>task</th><th class=\"number\">macro F1</th><th class=\"number\">within "
-      "1 s</th><th class=\"number\">exact</th><th class=\"number\">videos</th></tr>" +
-          rows + "</table>");
-}
-
-std::string evaluation(const Json& eval) {
-  const std::string html = confusion(eval) + timing(eval) + state_table(eval) + task_table(eval);
   return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
 }
 
@@ -282,7 +210,7 @@ void write_report(const std::filesystem::path& run_dir) {
       name + " &ndash; Streamo</title>\n<style>" + std::string(kReportStyle) +
       "</style>\n</head>\n<body>\n<main>\n<h1>" + name + "</h1>\n" + subtitle(data) +
       headline(data) + section("Training", "", training(data.steps, data.evals)) +
-      section("Held-out videos", "", evaluation(data.eval)) +
+      section("Held-out videos", "", evaluation_cards(data.eval)) +
       section("Second by second", keys, timeline_cards(data.eval, kTimelines)) +
       section(fmt::format("Left out: {} samples", data.skipped.size()), "", skipped_table(data)) +
       section("Settings", "", settings(data.config)) +

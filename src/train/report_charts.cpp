@@ -56,7 +56,8 @@ std::vector<Point> smooth(const std::vector<Point>& points) {
 
 class Axes {
  public:
-  Axes(double x_low, double x_high, double y_high) : x_low_(x_low), x_high_(x_high) {
+  Axes(double x_low, double x_high, double y_high, bool whole_x)
+      : x_low_(x_low), x_high_(x_high), whole_x_(whole_x) {
     y_step_ = tick_step(y_high);
     y_high_ = y_step_ * std::ceil(y_high / y_step_ - 1e-9);
   }
@@ -77,13 +78,25 @@ class Axes {
           kLeft, kWidth - kRight, y(value), y(value), kLeft - 6, y(value) + 3.5,
           format_tick(value));
     }
-    const double step = std::max(1.0, tick_step(x_high_ - x_low_));
+    const double step = std::max(whole_x_ ? 1.0 : 0.0, tick_step(x_high_ - x_low_));
     for (double value = step * std::ceil(x_low_ / step); value <= x_high_; value += step) {
       svg += fmt::format(
           "<text class=\"tick\" x=\"{:.1f}\" y=\"{:.0f}\" text-anchor=\"middle\">{}</text>",
           std::min(x(value), kWidth - kRight - 8), kHeight - 5, format_tick(value));
     }
     return svg;
+  }
+
+  std::string dot(const Point& point, double radius) const {
+    return fmt::format("<circle class=\"mark\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"/>",
+                       x(point.x), y(point.y), radius);
+  }
+
+  std::string x_label(const std::string& text) const {
+    if (text.empty()) return "";
+    return fmt::format(
+        "<text class=\"tick\" x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\">{}</text>",
+        kWidth - kRight, kHeight - kBottom - 6, escape_html(text));
   }
 
   std::string curve(const std::vector<Point>& points, const std::string& css) const {
@@ -96,6 +109,7 @@ class Axes {
 
  private:
   double x_low_, x_high_, y_high_ = 0, y_step_ = 0;
+  bool whole_x_;
 };
 
 }  // namespace
@@ -151,7 +165,9 @@ std::string line_chart(const LineChart& chart) {
       if (chart.y_max == 0) y_high = std::max(y_high, point.y);
     }
   }
-  const Axes axes(x_low, std::max(x_high, x_low + 1), y_high > 0 ? y_high : 1);
+  const double least_range = chart.whole_x ? 1.0 : 1e-6;
+  const Axes axes(x_low, std::max(x_high, x_low + least_range), y_high > 0 ? y_high : 1,
+                  chart.whole_x);
   std::string legend, faint, strong;
   for (const Series& series : drawn) {
     const bool noisy = chart.smoothed && series.points.size() >= kWorthSmoothing;
@@ -161,6 +177,8 @@ std::string line_chart(const LineChart& chart) {
     legend += fmt::format("<span class=\"key {}\">{} <b>{}{}</b></span>", series.css,
                           escape_html(series.name), format_tick(line.back().y), chart.unit);
   }
+  for (const Point& mark : chart.marks) strong += axes.dot(mark, 4);
+  strong += axes.x_label(chart.x_label);
   return fmt::format(
       "<figure class=\"card\"><figcaption><h3>{}</h3><span class=\"legend\">{}</span></figcaption>"
       "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">{}{}{}</svg></figure>\n",
@@ -205,6 +223,30 @@ std::string confusion_matrix(const std::array<std::array<int64_t, 3>, 3>& counts
       "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"Confusion of the "
       "states\">{}</svg>",
       kLabel + 3 * kCellWidth, kHead + 3 * kCellHeight, svg);
+}
+
+std::string reliability_diagram(const std::vector<ReliabilityBin>& bins) {
+  const Axes axes(0, 1, 1, /*whole_x=*/false);
+  double all = 0;
+  for (const ReliabilityBin& bin : bins) all += bin.turns;
+  std::string svg = axes.grid() + axes.x_label("mean probability of the state chosen") +
+                    axes.curve({{0, 0}, {1, 1}}, "thin diagonal");
+  std::vector<Point> points;
+  for (const ReliabilityBin& bin : bins) {
+    if (bin.turns > 0) points.push_back({bin.confidence, bin.accuracy});
+  }
+  svg += axes.curve(points, "series-0");
+  for (const ReliabilityBin& bin : bins) {
+    if (bin.turns <= 0) continue;
+    svg += fmt::format(
+        "<circle class=\"right\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"><title>"
+        "{:.0f} turns: sure {:.3f}, right {:.3f}</title></circle>",
+        axes.x(bin.confidence), axes.y(bin.accuracy), 2.5 + 8 * std::sqrt(bin.turns / all),
+        bin.turns, bin.confidence, bin.accuracy);
+  }
+  return fmt::format(
+      "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"Calibration\">{}</svg>", kWidth,
+      kHeight, svg);
 }
 
 std::string timing_histogram(const std::vector<double>& errors, double on_time) {

@@ -28,6 +28,9 @@ struct LineChart {
   std::vector<Series> series;
   double y_max = 0;      // 0: from the data. The axis starts at 0.
   bool smoothed = true;  // many points: the numbers faint, their running mean strong
+  bool whole_x = true;   // x counts something (steps): no ticks between whole numbers
+  std::string x_label = {};
+  std::vector<Point> marks = {};  // dots
 };
 
 // A card with title, legend (with the last values) and curves; "" when no series has two points.
@@ -35,6 +38,14 @@ std::string line_chart(const LineChart& chart);
 
 // Counts [truth][predicted]; shading by the share within the row.
 std::string confusion_matrix(const std::array<std::array<int64_t, 3>, 3>& counts);
+
+struct ReliabilityBin {
+  double turns, confidence, accuracy;
+};
+
+// Accuracy over confidence, a dot a bin with turns, its area by their share; on the dashed line it
+// is as right as it is sure.
+std::string reliability_diagram(const std::vector<ReliabilityBin>& bins);
 
 // Signed seconds in bins of one second; within `on_time` of 0 stands out.
 std::string timing_histogram(const std::vector<double>& errors, double on_time);

@@ -6,6 +6,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "train/best_model.h"
 
 namespace streamo::train {
 namespace {
@@ -50,6 +51,7 @@ ReportData read_report_data(const fs::path& run_dir) {
     data.run_name = fs::absolute(run_dir).lexically_normal().parent_path().filename().string();
   }
   data.config = read_json(run_dir / "config.json");
+  data.best = read_json(BestModel::directory(run_dir) / BestModel::kRecord);
   for (Json& line : read_json_lines(run_dir / "metrics.jsonl")) {
     (line.contains("eval") ? data.evals : data.steps).push_back(std::move(line));
   }

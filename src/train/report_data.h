@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 struct ReportData {
   std::string run_name;
-  Json config, eval;               // null when absent
+  Json config, eval, best;         // null when absent; best: best/best.json
   int64_t eval_step = 0;           // of `eval`
   std::vector<Json> steps, evals;  // the two kinds of lines of metrics.jsonl
   std::vector<std::pair<std::string, std::string>> skipped;  // id, reason

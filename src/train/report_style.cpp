@@ -58,6 +58,8 @@ th { text-align: left; color: var(--soft); font-weight: 500; font-size: 13px; }
 th, td { padding: 7px 10px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
 .number { text-align: right; }
+.below { color: var(--soft); font-size: 13px; margin: 10px 0 0; }
+.diagonal { stroke: var(--soft); stroke-dasharray: 4 4; }
 .meter { display: inline-block; width: 90px; height: 6px; border-radius: 3px; background: var(--well);
   margin-right: 10px; vertical-align: middle; overflow: hidden; }
 .meter i { display: block; height: 100%; border-radius: 3px; background: var(--response); }

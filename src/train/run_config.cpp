@@ -1,6 +1,7 @@
 #include "streamo/train/run_config.h"
 
 #include "streamo/core/error.h"
+#include "train/best_model.h"
 
 namespace streamo::train {
 namespace {
@@ -113,6 +114,12 @@ void describe_optimization(ConfigSchema& schema, RunConfig& config) {
              "Largest gradient norm; 0: no clipping.", at_least(0));
 }
 
+std::vector<std::string> best_metric_choices() {
+  std::vector<std::string> names = best_metric_names();
+  names.emplace_back("");
+  return names;
+}
+
 void describe_run(ConfigSchema& schema, RunConfig& config) {
   RunConfig::Train& train = config.train;
   schema.add("train.epochs", &train.epochs, "Passes over the data.", at_least(1));
@@ -155,6 +162,10 @@ void describe_run(ConfigSchema& schema, RunConfig& config) {
              at_least(0));
   schema.add("eval.teacher_forced", &config.eval.teacher_forced,
              "Evaluate on the true history instead of the model's own outputs.");
+  schema.add("eval.best_metric", &config.eval.best_metric,
+             "The model with the best value of this number of an evaluation is kept in best/; "
+             "empty: none. Needs eval.every_steps.",
+             one_of(best_metric_choices()));
 }
 
 [[noreturn]] void refuse(const std::string& what, const std::string& hint) {

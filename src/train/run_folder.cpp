@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 20> kFreeKeys = {"data.eval",
+constexpr std::array<std::string_view, 21> kFreeKeys = {"data.eval",
                                                         "data.num_workers",
                                                         "data.frame_memory_mb",
                                                         "data.frame_cache",
@@ -38,6 +38,7 @@ constexpr std::array<std::string_view, 20> kFreeKeys = {"data.eval",
                                                         "eval.every_steps",
                                                         "eval.max_samples",
                                                         "eval.teacher_forced",
+                                                        "eval.best_metric",
                                                         "model.gradient_checkpointing"};
 
 }  // namespace

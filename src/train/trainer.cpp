@@ -1,27 +1,24 @@
 #include "streamo/train/trainer.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "held_out.h"
 #include "model_setup.h"
+#include "resume.h"
 #include "same_run.h"
 #include "step_sums.h"
 #include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
-#include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
 #include "streamo/data/loader.h"
-#include "streamo/eval/evaluator.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/train/batch_tensors.h"
 #include "streamo/train/metrics.h"
 #include "streamo/train/report.h"
 #include "streamo/train/run_folder.h"
@@ -29,6 +26,7 @@
 #include "streamo/train/stop_signal.h"
 #include "streamo/train/terminal.h"
 #include "streamo/train/throughput.h"
+#include "training_step.h"
 
 namespace streamo::train {
 namespace {
@@ -55,17 +53,11 @@ struct Trainer::Impl {
   std::optional<StepMetrics> train_step(Throughput& throughput);
   void show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display);
   bool asked_to_stop();
-  bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepSums& sums);
-  bool update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics);
-  bool require_finite(const data::StepBatch& step, const StepSums& sums, double grad_norm);
   void restore();
-  std::optional<fs::path> newest_checkpoint();
-  void require_same_training(const Json& state, const fs::path& from) const;
   checkpoint::Snapshot capture();
   void save();
   void save_last();
   bool evaluate(int64_t max_samples);
-  fs::path evaluation_path() const;
   Outcome finish();
   template <typename Work>
   void by_first_rank(const char* what, const Work& work);
@@ -94,8 +86,10 @@ struct Trainer::Impl {
   int64_t first_step_ = 1;                    // of this process
   int64_t saved_step_ = -1;                   // as far as it did not fail: save_last() makes sure
   bool stopping_ = false;                     // all ranks agree
+  TrainingStep training_step_;
   std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<MetricsLog> metrics_;
+  std::unique_ptr<MetricsLog> metrics_;  // the first rank's, like the next
+  std::unique_ptr<HeldOut> held_out_;
 };
 
 namespace {
@@ -138,12 +132,24 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
-                 conversation_settings(config_)) {
+                 conversation_settings(config_)),
+      training_step_({.config = config_,
+                      .ranks = *ranks_,
+                      .model = *model_,
+                      .device = device_,
+                      .loss = loss_,
+                      .optimizer = optimizer_,
+                      .schedule = schedule_,
+                      .micro_batches = plan_.micro_batches_of_step(),
+                      .run_folder = folder_.path()},
+                     [this] { return asked_to_stop(); }) {
   restore();
   report_.check_fraction(config_.data.max_bad_fraction, source_.size());
   if (ranks_->first()) {
     core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
     metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
+    held_out_ = std::make_unique<HeldOut>(config_, folder_.path(), model_dir_.path,
+                                          source_.options().frame_cache, step_);
   }
   loader_ = std::make_unique<data::Loader>(
       source_, chat_, index_, plan_,
@@ -183,7 +189,7 @@ Outcome Trainer::Impl::run() {
   };
   if (due(config_.eval.every_steps)) {  // made up for, if the former process ended in it
     by_first_rank("evaluation", [&] {
-      if (!fs::exists(evaluation_path())) evaluate(config_.eval.max_samples);
+      if (!held_out_->evaluated(step_)) evaluate(config_.eval.max_samples);
     });
   }
   while (step_ < plan_.total_steps()) {
@@ -241,28 +247,12 @@ std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
   const double wait = core::monotonic_seconds() - started;  // for the slowest rank's data
   for (const data::BadSample& bad : totals.bad) report_.add(bad.id, bad.reason);
   report_.check_fraction(config_.data.max_bad_fraction, source_.size());
-  loss_.count_states(totals.states);
 
-  StepSums sums(plan_.micro_batches_of_step());
-  const bool complete = accumulate(step, totals, sums);
-  core::fault_point("train.step");
-  const auto flags = sums.exchange(*ranks_, {complete ? 0.0 : 1.0, asked_to_stop() ? 1.0 : 0.0});
-  stopping_ = flags[0] + flags[1] > 0;
   StepMetrics metrics{.step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
-  // Without a supervised token nothing is learnt: every sample was bad, say. Time goes on.
-  const bool updated = flags[0] == 0 && totals.supervised_tokens > 0 && update(step, sums, metrics);
-  optimizer_.zero_grad();
-  if (flags[0] > 0) return std::nullopt;
+  const StepOutcome outcome = training_step_.run(step, totals, metrics);
+  stopping_ = outcome.stopping;
+  if (!outcome.done) return std::nullopt;
   ++step_;
-  if (updated) {
-    const auto states = static_cast<double>(sums.targets[0] + sums.targets[1] + sums.targets[2]);
-    const auto supervised = static_cast<double>(totals.supervised_tokens);
-    metrics.loss = sums.loss;
-    metrics.state_targets = sums.targets;
-    metrics.state_hits = sums.hits;
-    metrics.loss_state = sums.state / std::max(states, 1.0);
-    metrics.loss_text = sums.text / std::max(supervised - states, 1.0);
-  }
   metrics.supervised_tokens = totals.supervised_tokens;
   metrics.tokens = totals.tokens;
   metrics.skipped = report_.size();
@@ -270,138 +260,22 @@ std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
   return metrics;
 }
 
-// Forward and backward of this rank's micro-batches; false when it was stopped before the last.
-bool Trainer::Impl::accumulate(const data::StepBatch& step, const StepTotals& totals,
-                               StepSums& sums) {
-  for (const data::MicroBatch& batch : step.micro_batches) {
-    if (asked_to_stop()) return false;
-    if (!batch.targets.empty()) {  // else nothing in it carries a loss
-      const torch::Tensor hidden_states = model_->forward(to_model_input(batch, *model_, device_));
-      const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
-      const loss::LossTerms terms =
-          loss_(rows, model_->lm_head_weight(), static_cast<double>(totals.supervised_tokens));
-      terms.loss.backward();
-      sums.add(batch.number, terms, rows);
-    }
-    optimizer_.end_micro_batch();
-  }
-  return true;
-}
-
-// False when the step was skipped.
-bool Trainer::Impl::update(const data::StepBatch& step, const StepSums& sums,
-                           StepMetrics& metrics) {
-  metrics.grad_norm = optimizer_.clip_grad_norm(config_.optim.clip_grad_norm);
-  if (!require_finite(step, sums, metrics.grad_norm)) return false;  // before the weights change
-  metrics.lr = schedule_.lr(step_);
-  optimizer_.step(metrics.lr);
-  return true;
-}
-
-// All ranks know the same numbers, so they take the same way. False: the step is to be skipped.
-bool Trainer::Impl::require_finite(const data::StepBatch& step, const StepSums& sums,
-                                   double grad_norm) {
-  if (std::isfinite(sums.loss) && std::isfinite(grad_norm)) return true;
-  Json own = Json::array();
-  for (const data::MicroBatch& batch : step.micro_batches) {
-    const double loss = sums.losses[static_cast<size_t>(batch.number)];
-    own.push_back({{"rank", ranks_->rank()},
-                   {"micro_batch", batch.number},
-                   {"finite_loss", std::isfinite(loss)},
-                   {"samples", batch.ids}});
-  }
-  constexpr auto kReplace = Json::error_handler_t::replace;
-  Json all = Json::array();
-  for (const std::string& list : ranks_->gather(own.dump(-1, ' ', false, kReplace))) {
-    for (Json& batch : Json::parse(list)) all.push_back(std::move(batch));
-  }
-  const fs::path dump = folder_.path() / "nonfinite_step.json";
-  if (ranks_->first()) {
-    core::write_file_atomic(
-        dump,
-        Json{{"step", step_ + 1}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
-  }
-  const std::string what =
-      fmt::format("loss {} and gradient norm {} at step {}", sums.loss, grad_norm, step_ + 1);
-  if (config_.train.nonfinite == "skip") {
-    core::log_warning("{}, {} names its samples, the step is skipped", what, dump.string());
-    return false;
-  }
-  throw core::Error(core::ErrorKind::kNonFinite, what + ", the weights were not changed",
-                    dump.string() + " names its samples",
-                    "lower optim.lr, look at these samples, or set train.nonfinite=skip");
-}
-
 void Trainer::Impl::restore() {
-  const std::string& resume = config_.checkpoint.resume;
-  std::optional<fs::path> from;
-  if (resume == "auto") {
-    from = newest_checkpoint();
-  } else if (resume == "none") {
-    if (!snapshots_.list().empty()) {
-      throw core::Error(
-          core::ErrorKind::kConfig, "checkpoint.resume is none and the run folder has checkpoints",
-          folder_.path().string(), "choose another checkpoint.dir, or set checkpoint.resume=auto");
-    }
-  } else {
-    from = resume;
-  }
+  const auto from =
+      checkpoint_to_resume(config_.checkpoint.resume, snapshots_, folder_.path(), *ranks_);
   if (!from) return;
-
   const checkpoint::Snapshot snapshot = checkpoint::load_snapshot(*from);
   const Json& state = snapshot.trainer_state;
-  require_same_training(state, *from);
-  torch::NoGradGuard no_grad;
-  for (auto& [name, tensor] : model::named_weights(*model_)) {
-    const auto saved = snapshot.weights.find(name);
-    if (saved == snapshot.weights.end() || saved->second.sizes() != tensor.sizes()) {
-      throw core::Error(core::ErrorKind::kCheckpoint,
-                        "weight " + name + " is missing or of another shape", from->string(),
-                        "it belongs to another model");
-    }
-    tensor.copy_(saved->second);
-  }
+  require_same_training(state,
+                        {.effective_config = effective_config_,
+                         .data_fingerprint = source_.fingerprint(),
+                         .micro_batches = plan_.micro_batches_of_step()},
+                        *from);
+  load_weights(*model_, snapshot, *from);
   optimizer_.load_state(snapshot.optimizer);
   loss_.set_running_counts(state.at("loss_running_counts").get<std::array<double, 3>>());
   step_ = saved_step_ = snapshot.step;
   core::log_info("resuming from {} (step {})", from->string(), step_);
-}
-
-void Trainer::Impl::require_same_training(const Json& state, const fs::path& from) const {
-  const Json& before = state.at("config");
-  auto changes = run_changing_differences(before, effective_config_);
-  const int64_t micro_batches =
-      before["train"].value("grad_accum_steps", int64_t{1}) * state.value("ranks", int64_t{1});
-  if (micro_batches != plan_.micro_batches_of_step()) {
-    changes.push_back(
-        fmt::format("micro-batches of a step (train.grad_accum_steps x ranks): {} -> {}",
-                    micro_batches, plan_.micro_batches_of_step()));
-  }
-  if (!changes.empty()) {
-    throw core::Error(
-        core::ErrorKind::kConfig,
-        fmt::format("the run in this folder has other settings ({})", fmt::join(changes, "; ")),
-        from.string(), "use its settings, or choose another checkpoint.dir for a new run");
-  }
-  if (state.at("data_fingerprint") != source_.fingerprint()) {
-    throw core::Error(core::ErrorKind::kConfig, "data.train is not what this run was started with",
-                      from.string(),
-                      "restore the files, or choose another checkpoint.dir for a new run");
-  }
-}
-
-// The first rank looks; all take what it found.
-std::optional<fs::path> Trainer::Impl::newest_checkpoint() {
-  std::optional<fs::path> newest;
-  if (ranks_->first()) {
-    std::vector<std::string> passed_over;
-    newest = snapshots_.newest_sound(&passed_over);
-    for (const std::string& reason : passed_over)
-      core::log_warning("checkpoint passed over: {}", reason);
-  }
-  const std::string found = ranks_->gather(newest ? newest->string() : "").front();
-  if (found.empty()) return std::nullopt;
-  return found;
 }
 
 // Collective: the state is brought together from all ranks.
@@ -432,32 +306,10 @@ void Trainer::Impl::save_last() {
   by_first_rank("saving", [&] { saver_.require_saved(); });
 }
 
-fs::path Trainer::Impl::evaluation_path() const {
-  return folder_.path() / fmt::format("eval-{}.json", step_);
-}
-
-// False when a signal ended it: nothing is written then.
+// By the first rank; false when a signal ended it.
 bool Trainer::Impl::evaluate(int64_t max_samples) {
-  struct Stopped {};
-  const data::SampleSource held_out =
-      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
-  const eval::EvaluateOptions options = {.teacher_forced = config_.eval.teacher_forced,
-                                         .max_samples = max_samples,
-                                         .num_threads = static_cast<int>(config_.data.num_workers),
-                                         .progress = [&](int64_t, int64_t) {
-                                           if (asked_to_stop()) throw Stopped();
-                                         }};
-  try {
-    const eval::EvalReport result = eval::evaluate(*model_, chat_, held_out, options);
-    const Json json = eval::to_json(result, /*with_timelines=*/true);
-    core::write_file_atomic(evaluation_path(), json.dump() + "\n");
-    metrics_->log_eval(step_, json);
-    core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
-    return true;
-  } catch (const Stopped&) {
-    core::log_info("step {}: evaluation stopped, the next start makes it", step_);
-    return false;
-  }
+  return held_out_->evaluate(*model_, chat_, step_, max_samples, *metrics_,
+                             [this] { return asked_to_stop(); });
 }
 
 Outcome Trainer::Impl::finish() {

@@ -43,8 +43,11 @@ class EvaluatorTest : public testing::Test {
       messages.push_back({{"role", "assistant"}, {"content", answers[i]}});
       images.push_back(image);
     }
-    return {
-        {"messages", messages}, {"images", images}, {"video_name", "clip"}, {"task_type", task}};
+    return {{"messages", messages},
+            {"images", images},
+            {"video_name", "clip"},
+            {"task_type", task},
+            {"source", "made up"}};
   }
 
   data::SampleSource source_of(const std::vector<Json>& records) {
@@ -141,6 +144,34 @@ TEST_F(EvaluatorTest, SomeSamplesAreSpreadOverTheSource) {
   EXPECT_EQ(calls, 3);
 }
 
+TEST_F(EvaluatorTest, APartOfAReportIsTheReportOfThatPart) {
+  ScriptedModel model = model_that_says(says_);
+  std::vector<Json> records(6, record("", {"</Silence>", "</Silence>", "</Response> the ball"}));
+  records[2] = record("", says_);
+  records[4] = record("", {"no state"});
+  const auto source = source_of(records);
+  const EvalReport part =
+      spread_subset(evaluate(model, format_, source, {}), source, /*max_samples=*/3);
+  const EvalReport alone = evaluate(model, format_, source, {.max_samples = 3});
+  EXPECT_EQ(to_json(part, true), to_json(alone, true));
+  EXPECT_EQ(part.timelines.size(), 2u);
+}
+
+TEST_F(EvaluatorTest, TimelinesAreReadBackFromAReport) {
+  ScriptedModel model = model_that_says(says_);
+  const EvalReport report = evaluate(model, format_, source_of({record("grounding", says_)}), {});
+  const fs::path path = folder_ / "report.json";
+  core::write_file_atomic(path, to_json(report, true).dump());
+  const std::vector<Timeline> read = read_timelines(path);
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_EQ(to_json(read[0]), to_json(report.timelines[0]));
+  EXPECT_EQ(read[0].source, "made up");
+  core::write_file_atomic(path, to_json(report, false).dump());
+  EXPECT_THROW((void)read_timelines(path), core::Error);
+  core::write_file_atomic(path, R"({"timelines":[{"fps":1,"turns":[{"truth":"Silent"}]}]})");
+  EXPECT_THROW((void)read_timelines(path), core::Error);
+}
+
 TEST_F(EvaluatorTest, JsonHasTheKeysOthersRead) {
   ScriptedModel model = model_that_says(says_);
   const auto source = source_of({record("grounding", says_), record("grounding", {"oops"})});
@@ -152,11 +183,27 @@ TEST_F(EvaluatorTest, JsonHasTheKeysOthersRead) {
   EXPECT_EQ(json.at("states").at("Standby"),
             (Json{{"precision", 1.0}, {"recall", 1.0}, {"f1", 1.0}, {"support", 1}}));
   EXPECT_EQ(json.at("macro_f1"), 1.0);
-  EXPECT_EQ(json.at("response_timing"), (Json{{"median", 0.0}, {"p90", 0.0}, {"within_1s", 1.0}}));
+  EXPECT_EQ(json.at("response_timing"), (Json{{"median", 0.0},
+                                              {"p90", 0.0},
+                                              {"within_1s", 1.0},
+                                              {"signed_median", 0.0},
+                                              {"signed_p90", 0.0},
+                                              {"early_share", 0.0}}));
+  EXPECT_EQ(json.at("responses").at("within_2s"),
+            (Json{{"precision", 1.0}, {"recall", 1.0}, {"f1", 1.0}}));
+  EXPECT_EQ(json.at("responses").at("duplicates"), 0);
+  EXPECT_EQ(json.at("answer_token_f1"), 1.0);
+  EXPECT_EQ(json.at("grounding").at("spans"), 1);
+  EXPECT_EQ(json.at("grounding").at("mean_iou"), 1.0);
+  EXPECT_EQ(json.at("grounding").at("recall_at_0.7"), 1.0);
+  EXPECT_EQ(json.at("calibration").at("bins").size(), 10u);
+  EXPECT_TRUE(json.at("calibration").at("ece").is_number());
   EXPECT_EQ(json.at("answer_exact_match"), 1.0);
   EXPECT_EQ(json.at("confusion"), Json::parse("[[1,0,0],[0,1,0],[0,0,1]]"));
   EXPECT_EQ(json.at("response_errors"), Json::parse("[0.0]"));
   EXPECT_EQ(json.at("tasks").at("grounding").at("samples"), 1);
+  EXPECT_EQ(json.at("tasks").at("grounding").at("response_f1"), 1.0);
+  EXPECT_EQ(json.at("sources").at("made up").at("samples"), 1);
   const Json& timeline = json.at("timelines").at(0);
   EXPECT_EQ(timeline.at("task_type"), "grounding");
   EXPECT_EQ(timeline.at("turns").at(0).at("question"), "When?");

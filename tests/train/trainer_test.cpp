@@ -209,5 +209,33 @@ TEST_F(TrainerTest, ADamagedCheckpointIsPassedOver) {
   EXPECT_EQ(losses("run"), expected);
 }
 
+// The record against the evaluations that the run wrote; the weights against the checkpoint of that
+// step.
+TEST_F(TrainerTest, TheBestModelIsKeptWhateverIsPruned) {
+  RunConfig c = config("run");
+  c.data.eval = c.data.train;
+  c.eval.every_steps = 2;
+  c.eval.max_samples = 4;
+  c.eval.teacher_forced = true;
+  c.eval.best_metric = "calibration.ece";  // of an untrained model it goes up and down
+  train(c);
+  const auto read = [&](const std::string& path) {
+    return nlohmann::json::parse(core::read_file(root_ / "run" / path));
+  };
+  const auto record = read("best/best.json");
+  EXPECT_EQ(record.at("metric"), "calibration.ece");
+  for (const int64_t step : {2, 4}) {
+    const double value = read("eval-" + std::to_string(step) + ".json").at("calibration").at("ece");
+    EXPECT_GE(value, record.at("value").get<double>()) << step;
+    if (record.at("step") == step) EXPECT_EQ(value, record.at("value"));
+  }
+  const std::string checkpoint = "checkpoint-" + record.at("step").dump();
+  const model::SafetensorsFile kept(root_ / "run/best/model.safetensors");
+  const model::SafetensorsFile then(root_ / "run" / checkpoint / "model.safetensors");
+  for (const std::string& name : kept.names())
+    EXPECT_TRUE(torch::equal(kept.tensor(name), then.tensor(name))) << name;
+  EXPECT_TRUE(fs::exists(root_ / "run/best/streamo.json"));
+}
+
 }  // namespace
 }  // namespace streamo::train

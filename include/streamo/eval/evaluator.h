@@ -32,7 +32,7 @@ struct SkippedSample {
 
 struct EvalReport {
   Metrics metrics;
-  std::map<std::string, Metrics> tasks;
+  std::map<std::string, Metrics> tasks, sources;
   std::vector<Timeline> timelines;  // in the order of the source
   std::vector<SkippedSample> skipped;
   bool teacher_forced = false;
@@ -48,14 +48,14 @@ EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& f
 core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,
                             const data::Sample& sample, double fps, const EvaluateOptions& options);
 
-// samples, turns, mode (streaming | teacher_forced), states {NAME: {precision, recall, f1,
-// support}}, macro_f1, response_timing {median, p90, within_1s}, answer_exact_match,
-// false_responses_per_minute, skipped (their number), skipped_samples [{id, reason}], confusion
-// [truth][predicted] in the order of the states, response_errors [signed seconds], tasks {NAME:
-// {samples, macro_f1, answer_exact_match, within_1s}}; and, when asked for, timelines [{id,
-// video_name, task_type, fps, turns [{question (if any), truth, predicted, truth_answer, answer,
-// probabilities [3]}]}]. What does not exist (the median of no errors) is null.
+// The keys of docs/evaluation.md; with `timelines` (to_json(Timeline)) when asked for. What does
+// not exist (the median of no errors) is null.
 nlohmann::ordered_json to_json(const EvalReport& report, bool with_timelines);
+
+// The same report of some of its samples only: those that evaluate() would choose with
+// options.max_samples = `max_samples`. So numbers of a part and of the whole can be compared.
+EvalReport spread_subset(const EvalReport& report, const data::SampleSource& source,
+                         int64_t max_samples);
 
 // For people: a few lines, without a newline at the end.
 std::string to_table(const EvalReport& report);

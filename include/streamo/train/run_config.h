@@ -67,6 +67,7 @@ struct RunConfig {
   struct Eval {
     int64_t every_steps = 0, max_samples = 0;
     bool teacher_forced = false;
+    std::string best_metric = "macro_f1";
   } eval;
 };
 

@@ -1,0 +1,89 @@
+#include "streamo/eval/timeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+
+namespace streamo::eval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view name_of(text::State state) {
+  return text::kStateNames[static_cast<size_t>(state)];
+}
+
+text::State state_of(const Json& turn, const char* key) {
+  const auto name = turn.at(key).get<std::string>();
+  const auto found = std::find(text::kStateNames.begin(), text::kStateNames.end(), name);
+  if (found == text::kStateNames.end()) {
+    throw core::Error(core::ErrorKind::kData, name + " is no state");
+  }
+  return static_cast<text::State>(found - text::kStateNames.begin());
+}
+
+Timeline parse_timeline(const Json& json) {
+  Timeline timeline{json.value("id", ""),         json.value("video_name", ""),
+                    json.value("task_type", ""),  json.value("source", ""),
+                    json.at("fps").get<double>(), {}};
+  if (!(timeline.fps > 0)) throw core::Error(core::ErrorKind::kData, "fps must be positive");
+  for (const Json& turn : json.at("turns")) {
+    timeline.turns.push_back({turn.value("question", ""), state_of(turn, "truth"),
+                              state_of(turn, "predicted"), turn.value("truth_answer", ""),
+                              turn.value("answer", ""),
+                              turn.at("probabilities").get<std::array<float, text::kNumStates>>()});
+  }
+  return timeline;
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const Timeline& timeline) {
+  Json turns = Json::array();
+  for (const TurnOutcome& turn : timeline.turns) {
+    Json entry;
+    if (!turn.question.empty()) entry["question"] = turn.question;
+    entry["truth"] = name_of(turn.truth);
+    entry["predicted"] = name_of(turn.predicted);
+    entry["truth_answer"] = turn.truth_answer;
+    entry["answer"] = turn.answer;
+    for (const float probability : turn.probabilities) {
+      entry["probabilities"].push_back(std::round(1e4 * probability) / 1e4);
+    }
+    turns.push_back(std::move(entry));
+  }
+  return {{"id", timeline.id},
+          {"video_name", timeline.video_name},
+          {"task_type", timeline.task_type},
+          {"source", timeline.source},
+          {"fps", timeline.fps},
+          {"turns", std::move(turns)}};
+}
+
+std::vector<Timeline> read_timelines(const std::filesystem::path& path) {
+  const auto refuse = [&](const std::string& what) {
+    throw core::Error(core::ErrorKind::kData, what, path.string(),
+                      "give a file of `streamo eval --out FILE`, or eval-<step>.json of a run");
+  };
+  const Json json = Json::parse(core::read_file(path), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("timelines") || !json["timelines"].is_array()) {
+    refuse("no evaluation with timelines");
+  }
+  std::vector<Timeline> timelines;
+  for (const Json& entry : json["timelines"]) {
+    try {
+      timelines.push_back(parse_timeline(entry));
+    } catch (const std::exception& error) {  // of the JSON library, or a wrong value
+      refuse(fmt::format("timeline {} is not readable ({})", timelines.size() + 1, error.what()));
+    }
+  }
+  if (timelines.empty()) refuse("no timeline in it");
+  return timelines;
+}
+
+}  // namespace streamo::eval

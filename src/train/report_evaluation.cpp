@@ -1,0 +1,160 @@
+#include "train/report_evaluation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "streamo/text/special_tokens.h"
+#include "train/report_charts.h"
+
+namespace streamo::train {
+namespace {
+
+std::string figure(const std::string& title, const std::string& body) {
+  return fmt::format("<figure class=\"card\"><figcaption><h3>{}</h3></figcaption>{}</figure>\n",
+                     title, body);
+}
+
+std::string confusion(const Json& eval) {
+  std::array<std::array<int64_t, 3>, 3> counts{};
+  for (size_t i = 0; i < 3; ++i) {
+    for (size_t j = 0; j < 3; ++j) {
+      const auto count = number_at(eval, fmt::format("/confusion/{}/{}", i, j));
+      if (!count) return "";
+      counts[i][j] = static_cast<int64_t>(*count);
+    }
+  }
+  return figure("What was true, what the model chose", confusion_matrix(counts));
+}
+
+std::string timing(const Json& eval) {
+  constexpr double kOnTime = 1.0;
+  std::vector<double> errors;
+  if (eval.is_object() && eval.contains("response_errors")) {
+    for (const Json& error : eval["response_errors"]) {
+      if (error.is_number()) errors.push_back(error.get<double>());
+    }
+  }
+  return errors.empty() ? ""
+                        : figure("When it spoke, against when it should have",
+                                 timing_histogram(errors, kOnTime));
+}
+
+std::string fixed(const std::optional<double>& value, int digits) {
+  return value ? fmt::format("{:.{}f}", *value, digits) : "&ndash;";
+}
+
+std::string percent(const std::optional<double>& value) {
+  return value ? fmt::format("{:.1f} %", 100 * *value) : "&ndash;";
+}
+
+std::string state_table(const Json& eval) {
+  std::string rows;
+  for (const std::string_view name : text::kStateNames) {
+    const std::string at = "/states/" + std::string(name);
+    const auto f1 = number_at(eval, at + "/f1");
+    if (!f1) continue;
+    std::string css(name);
+    css[0] = static_cast<char>(css[0] - 'A' + 'a');
+    rows += fmt::format(
+        "<tr><td><span class=\"key {}\">{}</span></td><td class=\"number\">{}</td><td "
+        "class=\"number\">{}</td>"
+        "<td class=\"number\"><b>{}</b></td><td class=\"number\">{:.0f}</td></tr>",
+        css, name, fixed(number_at(eval, at + "/precision"), 3),
+        fixed(number_at(eval, at + "/recall"), 3), fixed(f1, 3),
+        number_at(eval, at + "/support").value_or(0));
+  }
+  if (rows.empty()) return "";
+  return figure("States",
+                "<table><tr><th>state</th><th class=\"number\">precision</th><th class=\"number\">"
+                "recall</th><th class=\"number\">F1</th><th class=\"number\">turns</th></tr>" +
+                    rows + "</table>");
+}
+
+std::string cell(const std::string& text) {
+  return "<td class=\"number\">" + text + "</td>";
+}
+
+std::string heading(const std::vector<std::string>& columns) {
+  std::string html = "<tr><th>" + columns[0] + "</th>";
+  for (size_t i = 1; i < columns.size(); ++i) {
+    html += "<th class=\"number\">" + columns[i] + "</th>";
+  }
+  return html + "</tr>";
+}
+
+std::string response_table(const Json& eval) {
+  std::string rows;
+  for (const char* tolerance : {"1", "2", "5"}) {
+    const std::string at = fmt::format("/responses/within_{}s", tolerance);
+    if (!number_at(eval, at + "/recall")) continue;
+    rows += fmt::format("<tr><td>within {} s</td>", tolerance) +
+            cell(fixed(number_at(eval, at + "/precision"), 3)) +
+            cell(fixed(number_at(eval, at + "/recall"), 3)) +
+            cell("<b>" + fixed(number_at(eval, at + "/f1"), 3) + "</b>") + "</tr>";
+  }
+  if (rows.empty()) return "";
+  std::string note =
+      fmt::format("{} false a minute, of them {} duplicates; {} of the met ones early",
+                  fixed(number_at(eval, "/false_responses_per_minute"), 2),
+                  fixed(number_at(eval, "/responses/duplicates"), 0),
+                  percent(number_at(eval, "/response_timing/early_share")));
+  if (const auto iou = number_at(eval, "/grounding/mean_iou")) {
+    note += fmt::format("; mIoU of standby {:.3f}", *iou);
+  }
+  return figure("Responses as events", "<table>" +
+                                           heading({"responses", "precision", "recall", "F1"}) +
+                                           rows + "</table><p class=\"below\">" + note + "</p>");
+}
+
+std::string calibration(const Json& eval) {
+  std::vector<ReliabilityBin> bins;
+  for (int i = 0;; ++i) {
+    const std::string at = fmt::format("/calibration/bins/{}", i);
+    const auto turns = number_at(eval, at + "/turns"),
+               confidence = number_at(eval, at + "/confidence"),
+               accuracy = number_at(eval, at + "/accuracy");
+    if (!turns || !confidence || !accuracy) break;
+    bins.push_back({*turns, *confidence, *accuracy});
+  }
+  const auto error = number_at(eval, "/calibration/ece");
+  if (bins.empty() || !error) return "";
+  return figure(fmt::format("How sure it was, how often right: ECE {:.3f}", *error),
+                reliability_diagram(bins));
+}
+
+std::string group_table(const Json& eval, const char* key, const char* title, const char* name) {
+  if (!eval.is_object() || !eval.contains(key) || !eval[key].is_object()) return "";
+  std::string rows;
+  for (const auto& [group, scores] : eval[key].items()) {
+    const auto score = number_at(scores, "/macro_f1");
+    rows += fmt::format(
+        "<tr><td>{}</td><td class=\"number\"><span class=\"meter\"><i "
+        "style=\"width:{:.1f}%\"></i></span>{}</td>",
+        group.empty() ? "&ndash;" : escape_html(group),
+        100 * std::clamp(score.value_or(0), 0.0, 1.0), fixed(score, 3));
+    rows += cell(fixed(number_at(scores, "/response_f1"), 3)) +
+            cell(percent(number_at(scores, "/within_1s"))) +
+            cell(percent(number_at(scores, "/answer_exact_match"))) +
+            cell(fixed(number_at(scores, "/false_responses_per_minute"), 2)) +
+            cell(fmt::format("{:.0f}", number_at(scores, "/samples").value_or(0))) + "</tr>";
+  }
+  if (rows.empty()) return "";
+  return figure(title, "<table>" +
+                           heading({name, "macro F1", "resp. F1", "within 1 s", "exact",
+                                    "false/min", "videos"}) +
+                           rows + "</table>");
+}
+
+}  // namespace
+
+std::string evaluation_cards(const Json& eval) {
+  const std::string html = confusion(eval) + timing(eval) + state_table(eval) +
+                           response_table(eval) + group_table(eval, "tasks", "Tasks", "task") +
+                           calibration(eval) + group_table(eval, "sources", "Sources", "source");
+  return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
+}
+
+}  // namespace streamo::train
