@@ -12,48 +12,88 @@ usage() {
 usage: bash train.sh                               the example: makes clips, trains a small model, measures it
        bash train.sh CONFIG.json [key=value ...]   trains as the config says (streamo config lists all keys)
 
+On GPUs one process each; NPROC_PER_NODE, NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT as torchrun has them. Under
+torchrun, srun or mpirun it is one of their processes.
 Sets up and builds first where needed. A stopped run (SIGTERM, Ctrl-C) saves and exits with 20; the same
 command with the same checkpoint.dir goes on from there. Paths in key=value count from the current folder.
-Other exit codes: 2 usage, 10 config, 11 data, 12 model, 13 checkpoint, 14 disk, 15 memory, 23 loss not finite.
+Other exit codes: 2 usage, 10 config, 11 data, 12 model, 13 checkpoint, 14 disk, 15 memory, 21 another
+process ended, 22 one stood still, 23 loss not finite.
 TEXT
 }
 
 fail() { echo "error: $1" >&2; exit "$2"; }
-
-# Each variable tells how many processes a launcher started, or should start, for one run.
-refuse_several_ranks() {
-  local variable value
-  for variable in NPROC_PER_NODE NNODES WORLD_SIZE SLURM_STEP_NUM_TASKS OMPI_COMM_WORLD_SIZE PMI_SIZE; do
-    value=${!variable:-1}
-    [ "$value" = 1 ] ||
-      fail "a run of several processes is not supported yet, $variable=$value, set it to 1 or unset it and start one process" 2
-  done
-}
 
 prepare() {
   bash "$kRoot/scripts/setup.sh"
   bash "$kRoot/scripts/build.sh" release streamo
 }
 
-# Runs the command, hands a stop signal to it exactly once per signal we get, and waits until it has saved.
-# A session of its own: what is sent to our whole process group (Ctrl-C, timeout) must not reach it twice,
-# because the second signal means "at once".
-run_stoppable() {
-  local child status
-  setsid setpriv --pdeathsig TERM "$@" &
-  child=$!
-  trap 'kill -TERM "$child" 2>/dev/null || true' TERM INT
-  while :; do
-    status=0
-    wait "$child" || status=$?
-    kill -0 "$child" 2>/dev/null || break  # otherwise it was our own wait that the signal ended
+# Waits for processes and hands a stop signal to each exactly once per signal we get. The status is that of the one
+# whose fault it was: 21 only says that another process ended.
+wait_for() {
+  local process status result=0
+  trap 'kill -TERM "$@" 2>/dev/null || true' TERM INT
+  for process in "$@"; do
+    while :; do
+      status=0
+      wait "$process" || status=$?
+      kill -0 "$process" 2>/dev/null || break  # otherwise it was our own wait that the signal ended
+    done
+    if [ "$status" -gt 128 ]; then
+      status=0
+      wait "$process" || status=$?
+    fi
+    if [ "$result" = 0 ] || { [ "$result" = 21 ] && [ "$status" != 0 ]; }; then result=$status; fi
   done
-  if [ "$status" -gt 128 ]; then
-    status=0
-    wait "$child" || status=$?
-  fi
   trap - TERM INT
-  return "$status"
+  return "$result"
+}
+
+# In a session of its own: what is sent to our whole process group (Ctrl-C, timeout) must not reach it twice, because
+# the second signal means "at once".
+start() { setsid setpriv --pdeathsig TERM "$@" & }
+
+run_stoppable() {
+  start "$@"
+  wait_for $!
+}
+
+number_of_gpus() {
+  local gpus=0
+  if command -v nvidia-smi >/dev/null; then gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true); fi
+  echo "$gpus"
+}
+
+# One process a GPU, or as many as NPROC_PER_NODE says; with the variables that torchrun would set.
+run_ranks() {
+  local nodes=${NNODES:-1} node=${NODE_RANK:-0} count=${NPROC_PER_NODE:-$(number_of_gpus)} variable local_rank
+  local processes=()
+  [ "$count" != 0 ] || count=1
+  for variable in nodes node count; do
+    [[ ${!variable} =~ ^[0-9]+$ ]] ||
+      fail "\"${!variable}\" is no number, NNODES, NODE_RANK or NPROC_PER_NODE, give a whole number" 2
+  done
+  [ "$nodes" -ge 1 ] && [ "$node" -lt "$nodes" ] && [ "$count" -ge 1 ] ||
+    fail "NODE_RANK=$node is not below NNODES=$nodes, or NPROC_PER_NODE=$count starts nothing, correct them" 2
+  if [ "$nodes" = 1 ]; then
+    export MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
+    MASTER_PORT=${MASTER_PORT:-$(python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')}
+  else
+    [ -n "${MASTER_ADDR:-}" ] ||
+      fail "MASTER_ADDR is not set and NNODES=$nodes, set it to the address of the machine with NODE_RANK=0" 2
+    MASTER_PORT=${MASTER_PORT:-29500}
+  fi
+  export MASTER_ADDR MASTER_PORT WORLD_SIZE=$((nodes * count)) LOCAL_WORLD_SIZE=$count
+  for ((local_rank = 0; local_rank < count; ++local_rank)); do
+    export RANK=$((node * count + local_rank)) LOCAL_RANK=$local_rank
+    start "$kStreamo" train "$@"
+    processes+=($!)
+  done
+  wait_for "${processes[@]}"
+}
+
+launched_by_another() {  # torchrun, srun, mpirun: this is one of their processes
+  [ -n "${RANK:-}${WORLD_SIZE:-}${SLURM_STEP_NUM_TASKS:-}${OMPI_COMM_WORLD_SIZE:-}${PMI_SIZE:-}" ]
 }
 
 claim_run_folder() {  # prints the first free runs/example-N; mkdir lets only one of two runs have it
@@ -106,12 +146,12 @@ case "${1:-}" in
   -h | --help) usage; exit 0 ;;
   -*) usage >&2; exit 2 ;;
 esac
-refuse_several_ranks
 if [ $# = 0 ]; then
   prepare
   run_example
 else
   [ -f "$1" ] || fail "there is no such config file, $1, give the path of a JSON config first (examples: $kRoot/configs)" 10
   prepare
-  exec "$kStreamo" train "$@"
+  if launched_by_another; then exec "$kStreamo" train "$@"; fi
+  run_ranks "$@"
 fi

@@ -94,7 +94,7 @@ fs::path model_directory(const train::RunConfig& config, const fs::path& scratch
   try {
     if (!config.model.preset.empty())
       core::log_info("training the preset's tokenizer on the texts");
-    return train::prepare_model_directory(config, scratch, source).path;
+    return train::prepare_model_directory(config, scratch, source, /*write=*/true).path;
   } catch (const core::Error& error) {
     if (error.kind() != core::ErrorKind::kData) throw;
     return {};  // no sample can be used: that is listed in a moment

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
+#include "streamo/core/log.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/safetensors.h"
 
@@ -15,11 +17,13 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kPrefix = "checkpoint-";
+constexpr std::string_view kPrefix = "checkpoint-", kDamaged = "damaged-";
+constexpr const char* kLatest = "latest";
 constexpr const char* kWeights = "model.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
 constexpr const char* kManifest = "manifest.json";
+constexpr int kFormat = 1;
 
 // Step of a checkpoint folder's name, nullopt for any other name.
 std::optional<int64_t> step_of(const fs::path& path) {
@@ -32,13 +36,46 @@ std::optional<int64_t> step_of(const fs::path& path) {
   return step;
 }
 
+std::string name_of(int64_t step) {
+  return fmt::format("{}{}", kPrefix, step);
+}
+
 Json manifest_of(const fs::path& folder) {
   Json files = Json::object();
   for (const auto& entry : fs::directory_iterator(folder)) {
     files[entry.path().filename().string()] = {{"bytes", entry.file_size()},
                                                {"xxh3", core::hash_file(entry.path())}};
   }
-  return {{"format", 1}, {"files", files}};
+  return {{"format", kFormat}, {"files", files}};
+}
+
+std::string text_of(const Json& manifest) {
+  return manifest.dump(2) + "\n";
+}
+
+// Size and checksum of one file.
+core::Result<bool> verify_file(const fs::path& file, const Json& entry) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return core::Fault{file.string() + ": missing"};
+  const uint64_t bytes = fs::file_size(file, error);
+  if (error) return core::Fault{file.string() + ": " + error.message()};
+  if (entry != Json{{"bytes", bytes}, {"xxh3", entry.value("xxh3", Json())}}) {
+    return core::Fault{fmt::format("{}: {} bytes, must be {}", file.string(), bytes,
+                                   entry.value("bytes", Json()).dump())};
+  }
+  try {
+    if (core::hash_file(file) == entry["xxh3"]) return true;
+  } catch (const core::Error& unreadable) {
+    return core::Fault{unreadable.what()};
+  }
+  return core::Fault{file.string() + ": its checksum is wrong, the file is damaged"};
+}
+
+void set_aside(const fs::path& checkpoint) {
+  const std::string name = std::string(kDamaged) + checkpoint.filename().string();
+  std::error_code ignored;  // in a folder that cannot be written it stays, and is passed over again
+  fs::remove_all(checkpoint.parent_path() / name, ignored);
+  fs::rename(checkpoint, checkpoint.parent_path() / name, ignored);
 }
 
 std::map<std::string, torch::Tensor> read_all(const fs::path& path) {
@@ -58,18 +95,50 @@ SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
       extra_files_(std::move(extra_files)) {}
 
 void SnapshotStore::save(const Snapshot& snapshot) const {
-  const fs::path path = run_dir_ / fmt::format("{}{}", kPrefix, snapshot.step);
+  core::fault_point("checkpoint.save");
+  require_space(snapshot);
+  const fs::path path = run_dir_ / name_of(snapshot.step);
   core::write_directory_atomic(path, [&](const fs::path& folder) {
     model::write_companion_files(model_dir_, folder, extra_files_);
     model::write_weight_layout(model_dir_, folder);
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
-    core::write_file_atomic(folder / kState, snapshot.trainer_state.dump(2) + "\n");
-    const Json manifest = manifest_of(folder);
-    core::write_file_atomic(folder / kManifest, manifest.dump(2) + "\n");
+    // The reason why a sample was skipped may quote bytes that are no UTF-8.
+    constexpr auto kReplace = Json::error_handler_t::replace;
+    core::write_file_atomic(folder / kState,
+                            snapshot.trainer_state.dump(2, ' ', false, kReplace) + "\n");
+    core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder)));
   });
+  core::write_file_atomic(run_dir_ / kLatest, name_of(snapshot.step) + "\n");
+  prune(snapshot.step);
+}
+
+// Said before gigabytes are written in vain.
+void SnapshotStore::require_space(const Snapshot& snapshot) const {
+  std::error_code error;
+  const fs::space_info space = fs::space(run_dir_, error);
+  const uint64_t needed = tensor_bytes(snapshot);
+  if (error || space.available >= needed) return;
+  throw core::Error(core::ErrorKind::kDisk,
+                    fmt::format("the disk is too full for a checkpoint: {} bytes are needed, {} "
+                                "are free",
+                                needed, space.available),
+                    run_dir_.string(),
+                    "free some space; it takes checkpoint.keep + 1 times the size of one");
+}
+
+// The one just saved stays whatever else lies there, also checkpoints of later steps (of a run that
+// went on from an earlier one).
+void SnapshotStore::prune(int64_t saved_step) const {
   const std::vector<fs::path> all = list();
-  for (size_t i = static_cast<size_t>(keep_); i < all.size(); ++i) fs::remove_all(all[i]);
+  for (size_t i = static_cast<size_t>(keep_); i < all.size(); ++i) {
+    if (all[i].filename() == name_of(saved_step)) continue;
+    try {
+      core::remove_directory_atomic(all[i]);
+    } catch (const core::Error& error) {
+      core::log_warning("an old checkpoint stays: {}", error.what());
+    }
+  }
 }
 
 std::vector<fs::path> SnapshotStore::list() const {
@@ -91,29 +160,36 @@ std::optional<fs::path> SnapshotStore::newest_sound(std::vector<std::string>* pa
     const auto sound = verify_snapshot(path);
     if (sound) return path;
     passed_over->push_back(sound.reason());
+    set_aside(path);
   }
   return std::nullopt;
 }
 
+uint64_t tensor_bytes(const Snapshot& snapshot) {
+  uint64_t bytes = 0;
+  for (const auto* tensors : {&snapshot.weights, &snapshot.optimizer})
+    for (const auto& [name, tensor] : *tensors) bytes += tensor.nbytes();
+  return bytes;
+}
+
 core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
   const fs::path manifest_path = checkpoint / kManifest;
-  if (!fs::exists(manifest_path)) return core::Fault{manifest_path.string() + ": missing"};
-  const Json manifest =
-      Json::parse(core::read_file(manifest_path), nullptr, /*allow_exceptions=*/false);
-  if (!manifest.is_object() || !manifest.contains("files")) {
-    return core::Fault{manifest_path.string() + ": not readable"};
+  if (!fs::is_regular_file(manifest_path)) return core::Fault{manifest_path.string() + ": missing"};
+  const std::string text = core::read_file(manifest_path);
+  const Json manifest = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  // Written again it must be the same: no byte of it may change unnoticed either.
+  if (!manifest.is_object() || text_of(manifest) != text || !manifest.contains("files") ||
+      !manifest["files"].is_object()) {
+    return core::Fault{manifest_path.string() + ": not as it was written, the file is damaged"};
+  }
+  if (manifest.value("format", Json()) != kFormat) {
+    return core::Fault{fmt::format("{}: format {}, this program reads {}", manifest_path.string(),
+                                   manifest.value("format", Json()).dump(), kFormat)};
   }
   for (const auto& [name, entry] : manifest["files"].items()) {
-    const fs::path file = checkpoint / name;
-    if (!fs::is_regular_file(file)) return core::Fault{file.string() + ": missing"};
-    const auto bytes = entry.value("bytes", uint64_t{0});
-    if (fs::file_size(file) != bytes) {
-      return core::Fault{
-          fmt::format("{}: {} bytes, must be {}", file.string(), fs::file_size(file), bytes)};
-    }
-    if (core::hash_file(file) != entry.value("xxh3", "")) {
-      return core::Fault{file.string() + ": its checksum is wrong, the file is damaged"};
-    }
+    if (name.find('/') != std::string::npos || !entry.is_object())
+      return core::Fault{manifest_path.string() + ": names a file outside, the file is damaged"};
+    if (auto sound = verify_file(checkpoint / name, entry); !sound) return sound;
   }
   for (const char* name : {kWeights, kOptimizer, kState}) {
     if (!manifest["files"].contains(name))

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "streamo/core/error.h"
 #include "streamo/core/fault_point.h"
@@ -17,6 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kBufferBytes = 1 << 20;
+constexpr std::string_view kTemporary = ".tmp-";
 
 [[noreturn]] void throw_disk(const char* action, const fs::path& path, int error) {
   std::string hint = error == ENOSPC ? "free some space or choose another folder"
@@ -26,7 +28,8 @@ constexpr size_t kBufferBytes = 1 << 20;
 }
 
 fs::path temporary_name(const fs::path& path) {
-  return path.parent_path() / fmt::format(".{}.tmp-{}", path.filename().string(), ::getpid());
+  return path.parent_path() /
+         fmt::format(".{}{}{}", path.filename().string(), kTemporary, ::getpid());
 }
 
 fs::path folder_of(const fs::path& path) {
@@ -37,6 +40,25 @@ void rename_and_sync(const fs::path& from, const fs::path& to) {
   fault_point("file.rename");
   if (::rename(from.c_str(), to.c_str()) != 0) throw_disk("rename", to, errno);
   sync_path(folder_of(to));
+}
+
+void remove_tree(const fs::path& path) {
+  fault_point("file.remove");
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw_disk("remove", path, error.value());
+}
+
+// A folder in the place of another: at no moment is neither there.
+void exchange_and_sync(const fs::path& from, const fs::path& to) {
+  fault_point("file.rename");
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) != 0) {
+    if (errno != EINVAL && errno != ENOSYS) throw_disk("rename", to, errno);
+    remove_directory_atomic(to);  // a file system that cannot exchange (NFS): a moment without
+    return rename_and_sync(from, to);
+  }
+  sync_path(folder_of(to));
+  remove_tree(from);
 }
 
 }  // namespace
@@ -130,18 +152,37 @@ void write_directory_atomic(const fs::path& path,
   const fs::path temporary = temporary_name(path);
   std::error_code error;
   fs::remove_all(temporary, error);
-  fs::create_directories(temporary, error);
-  if (error) throw_disk("create the folder", path, error.value());
   try {
+    fault_point("file.mkdir");
+    fs::create_directories(temporary, error);
+    if (error) throw_disk("create the folder", path, error.value());
     fill(temporary);
     for (const auto& entry : fs::recursive_directory_iterator(temporary)) sync_path(entry.path());
     sync_path(temporary);
-    if (fs::exists(path)) fs::remove_all(path);
-    rename_and_sync(temporary, path);
+    fs::exists(path) ? exchange_and_sync(temporary, path) : rename_and_sync(temporary, path);
   } catch (...) {
     fs::remove_all(temporary, error);
     throw;
   }
+}
+
+void remove_directory_atomic(const fs::path& path) {
+  const fs::path temporary = temporary_name(path);
+  std::error_code ignored;
+  fs::remove_all(temporary, ignored);
+  rename_and_sync(path, temporary);
+  remove_tree(temporary);
+}
+
+void remove_temporaries(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') && name.find(kTemporary) != std::string::npos)
+      found.push_back(entry.path());
+  }
+  for (const fs::path& path : found) remove_tree(path);
 }
 
 std::string hash_bytes(std::string_view bytes) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <mutex>
@@ -13,6 +14,11 @@ namespace {
 std::mutex& output_mutex() {
   static std::mutex mutex;
   return mutex;
+}
+
+std::atomic<int>& log_rank() {
+  static std::atomic<int> rank{-1};  // alone
+  return rank;
 }
 
 }  // namespace
@@ -29,10 +35,17 @@ double monotonic_seconds() {
   return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
+void set_log_rank(int rank) {
+  log_rank() = rank;
+}
+
 void log_line(const char* level, const std::string& message) {
+  const int rank = log_rank();
+  if (rank > 0 && *level == '\0') return;
+  const std::string from = rank < 0 || *level == '\0' ? "" : fmt::format("rank {}: ", rank);
   const std::lock_guard lock(output_mutex());
   // A live line (progress bar, training line) may be on the screen: start on a clean one.
-  fmt::print(stderr, "{}{}{}\n", stderr_is_terminal() ? "\r\x1b[K" : "", level, message);
+  fmt::print(stderr, "{}{}{}{}\n", stderr_is_terminal() ? "\r\x1b[K" : "", from, level, message);
 }
 
 ProgressBar::ProgressBar(std::string label, int64_t total)

@@ -20,6 +20,14 @@ void MicroBatch::append(Example example) {
   std::move(example.frames.begin(), example.frames.end(), std::back_inserter(frames));
 }
 
+std::array<double, 3> MicroBatch::state_targets() const {
+  std::array<double, 3> counts{};
+  for (const int64_t state : states) {
+    if (state >= 0) ++counts[static_cast<size_t>(state)];
+  }
+  return counts;
+}
+
 int64_t StepBatch::tokens() const {
   int64_t count = 0;
   for (const MicroBatch& batch : micro_batches)

@@ -42,12 +42,14 @@ std::vector<int64_t> tokens_of_steps(const std::vector<int64_t>& tokens_of_item,
                                      PlanOptions options) {
   options.epochs = 1;
   options.max_steps = 0;
-  Plan plan(tokens_of_item, options);
+  std::vector<PlanItem> plan_items;
+  for (const int64_t tokens : tokens_of_item) plan_items.push_back({.tokens = tokens});
+  Plan plan(std::move(plan_items), options);
   std::vector<int64_t> tokens_of_step;
   for (int64_t step = 0; step < plan.total_steps(); ++step) {
     int64_t tokens = 0;
-    for (const std::vector<size_t>& items : plan.step(step).micro_batches) {
-      for (const size_t item : items) tokens += tokens_of_item[item];
+    for (const MicroBatchPlan& micro_batch : plan.step(step).micro_batches) {
+      for (const size_t item : micro_batch.items) tokens += tokens_of_item[item];
     }
     tokens_of_step.push_back(tokens);
   }

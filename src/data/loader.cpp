@@ -30,15 +30,14 @@ struct Loader::Impl {
   const text::ChatFormat& chat;
   const Index& index;
   Plan& plan;
-  SampleReport& report;
   LoaderOptions options;
 
   std::mutex mutex{};
   std::condition_variable changed{};
   // Tickets number the items in the order the steps consume them.
-  std::map<int64_t, std::optional<Example>> ready{};  // nullopt: a bad sample
-  std::deque<StepPlan> handed_out{};                  // steps whose items were given to workers
-  std::vector<size_t> pending{};                      // items of the newest of them
+  std::map<int64_t, core::Result<Example>> ready{};
+  std::deque<StepPlan> handed_out{};  // steps whose items were given to workers
+  std::vector<size_t> pending{};      // items of the newest of them
   size_t next_pending = 0;
   int64_t next_ticket = 0, next_wanted = 0;
   int64_t next_step_to_hand_out, next_step_to_return;
@@ -61,8 +60,8 @@ struct Loader::Impl {
       pending.clear();
       next_pending = 0;
       handed_out.push_back(plan.step(next_step_to_hand_out++));
-      for (const auto& micro_batch : handed_out.back().micro_batches) {
-        pending.insert(pending.end(), micro_batch.begin(), micro_batch.end());
+      for (const MicroBatchPlan& micro_batch : handed_out.back().micro_batches) {
+        pending.insert(pending.end(), micro_batch.items.begin(), micro_batch.items.end());
       }
     }
     return std::pair{next_ticket++, index.items[pending[next_pending++]]};
@@ -81,14 +80,9 @@ struct Loader::Impl {
         lock.unlock();
         changed.notify_all();  // next() may wait for the step's plan
         auto example = load(ticket->second);
-        if (!example) report.add(source.id(ticket->second.sample), example.reason());
         lock.lock();
-        if (example) {
-          waiting_bytes += picture_bytes(*example);
-          ready.emplace(ticket->first, *std::move(example));
-        } else {
-          ready.emplace(ticket->first, std::nullopt);
-        }
+        if (example) waiting_bytes += picture_bytes(*example);
+        ready.emplace(ticket->first, std::move(example));
         changed.notify_all();
       }
     } catch (...) {
@@ -107,43 +101,29 @@ struct Loader::Impl {
     return step;
   }
 
-  std::optional<Example> wait_for_next() {
+  core::Result<Example> wait_for_next() {
     std::unique_lock lock(mutex);
     const int64_t ticket = next_wanted;
     changed.wait(lock, [&] { return failure || ready.contains(ticket); });
     if (failure) std::rethrow_exception(failure);
-    std::optional<Example> example = std::move(ready.at(ticket));
+    core::Result<Example> example = std::move(ready.at(ticket));
     ready.erase(ticket);
     ++next_wanted;
     if (example) waiting_bytes -= picture_bytes(*example);
     changed.notify_all();
     return example;
   }
-
-  void check_bad_fraction() const {
-    const auto bad = static_cast<double>(report.size()), all = static_cast<double>(source.size());
-    if (bad <= options.max_bad_fraction * all) return;
-    const auto entries = report.entries();
-    throw core::Error(
-        core::ErrorKind::kData,
-        fmt::format("{} of {} samples cannot be used, more than data.max_bad_fraction = {}",
-                    report.size(), source.size(), options.max_bad_fraction),
-        fmt::format("for example {}: {}", entries.begin()->first, entries.begin()->second),
-        "see skipped.jsonl in the run folder");
-  }
 };
 
 Loader::Loader(const SampleSource& source, const text::ChatFormat& chat, const Index& index,
-               Plan& plan, SampleReport& report, LoaderOptions options, int64_t first_step)
+               Plan& plan, LoaderOptions options, int64_t first_step)
     : impl_(new Impl{.source = source,
                      .chat = chat,
                      .index = index,
                      .plan = plan,
-                     .report = report,
                      .options = options,
                      .next_step_to_hand_out = first_step,
                      .next_step_to_return = first_step}) {
-  impl_->check_bad_fraction();
   for (int i = 0; i < std::max(options.num_workers, 1); ++i) {
     impl_->workers.emplace_back([impl = impl_.get()] { impl->work(); });
   }
@@ -161,14 +141,17 @@ StepBatch Loader::next() {
   const double started = core::monotonic_seconds();
   const StepPlan step_plan = impl_->wait_for_plan();
   StepBatch step{.step = impl_->next_step_to_return++, .epoch = step_plan.epoch};
-  for (const auto& items : step_plan.micro_batches) {
-    MicroBatch batch;
-    for (size_t i = 0; i < items.size(); ++i) {
-      if (auto example = impl_->wait_for_next()) batch.append(*std::move(example));
+  for (const MicroBatchPlan& micro_batch : step_plan.micro_batches) {
+    MicroBatch batch{.number = micro_batch.number};
+    for (const size_t item : micro_batch.items) {
+      if (auto example = impl_->wait_for_next()) {
+        batch.append(*std::move(example));
+      } else {
+        step.bad.push_back({impl_->source.id(impl_->index.items[item].sample), example.reason()});
+      }
     }
-    if (!batch.empty()) step.micro_batches.push_back(std::move(batch));
+    step.micro_batches.push_back(std::move(batch));
   }
-  impl_->check_bad_fraction();
   step.wait_seconds = core::monotonic_seconds() - started;
   return step;
 }

@@ -13,18 +13,19 @@ constexpr uint64_t kShufflePurpose = 0x5348;  // keeps this use of the seed apar
 
 }  // namespace
 
-Plan::Plan(std::vector<int64_t> item_tokens, PlanOptions options)
-    : item_tokens_(std::move(item_tokens)), options_(options) {
-  STREAMO_CHECK(!item_tokens_.empty(), "a plan needs items");
+Plan::Plan(std::vector<PlanItem> items, PlanOptions options)
+    : items_(std::move(items)), options_(options) {
+  STREAMO_CHECK(!items_.empty(), "a plan needs items");
   total_steps_ = count_steps();
 }
 
-int64_t Plan::Epoch::steps(int64_t grad_accum_steps) const {
-  return (static_cast<int64_t>(micro_batches.size()) + grad_accum_steps - 1) / grad_accum_steps;
+int64_t Plan::Epoch::steps(int64_t micro_batches_of_step) const {
+  return (static_cast<int64_t>(micro_batches.size()) + micro_batches_of_step - 1) /
+         micro_batches_of_step;
 }
 
 std::vector<std::vector<size_t>> Plan::micro_batches_of_epoch(int64_t epoch) const {
-  std::vector<size_t> order(item_tokens_.size());
+  std::vector<size_t> order(items_.size());
   std::iota(order.begin(), order.end(), 0);
   core::Rng rng({options_.seed, kShufflePurpose, static_cast<uint64_t>(epoch)});
   rng.shuffle(order);
@@ -32,7 +33,7 @@ std::vector<std::vector<size_t>> Plan::micro_batches_of_epoch(int64_t epoch) con
   int64_t tokens = 0;
   for (const size_t item : order) {
     const bool full = micro_batches.empty() ||
-                      (options_.packing ? tokens + item_tokens_[item] > options_.max_length
+                      (options_.packing ? tokens + items_[item].tokens > options_.max_length
                                         : static_cast<int64_t>(micro_batches.back().size()) >=
                                               options_.micro_batch_size);
     if (full) {
@@ -40,7 +41,7 @@ std::vector<std::vector<size_t>> Plan::micro_batches_of_epoch(int64_t epoch) con
       tokens = 0;
     }
     micro_batches.back().push_back(item);
-    tokens += item_tokens_[item];
+    tokens += items_[item].tokens;
   }
   return micro_batches;
 }
@@ -49,9 +50,9 @@ void Plan::go_to_epoch_of(int64_t step) {
   if (current_.number < 0 || step < current_.first_step) {
     current_ = {0, 0, micro_batches_of_epoch(0)};
   }
-  while (step >= current_.first_step + current_.steps(options_.grad_accum_steps)) {
+  while (step >= current_.first_step + current_.steps(options_.micro_batches_of_step())) {
     const int64_t next = current_.number + 1;
-    current_ = {next, current_.first_step + current_.steps(options_.grad_accum_steps),
+    current_ = {next, current_.first_step + current_.steps(options_.micro_batches_of_step()),
                 micro_batches_of_epoch(next)};
   }
 }
@@ -60,7 +61,7 @@ int64_t Plan::count_steps() const {
   if (options_.max_steps > 0) return options_.max_steps;
   int64_t steps = 0;
   for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
-    steps += Epoch{epoch, 0, micro_batches_of_epoch(epoch)}.steps(options_.grad_accum_steps);
+    steps += Epoch{epoch, 0, micro_batches_of_epoch(epoch)}.steps(options_.micro_batches_of_step());
   }
   return steps;
 }
@@ -69,14 +70,46 @@ StepPlan Plan::step(int64_t step) {
   go_to_epoch_of(step);
   const int64_t in_epoch = step - current_.first_step;
   const auto count = static_cast<int64_t>(current_.micro_batches.size());
-  const int64_t begin = in_epoch * options_.grad_accum_steps;
-  const int64_t end = std::min(begin + options_.grad_accum_steps, count);
+  const int64_t begin = in_epoch * options_.micro_batches_of_step();
+  const int64_t end = std::min(begin + options_.micro_batches_of_step(), count);
   StepPlan plan;
   plan.epoch =
       static_cast<double>(current_.number) + static_cast<double>(end) / static_cast<double>(count);
-  plan.micro_batches.assign(current_.micro_batches.begin() + begin,
-                            current_.micro_batches.begin() + end);
+  const auto micro_batches =
+      std::span(current_.micro_batches)
+          .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  const std::vector<int> rank_of = deal(micro_batches);
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    if (rank_of[i] == options_.rank)
+      plan.micro_batches.push_back({static_cast<int64_t>(i), micro_batches[i]});
+  }
   return plan;
+}
+
+std::vector<int> Plan::deal(std::span<const std::vector<size_t>> micro_batches) const {
+  std::vector<double> costs;
+  std::vector<int> rank_of;
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    rank_of.push_back(static_cast<int>(static_cast<int64_t>(i) / options_.grad_accum_steps));
+    costs.push_back(0);
+    for (const size_t item : micro_batches[i]) costs.back() += items_[item].cost;
+  }
+  return options_.in_order ? rank_of : deal_by_cost(costs, options_.world_size);
+}
+
+std::vector<int> deal_by_cost(const std::vector<double>& costs, int world_size) {
+  std::vector<size_t> order(costs.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return costs[a] > costs[b]; });
+  std::vector<double> load(static_cast<size_t>(world_size));
+  std::vector<int> rank_of(costs.size());
+  for (const size_t i : order) {
+    const auto least = std::min_element(load.begin(), load.end());
+    *least += costs[i];
+    rank_of[i] = static_cast<int>(least - load.begin());
+  }
+  return rank_of;
 }
 
 }  // namespace streamo::data

@@ -1,5 +1,7 @@
 #include "streamo/data/sample_report.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -35,6 +37,17 @@ void SampleReport::add(const std::string& id, const std::string& reason) {
 int64_t SampleReport::size() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int64_t>(entries_.size());
+}
+
+void SampleReport::check_fraction(double max_bad_fraction, size_t all) const {
+  const std::lock_guard lock(mutex_);
+  if (static_cast<double>(entries_.size()) <= max_bad_fraction * static_cast<double>(all)) return;
+  throw core::Error(
+      core::ErrorKind::kData,
+      fmt::format("{} of {} samples cannot be used, more than data.max_bad_fraction = {}",
+                  entries_.size(), all, max_bad_fraction),
+      fmt::format("for example {}: {}", entries_.begin()->first, entries_.begin()->second),
+      "see skipped.jsonl in the run folder");
 }
 
 std::map<std::string, std::string> SampleReport::entries() const {

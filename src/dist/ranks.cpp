@@ -70,9 +70,10 @@ std::string reason_of(const std::exception& error) {
   return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
 }
 
-// Rows of `parts` summed in pairs, then pairs of pairs.
+// Rows of `parts` summed in pairs, then pairs of pairs; bf16 is summed as fp32.
 Tensor tree_sum(const Tensor& parts) {
-  std::vector<Tensor> rows = parts.unbind(0);
+  std::vector<Tensor> rows =
+      (parts.scalar_type() == at::kBFloat16 ? parts.to(at::kFloat) : parts).unbind(0);
   while (rows.size() > 1) {
     std::vector<Tensor> sums;
     for (size_t i = 0; i < rows.size(); i += 2) {
@@ -96,11 +97,13 @@ struct Ranks::Impl {
   [[noreturn]] void fail(const std::string& reason, const std::string& what) {
     failed = true;
     if (const std::string ended = watch->who_ended(kTimeToName); !ended.empty()) {
+      pass_on(ended);
       throw core::Error(core::ErrorKind::kPeer, ended, fmt::format("seen by rank {}", rank),
                         "look at what that rank said; the same command goes on from the last "
                         "checkpoint");
     }
     if (const std::string lagging = watch->who_lags(); !lagging.empty()) {
+      pass_on(lagging);
       throw core::Error(
           core::ErrorKind::kHang,
           fmt::format("{} did not come to an end within {:.0f} s: {}", what,
@@ -112,6 +115,14 @@ struct Ranks::Impl {
     throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason),
                       fmt::format("seen by rank {}", rank),
                       "the same command goes on from the last checkpoint");
+  }
+
+  // This process leaves because of another: those who are still there are to name that one.
+  void pass_on(const std::string& culprit) {
+    try {
+      watch->pass_on(culprit);
+    } catch (const std::exception&) {  // the store is gone, and with it who would listen
+    }
   }
 
   template <typename Options>
@@ -165,7 +176,7 @@ Ranks::~Ranks() {
   if (!impl_) return;
   // Rank 0 serves the store that the others still read: it leaves last.
   try {
-    impl_->store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
+    if (!impl_->failed) impl_->store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
     std::vector<std::string> keys;
     for (int other = 0; other < size(); ++other) keys.push_back(fmt::format("done/{}", other));
     if (rank() == 0) impl_->store->wait(keys, impl_->failed ? kShortFarewell : kFarewell);
@@ -181,32 +192,40 @@ int Ranks::size() const {
   return impl_ ? impl_->size : 1;
 }
 
+int Ranks::local_rank() const {
+  return impl_ ? impl_->watch->local_count(rank()) : 0;
+}
+
+int Ranks::local_size() const {
+  return impl_ ? impl_->watch->local_count(size()) : 1;
+}
+
 std::string Ranks::table() const {
   return impl_ ? impl_->watch->table() : "";
 }
 
 Tensor Ranks::all_gather(const Tensor& own) {
   if (!impl_) return own.unsqueeze(0);
-  Tensor input = own.contiguous();
-  Tensor all = at::empty({size(), own.size(0)}, own.options());
+  Tensor input = own.contiguous().cpu();
+  Tensor all = at::empty({size(), own.size(0)}, input.options());
   Tensor flat = all.view({-1});
   impl_->run("a gathering over the ranks", [&] {
     return impl_->group->_allgather_base(flat, input, impl_->within<c10d::AllgatherOptions>());
   });
-  return all;
+  return all.to(own.device());
 }
 
 Tensor Ranks::reduce_scatter(const Tensor& parts) {
   STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
-  if (!impl_) return parts[0];
-  Tensor input = parts.contiguous().view({-1});
+  if (!impl_) return tree_sum(parts);
+  Tensor input = parts.contiguous().view({-1}).cpu();
   Tensor received = at::empty_like(input);
   std::vector<int64_t> equal_counts;
   impl_->run("a sum over the ranks", [&] {
     return impl_->group->alltoall_base(received, input, equal_counts, equal_counts,
                                        impl_->within<c10d::AllToAllOptions>());
   });
-  return tree_sum(received.view(parts.sizes()));
+  return tree_sum(received.view(parts.sizes())).to(parts.device());
 }
 
 std::vector<double> Ranks::sum(std::span<const double> values) {
@@ -242,6 +261,14 @@ void Ranks::barrier() {
 void Ranks::set_patience(milliseconds patience) {
   if (!impl_) return;
   impl_->patience = patience;
+}
+
+void Ranks::request_stop() {
+  if (impl_) impl_->watch->request_stop();
+}
+
+bool Ranks::stop_requested() const {
+  return impl_ && impl_->watch->stop_requested();
 }
 
 void Ranks::set_activity(const std::string& activity) {

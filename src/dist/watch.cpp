@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <fstream>
@@ -82,9 +83,20 @@ std::string Watch::table() const {
   return table;
 }
 
+int Watch::local_count(int end) const {
+  const auto here = [&](const Peer& peer) {
+    return peer.host == peers_[static_cast<size_t>(rank_)].host;
+  };
+  return static_cast<int>(std::count_if(peers_.begin(), peers_.begin() + end, here));
+}
+
 void Watch::set_activity(const std::string& activity) {
-  const std::lock_guard lock(mutex_);
-  activity_ = activity;
+  {
+    const std::lock_guard lock(mutex_);
+    activity_ = activity;
+    beat_due_ = true;
+  }
+  changed_.notify_all();
 }
 
 void Watch::write_beat() {
@@ -94,7 +106,16 @@ void Watch::write_beat() {
     activity = activity_;
   }
   set(*store_, key("beat", rank_),
-      fmt::format("{} {} {}", beats_++, collectives_.load(), activity));
+      fmt::format("{} {} {:d} {}", beats_++, collectives_.load(), stop_.load(), activity));
+}
+
+Watch::Beat Watch::parse(const std::string& text) {
+  std::istringstream in(text);
+  Beat beat;
+  int64_t number = 0;
+  in >> number >> beat.collectives >> beat.stop;
+  std::getline(in >> std::ws, beat.activity);
+  return beat;
 }
 
 bool Watch::has_ended(const Peer& peer) const {
@@ -119,26 +140,39 @@ void Watch::read_peers() {
       find_ended(fmt::format("{} ended: {}", name_of(other), message));
       continue;
     }
+    if (store_->check({key("culprit", other)})) {
+      const std::string culprit = get(*store_, key("culprit", other));
+      const std::lock_guard lock(mutex_);
+      find_ended(culprit);
+      continue;
+    }
     const std::string beat = get(*store_, key("beat", other));
     std::unique_lock lock(mutex_);
     if (beat != peer.beat) peer.changed = Clock::now();
     peer.beat = beat;
+    if (parse(beat).stop) stop_ = true;
     const bool ended = has_ended(peer);
     lock.unlock();
     peer.done = store_->check({key("done", other)});  // said before it ended
     if (peer.done || !ended) continue;
     lock.lock();
-    std::istringstream last(beat);
-    std::string number, activity;
-    last >> number >> number;
-    std::getline(last >> std::ws, activity);
-    find_ended(fmt::format("{} ended without a word, last seen at {}", name_of(other), activity));
+    lock.unlock();
+    const Beat last = parse(get(*store_, key("beat", other)));
+    lock.lock();
+    find_ended(
+        fmt::format("{} ended without a word, last seen at {}", name_of(other), last.activity));
   }
 }
 
 void Watch::run() {
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, kBeat, [this] { return stopping_; })) {
+  auto next_look = Clock::now() + kBeat;
+  for (;;) {
+    changed_.wait_until(lock, next_look, [this] { return stopping_ || beat_due_; });
+    if (stopping_) return;
+    const bool look = !beat_due_ || Clock::now() >= next_look;
+    beat_due_ = false;
+    if (look) next_look = Clock::now() + kBeat;
     if (!ended_.empty() && Clock::now() - ended_since_ > kGrace) {
       core::log_line("error: ", ended_ + ", so this rank ends too");
       std::_Exit(static_cast<int>(core::ErrorKind::kPeer));
@@ -146,7 +180,7 @@ void Watch::run() {
     lock.unlock();
     try {
       write_beat();
-      read_peers();
+      if (look) read_peers();
       lock.lock();
     } catch (const std::exception& error) {
       lock.lock();
@@ -167,20 +201,20 @@ std::string Watch::who_lags() {
   const int64_t own = collectives_.load();
   std::string names;
   for (int other = 0; other < size_; ++other) {
-    std::istringstream beat(peers_[static_cast<size_t>(other)].beat);
-    int64_t number = 0, collectives = own;
-    std::string activity;
-    beat >> number >> collectives;
-    std::getline(beat >> std::ws, activity);
-    if (other == rank_ || collectives >= own) continue;
+    const Beat beat = parse(peers_[static_cast<size_t>(other)].beat);
+    if (other == rank_ || beat.collectives >= own) continue;
     const double silent =
         std::chrono::duration<double>(Clock::now() - peers_[static_cast<size_t>(other)].changed)
             .count();
-    names +=
-        fmt::format("{}{} is still at {}", names.empty() ? "" : "; ", name_of(other), activity);
+    names += fmt::format("{}{} is still at {}", names.empty() ? "" : "; ", name_of(other),
+                         beat.activity);
     if (silent > 5) names += fmt::format(" (nothing heard of it for {:.0f} s)", silent);
   }
   return names;
+}
+
+void Watch::pass_on(const std::string& culprit) {
+  set(*store_, key("culprit", rank_), culprit);
 }
 
 void Watch::announce_failure(const std::string& message) {

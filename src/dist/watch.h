@@ -13,10 +13,11 @@
 
 namespace streamo::dist {
 
-// Every process writes into the store twice a second that it lives, how many collectives it has
-// entered and what it does. It reads the same of the others. A process on this machine is known to
-// have ended when the system says so; one elsewhere when nothing has been heard of it for
-// kSilence.
+// Every process writes into the store, twice a second and when it turns to something else, that it
+// lives, how many collectives it has
+// entered, whether it was asked to stop and what it does. It reads the same of the others. A
+// process on this machine is known to have ended when the system says so; one elsewhere when
+// nothing has been heard of it for kSilence.
 class Watch {
  public:
   static constexpr std::chrono::seconds kSilence{30};
@@ -29,13 +30,19 @@ class Watch {
   ~Watch();
 
   std::string table() const;
+  // Processes on this machine, of those below rank `end`.
+  int local_count(int end) const;
   void enter_collective() { ++collectives_; }
   void set_activity(const std::string& activity);
+  void request_stop() { stop_ = true; }
+  bool stop_requested() const { return stop_; }  // by any process
   // Waits up to `limit` for a process that has ended; "" if there is none.
   std::string who_ended(std::chrono::milliseconds limit);
   // The processes that have entered fewer collectives than the others, and where they are.
   std::string who_lags();
   void announce_failure(const std::string& message);
+  // This process leaves because of what another did.
+  void pass_on(const std::string& culprit);
 
  private:
   struct Peer {
@@ -45,6 +52,12 @@ class Watch {
     std::chrono::steady_clock::time_point changed;
     bool done = false;
   };
+  struct Beat {
+    int64_t collectives = INT64_MAX;  // nothing heard yet: not behind
+    bool stop = false;
+    std::string activity;
+  };
+  static Beat parse(const std::string& text);
   void run();
   void write_beat();
   void read_peers();
@@ -55,6 +68,7 @@ class Watch {
   c10::intrusive_ptr<c10d::Store> store_;
   const int rank_, size_;
   std::atomic<int64_t> collectives_{0};
+  std::atomic<bool> stop_{false};
   int64_t beats_ = 0;
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
@@ -62,6 +76,7 @@ class Watch {
   std::vector<Peer> peers_;
   std::string ended_;  // what is known of a process that has ended
   std::chrono::steady_clock::time_point ended_since_;
+  bool beat_due_ = false;  // the others are to know of a new activity at once
   bool stopping_ = false;
   std::thread thread_;
 };

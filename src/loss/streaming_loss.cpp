@@ -203,7 +203,7 @@ StreamingLoss::StreamingLoss(StreamingLossConfig config) : config_(std::move(con
   STREAMO_CHECK(config_.gamma >= 0 && config_.chunk_rows > 0, "gamma >= 0, chunk_rows > 0");
 }
 
-Tensor StreamingLoss::class_weights(const Tensor& states, const Tensor& samples) {
+Tensor StreamingLoss::class_weights(const Tensor& states, const Tensor& samples) const {
   const torch::NoGradGuard no_grad;
   const Tensor is_state = states >= 0;
   // The group whose states are counted together: the micro-batch, or each sample.
@@ -216,8 +216,6 @@ Tensor StreamingLoss::class_weights(const Tensor& states, const Tensor& samples)
   Tensor counts = torch::zeros({groups * kNumStates}, double_options);
   counts.scatter_add_(0, key, is_state.to(torch::kDouble));
   if (config_.alpha_scope == "running") {
-    const Tensor host = counts.cpu();
-    for (int64_t c = 0; c < kNumStates; ++c) running_counts_[c] += host[c].item<double>();
     counts =
         torch::tensor({running_counts_[0], running_counts_[1], running_counts_[2]}, torch::kDouble)
             .to(states.device());
@@ -228,6 +226,10 @@ Tensor StreamingLoss::class_weights(const Tensor& states, const Tensor& samples)
   // Absent classes and groups divide by zero here, but no row looks them up.
   const Tensor alpha = (total / counts / present).view({-1}).index_select(0, key);
   return torch::where(is_state, alpha, torch::ones_like(alpha)).to(torch::kFloat);
+}
+
+void StreamingLoss::count_states(const std::array<double, 3>& targets) {
+  for (size_t c = 0; c < targets.size(); ++c) running_counts_[c] += targets[c];
 }
 
 LossTerms StreamingLoss::operator()(const SupervisedRows& rows, const Tensor& head_weight,

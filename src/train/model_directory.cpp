@@ -70,7 +70,8 @@ void write_base(const fs::path& base, const Write& write) {
 }
 
 ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
-                              const data::SampleSource& source) {
+                              const data::SampleSource& source, bool write) {
+  if (!write) return {base};
   write_base(base, [&](const fs::path& folder) {
     train_preset_tokenizer(config, source, folder);
     const auto tokenizer = text::load_tokenizer(folder);
@@ -79,7 +80,7 @@ ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
   return {base};
 }
 
-ModelDirectory prepare_published(const RunConfig& config, const fs::path& base) {
+ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, bool write) {
   const fs::path from = config.model.path;
   if (!fs::is_directory(from)) {
     throw core::Error(core::ErrorKind::kModel, "no such model directory", from.string(),
@@ -94,6 +95,7 @@ ModelDirectory prepare_published(const RunConfig& config, const fs::path& base) 
   directory.path = base;
   directory.new_token_ids.resize(missing.size());
   std::iota(directory.new_token_ids.begin(), directory.new_token_ids.end(), directory.known_tokens);
+  if (!write) return directory;
   write_base(base, [&](const fs::path& folder) {
     const int64_t vocab_size = directory.new_token_ids.back() + 1;
     model::write_companion_files(
@@ -109,10 +111,10 @@ ModelDirectory prepare_published(const RunConfig& config, const fs::path& base) 
 }  // namespace
 
 ModelDirectory prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
-                                       const data::SampleSource& source) {
+                                       const data::SampleSource& source, bool write) {
   const fs::path base = run_dir / "base";
-  return config.model.preset.empty() ? prepare_published(config, base)
-                                     : prepare_preset(config, base, source);
+  return config.model.preset.empty() ? prepare_published(config, base, write)
+                                     : prepare_preset(config, base, source, write);
 }
 
 }  // namespace streamo::train

@@ -21,10 +21,10 @@ struct ModelDirectory {
 // model.path, or <run_dir>/base where that is not yet all there is:
 // - of a preset: a tokenizer trained on the texts of `source`, and a config.json;
 // - of a model.path whose tokenizer lacks tokens of model.new_special_tokens: its files with these.
-// No weights are in it. Throws core::Error{kModel} when tokenizer and config do not belong
-// together.
+// No weights are in it. `write`: of several ranks only one writes it, before the others ask. Throws
+// core::Error{kModel} when tokenizer and config do not belong together.
 ModelDirectory prepare_model_directory(const RunConfig& config,
                                        const std::filesystem::path& run_dir,
-                                       const data::SampleSource& source);
+                                       const data::SampleSource& source, bool write);
 
 }  // namespace streamo::train

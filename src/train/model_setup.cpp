@@ -51,8 +51,15 @@ video::PixelLimits limits_of(const RunConfig& config, const std::string& process
 
 }  // namespace
 
-torch::Device available_device() {
-  return torch::cuda::is_available() ? torch::kCUDA : torch::kCPU;
+torch::Device available_device(int local_rank) {
+  if (!torch::cuda::is_available()) return torch::kCPU;
+  const auto devices = static_cast<int>(torch::cuda::device_count());
+  if (local_rank >= devices) {
+    throw core::Error(core::ErrorKind::kUsage, "there are fewer GPUs than processes",
+                      fmt::format("{} GPUs, local rank {}", devices, local_rank),
+                      "start as many processes as there are GPUs on each machine");
+  }
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
 }
 
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
@@ -118,14 +125,17 @@ data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
           .num_workers = static_cast<int>(config.data.num_workers)};
 }
 
-data::PlanOptions plan_options(const RunConfig& config) {
+data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size) {
   return {.seed = static_cast<uint64_t>(config.data.seed),
           .packing = config.data.packing,
           .max_length = config.data.max_length,
           .micro_batch_size = config.train.micro_batch_size,
           .grad_accum_steps = config.train.grad_accum_steps,
           .epochs = config.train.epochs,
-          .max_steps = config.train.max_steps};
+          .max_steps = config.train.max_steps,
+          .rank = rank,
+          .world_size = world_size,
+          .in_order = config.train.deterministic};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

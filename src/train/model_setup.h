@@ -20,8 +20,9 @@
 
 namespace streamo::train {
 
-// A CUDA GPU if LibTorch sees one, else the CPU.
-torch::Device available_device();
+// A CUDA GPU if LibTorch sees one, else the CPU. `local_rank`: of several processes of this machine
+// each takes one of its own; throws core::Error{kUsage} when there are too few.
+torch::Device available_device(int local_rank = 0);
 
 // Built, with weights (of model.path, with rows for new tokens, or random for a preset), in the
 // config's dtype, frozen as asked. Embedding and head always require a gradient: the rows of the
@@ -45,7 +46,7 @@ data::SampleSource open_source(const RunConfig& config, const std::vector<std::s
 
 // How the samples of data.train become items, and these the steps.
 data::IndexOptions index_options(const RunConfig& config, int64_t token_side);
-data::PlanOptions plan_options(const RunConfig& config);
+data::PlanOptions plan_options(const RunConfig& config, int rank = 0, int world_size = 1);
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate,
 // pixel limits and resize, as <model directory>/streamo.json, so that it is evaluated as it was

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <numeric>
 #include <regex>
 
 #include "streamo/core/error.h"
@@ -30,19 +31,41 @@ bool is_norm_or_bias_by_name(std::string name) {
 }
 
 const torch::Tensor& find_entry(const std::map<std::string, torch::Tensor>& state,
-                                const std::string& name, const torch::Tensor& like) {
+                                const std::string& name, torch::IntArrayRef shape) {
   const auto it = state.find(name);
   if (it == state.end()) {
     throw Error(ErrorKind::kCheckpoint, "the optimizer state is missing", name,
                 "resume with the freezing options of the run that saved it, or from weights only");
   }
-  if (it->second.sizes() != like.sizes()) {
+  if (it->second.sizes() != shape) {
     throw Error(ErrorKind::kCheckpoint,
                 fmt::format("the optimizer state has {} numbers, {} are expected",
-                            it->second.numel(), like.numel()),
+                            it->second.numel(), c10::multiply_integers(shape)),
                 name, "resume with the model that the checkpoint was made from");
   }
   return it->second;
+}
+
+constexpr const char* kStep = ".step";
+constexpr int64_t kBlock = dist::FlatShards::kGranule;
+
+// Sums of squares of each kBlock numbers in double, the last block filled with zeros: [blocks]. By
+// halves, since the order of a library's sum depends on the shape.
+torch::Tensor block_squares(const torch::Tensor& values) {
+  const int64_t blocks = (values.numel() + kBlock - 1) / kBlock;
+  const torch::Tensor sums = torch::empty({blocks}, torch::kDouble);
+  constexpr int64_t kBlocksAtOnce = 4096;  // bounds the copy in double
+  for (int64_t first = 0; first < blocks; first += kBlocksAtOnce) {
+    const int64_t count = std::min(kBlocksAtOnce, blocks - first);
+    const int64_t numel = std::min(count * kBlock, values.numel() - first * kBlock);
+    torch::Tensor squares = torch::zeros({count * kBlock}, torch::kDouble);
+    squares.narrow(0, 0, numel).copy_(values.narrow(0, first * kBlock, numel));
+    squares = squares.square_().view({count, kBlock});
+    for (int64_t half = kBlock / 2; half > 0; half /= 2)
+      squares = squares.narrow(1, 0, half) + squares.narrow(1, half, half);
+    sums.narrow(0, first, count).copy_(squares.squeeze(1));
+  }
+  return sums;
 }
 
 }  // namespace
@@ -55,35 +78,164 @@ bool decays(const std::string& rule, const std::string& name, int64_t dimensions
               core::suggestion(rule, {"matrices", "all", "transformers"}));
 }
 
-AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config)
-    : config_(std::move(config)) {
+AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSharing sharing)
+    : sharing_(std::move(sharing)), config_(std::move(config)) {
   for (NamedParameter& parameter : parameters) {
-    if (!parameter.tensor.requires_grad()) continue;
-    Slot slot;
-    slot.decay = decays(config_.decay, parameter.name, parameter.tensor.dim());
-    torch::Tensor value = parameter.tensor.detach();
-    if (parameter.rows.defined()) value = value.index_select(0, parameter.rows);
-    if (value.scalar_type() != torch::kFloat) parameter.tensor.set_grad_dtype(torch::kFloat);
-    if (value.scalar_type() != torch::kFloat || parameter.rows.defined())
-      slot.master = value.to(torch::kFloat).contiguous();
-    slot.exp_avg = torch::zeros_like(value, value.options().dtype(torch::kFloat));
-    slot.exp_avg_sq = torch::zeros_like(slot.exp_avg);
-    slot.step = torch::zeros({}, slot.exp_avg.options());
-    slots_.push_back(std::move(slot));
-    parameters_.push_back(std::move(parameter));
-    groups_.insert(group_of(slots_.size() - 1));
+    if (parameter.tensor.requires_grad()) parameters_.push_back(std::move(parameter));
   }
   if (parameters_.empty()) {
     throw Error(ErrorKind::kConfig, "every parameter is frozen, there is nothing to train",
                 "model.freeze_vision, model.freeze_merger, model.freeze_language",
                 "set one of them to false");
   }
+  if (!alone()) {
+    std::vector<int64_t> numels;
+    for (const NamedParameter& parameter : parameters_) numels.push_back(parameter.numel());
+    shards_ = std::make_unique<dist::FlatShards>(ranks(), std::move(numels));
+  }
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    slots_.push_back(make_slot(i));
+    groups_.insert(group_of(i));
+  }
+}
+
+AdamW::Slot AdamW::make_slot(size_t i) const {
+  const NamedParameter& parameter = parameters_[i];
+  Slot slot;
+  slot.decay = decays(config_.decay, parameter.name, parameter.tensor.dim());
+  torch::Tensor value = parameter.tensor.detach();
+  if (value.scalar_type() != torch::kFloat) parameter.tensor.set_grad_dtype(torch::kFloat);
+  const bool all_rows = !parameter.rows.defined();
+  if (!all_rows) value = value.index_select(0, parameter.rows);
+  slot.shape = value.sizes().vec();
+  slot.values = value.view({-1});
+  slot.kept = shards_state() ? shards_->own(i) : dist::FlatShards::Range{0, slot.values.numel()};
+  const torch::Tensor kept = slot.values.narrow(0, slot.kept.begin, slot.kept.size());
+  if (!all_rows || kept.scalar_type() != torch::kFloat)
+    slot.master = kept.to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  slot.exp_avg = torch::zeros_like(kept, kept.options().dtype(torch::kFloat));
+  slot.exp_avg_sq = torch::zeros_like(slot.exp_avg);
+  slot.step = torch::zeros({}, slot.exp_avg.options());
+  return slot;
+}
+
+void AdamW::end_micro_batch() {
+  if (!sharing_.deterministic) return;
+  std::vector<torch::Tensor> gradients;
+  for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
+  tree_.add(std::move(gradients));
+}
+
+torch::Tensor AdamW::take_gradient(size_t parameter) {
+  NamedParameter& named = parameters_[parameter];
+  torch::Tensor gradient = named.tensor.grad();
+  if (!gradient.defined()) return gradient;
+  if (named.rows.defined()) gradient = gradient.index_select(0, named.rows);
+  // What is summed further must not add to the next micro-batch; where all is done, clipping in
+  // place is seen in .grad(), as it is in torch.
+  if (named.rows.defined() || sharing_.deterministic || !alone())
+    named.tensor.mutable_grad().reset();
+  return gradient.reshape({-1});
+}
+
+void AdamW::collect() {
+  if (collected_) return;
+  collected_ = true;
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> gradients = tree_.take();
+  if (gradients.empty()) {  // summed by autograd
+    for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
+  }
+  if (!alone()) {
+    std::vector<double> present;
+    for (const torch::Tensor& gradient : gradients) present.push_back(gradient.defined() ? 1 : 0);
+    present = ranks().sum(present);
+    gradients =
+        shards_->reduce_scatter(std::move(gradients), parameters_.front().tensor.scalar_type());
+    for (size_t i = 0; i < present.size(); ++i) {
+      if (present[i] == 0) gradients[i].reset();
+    }
+  }
+  for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = std::move(gradients[i]);
+}
+
+std::vector<torch::Tensor> AdamW::gradients() const {
+  std::vector<torch::Tensor> gradients;
+  for (const Slot& slot : slots_) {
+    if (slot.gradient.defined() && slot.gradient.numel() > 0) gradients.push_back(slot.gradient);
+  }
+  return gradients;
+}
+
+double AdamW::clip_grad_norm(double max_norm) {
+  const torch::NoGradGuard no_grad;
+  collect();
+  const std::vector<torch::Tensor> grads = gradients();
+  double norm = 0.0;
+  if (sharing_.deterministic) {
+    norm = std::sqrt(squared_norm_in_order());
+  } else {
+    if (!grads.empty()) norm = torch::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
+    if (!alone()) norm = std::sqrt(ranks().sum(norm * norm));
+  }
+  // The small constant is torch's own, kept so that a clipped run equals a PyTorch one.
+  const double scale = max_norm / (norm + 1e-6);
+  if (max_norm > 0 && std::isfinite(norm) && scale < 1.0 && !grads.empty())
+    at::_foreach_mul_(grads, scale);
+  return norm;
+}
+
+// The blocks of all parts in the order of the parameters' numbers. What fills up the last parts is
+// zero, and adding zero changes nothing.
+double AdamW::squared_norm_in_order() const {
+  std::vector<int64_t> counts;  // blocks of a part
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const int64_t part = shards_ ? shards_->part(i) : slots_[i].values.numel();
+    counts.push_back((part + kBlock - 1) / kBlock);
+  }
+  const torch::Tensor own =
+      torch::zeros({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, torch::kDouble);
+  int64_t column = 0;
+  for (size_t i = 0; i < slots_.size(); column += counts[i++]) {
+    if (!slots_[i].gradient.defined()) continue;
+    const torch::Tensor squares = block_squares(slots_[i].gradient);
+    own.narrow(0, column, squares.numel()).copy_(squares);
+  }
+  const torch::Tensor all = ranks().all_gather(own);
+  const auto squares = all.accessor<double, 2>();
+  double sum = 0.0;
+  column = 0;
+  for (const int64_t count : counts) {
+    for (int rank = 0; rank < ranks().size(); ++rank) {
+      for (int64_t block = 0; block < count; ++block) sum += squares[rank][column + block];
+    }
+    column += count;
+  }
+  return sum;
 }
 
 void AdamW::step(double lr) {
   const torch::NoGradGuard no_grad;
-  collect_rows();
+  collect();
+  if (!alone() && !shards_state()) complete_gradients();
   for (const Group& group : groups_) update(group, lr);
+  publish_values();
+  for (Slot& slot : slots_) slot.gradient.reset();
+  collected_ = false;
+}
+
+// Every rank receives the others' parts.
+void AdamW::complete_gradients() {
+  std::vector<torch::Tensor> own, whole;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    const auto options = slot.exp_avg.options();
+    const bool present = slot.gradient.defined();
+    own.push_back(present ? slot.gradient : torch::zeros({shards_->own(i).size()}, options));
+    whole.push_back(present ? torch::empty({slot.values.numel()}, options) : torch::Tensor());
+  }
+  shards_->all_gather(own, whole);
+  for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = std::move(whole[i]);
 }
 
 AdamW::Group AdamW::group_of(size_t parameter) const {
@@ -94,17 +246,18 @@ void AdamW::update(const Group& group, double lr) {
   const auto [decay, lr_scale] = group;
   std::vector<torch::Tensor> weights, grads, exp_avgs, exp_avg_sqs, steps, rounded, masters;
   for (size_t i = 0; i < slots_.size(); ++i) {
-    const torch::Tensor& parameter = parameters_[i].tensor;
-    const Slot& slot = slots_[i];
-    const torch::Tensor gradient = gradient_of(i);
-    if (group_of(i) != group || !gradient.defined()) continue;
-    weights.push_back(slot.master.defined() ? slot.master : parameter);
-    grads.push_back(gradient);
+    Slot& slot = slots_[i];
+    if (group_of(i) != group || !slot.gradient.defined()) continue;
+    slot.step.add_(1);
+    if (slot.kept.size() == 0) continue;
+    const torch::Tensor kept = slot.values.narrow(0, slot.kept.begin, slot.kept.size());
+    weights.push_back(slot.master.defined() ? slot.master : kept);
+    grads.push_back(slot.gradient);
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
-    steps.push_back(slot.step.add_(1));
-    if (slot.master.defined() && !parameters_[i].rows.defined()) {
-      rounded.push_back(parameter);
+    steps.push_back(slot.step);
+    if (slot.master.defined()) {
+      rounded.push_back(kept);
       masters.push_back(slot.master);
     }
   }
@@ -114,77 +267,79 @@ void AdamW::update(const Group& group, double lr) {
                     config_.eps,
                     /*amsgrad=*/false, /*maximize=*/false);
   if (!rounded.empty()) at::_foreach_copy_(rounded, masters);
+}
+
+// The new values reach the other ranks, and the rows of partly trained parameters their place.
+void AdamW::publish_values() {
+  if (shards_state()) {
+    std::vector<torch::Tensor> own, whole;
+    for (const Slot& slot : slots_) {
+      own.push_back(slot.values.narrow(0, slot.kept.begin, slot.kept.size()));
+      whole.push_back(slot.gradient.defined() ? slot.values : torch::Tensor());
+    }
+    shards_->all_gather(own, whole);
+  }
   for (size_t i = 0; i < slots_.size(); ++i) {
-    const NamedParameter& parameter = parameters_[i];
-    if (group_of(i) != group || !slots_[i].row_grad.defined()) continue;
-    parameter.tensor.index_copy_(0, parameter.rows,
-                                 slots_[i].master.to(parameter.tensor.scalar_type()));
+    NamedParameter& parameter = parameters_[i];
+    if (!parameter.rows.defined() || !slots_[i].gradient.defined()) continue;
+    parameter.tensor.index_copy_(0, parameter.rows, slots_[i].values.view(slots_[i].shape));
   }
 }
 
 void AdamW::zero_grad() {
   for (NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad().reset();
-  for (Slot& slot : slots_) slot.row_grad.reset();
+  for (Slot& slot : slots_) slot.gradient.reset();
+  tree_.clear();
+  collected_ = false;
 }
 
-torch::Tensor AdamW::gradient_of(size_t parameter) const {
-  const NamedParameter& named = parameters_[parameter];
-  return named.rows.defined() ? slots_[parameter].row_grad : named.tensor.grad();
-}
-
-void AdamW::collect_rows() {
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    NamedParameter& parameter = parameters_[i];
-    if (!parameter.rows.defined() || !parameter.tensor.grad().defined()) continue;
-    slots_[i].row_grad = parameter.tensor.grad().index_select(0, parameter.rows);
-    parameter.tensor.mutable_grad().reset();
-  }
-}
-
-std::vector<torch::Tensor> AdamW::gradients() const {
-  std::vector<torch::Tensor> gradients;
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    if (const torch::Tensor gradient = gradient_of(i); gradient.defined())
-      gradients.push_back(gradient);
-  }
-  return gradients;
-}
-
-double AdamW::clip_grad_norm(double max_norm) {
-  const torch::NoGradGuard no_grad;
-  collect_rows();
-  const std::vector<torch::Tensor> grads = gradients();
-  if (grads.empty()) return 0.0;
-  const double norm = torch::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
-  // The small constant is torch's own, kept so that a clipped run equals a PyTorch one.
-  const double scale = max_norm / (norm + 1e-6);
-  if (max_norm > 0 && std::isfinite(norm) && scale < 1.0) at::_foreach_mul_(grads, scale);
-  return norm;
-}
-
-std::map<std::string, torch::Tensor> AdamW::state() const {
+std::map<std::string, torch::Tensor> AdamW::state() {
   std::map<std::string, torch::Tensor> state;
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    const std::string& name = parameters_[i].name;
-    state[name + ".exp_avg"] = slots_[i].exp_avg;
-    state[name + ".exp_avg_sq"] = slots_[i].exp_avg_sq;
-    state[name + ".step"] = slots_[i].step;
-    if (slots_[i].master.defined()) state[name + ".master"] = slots_[i].master;
+  for (const auto& [suffix, member] : kEntries) {
+    std::vector<torch::Tensor> own, whole;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const torch::Tensor& kept = slots_[i].*member;
+      const bool here = kept.defined() && ranks().first();
+      own.push_back(kept.defined() ? kept : torch::zeros_like(slots_[i].exp_avg));
+      const bool all_kept = !shards_state();
+      whole.push_back(!here      ? torch::Tensor()
+                      : all_kept ? kept
+                                 : torch::empty({slots_[i].values.numel()}, kept.options()));
+    }
+    if (shards_state()) shards_->all_gather(own, whole);
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      if (whole[i].defined()) state[parameters_[i].name + suffix] = whole[i].view(slots_[i].shape);
+    }
   }
+  for (size_t i = 0; i < slots_.size() && ranks().first(); ++i)
+    state[parameters_[i].name + kStep] = slots_[i].step;
   return state;
 }
 
 void AdamW::load_state(const std::map<std::string, torch::Tensor>& state) {
   const torch::NoGradGuard no_grad;
-  const std::map<std::string, torch::Tensor> own = this->state();
+  // All is checked before anything is copied: a refused state leaves this object as it was.
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;  // to, from
+  std::set<std::string> known;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const std::string& name = parameters_[i].name;
+    Slot& slot = slots_[i];
+    known.insert(name + kStep);
+    copies.emplace_back(slot.step, find_entry(state, name + kStep, {}));
+    for (const auto& [suffix, member] : kEntries) {
+      if (!(slot.*member).defined()) continue;
+      known.insert(name + suffix);
+      const torch::Tensor& saved = find_entry(state, name + suffix, slot.shape);
+      copies.emplace_back(slot.*member,
+                          saved.reshape({-1}).narrow(0, slot.kept.begin, slot.kept.size()));
+    }
+  }
   for (const auto& [name, tensor] : state) {
-    if (own.contains(name)) continue;
+    if (known.contains(name)) continue;
     throw Error(ErrorKind::kCheckpoint, "the optimizer state has an entry that nothing here needs",
                 name, "resume with the freezing options and dtype of the run that saved it");
   }
-  // All is checked before anything is copied: a refused state leaves this object as it was.
-  for (const auto& [name, tensor] : own) find_entry(state, name, tensor);
-  for (const auto& [name, tensor] : own) tensor.copy_(state.at(name));
+  for (auto& [to, from] : copies) to.copy_(from);
 }
 
 }  // namespace streamo::train

@@ -128,10 +128,20 @@ void describe_run(ConfigSchema& schema, RunConfig& config) {
   schema.add("train.micro_batch_size", &train.micro_batch_size,
              "Samples of a micro-batch when data.packing is off.", at_least(1));
   schema.add("train.grad_accum_steps", &train.grad_accum_steps,
-             "Micro-batches of one optimizer step.", at_least(1));
+             "Micro-batches of one optimizer step on each rank.", at_least(1));
   schema.add("train.seed", &train.seed, "Of random initial weights.", at_least(0));
   schema.add("train.num_threads", &train.num_threads,
-             "CPU threads of the arithmetic; 0: one a core.", at_least(0));
+             "CPU threads of the arithmetic; 0: one a core, shared by the ranks of a machine.",
+             at_least(0));
+  schema.add("train.deterministic", &train.deterministic,
+             "Sum gradients in an order that does not depend on the number of ranks: the same bits "
+             "on 1, 2, 4 ... of them. Needs more memory, and leaves costs unbalanced.");
+  schema.add("train.nonfinite", &train.nonfinite,
+             "A loss or gradient that is not finite: stop, or skip that step.",
+             one_of({"stop", "skip"}));
+  schema.add("parallel.shard", &config.parallel.shard,
+             "What each rank keeps a part of: none, or optimizer: AdamW's moments and masters.",
+             one_of({"none", "optimizer"}));
   schema.add("checkpoint.dir", &config.checkpoint.dir,
              "Run folder: metrics, checkpoints, report, final model.", a_path());
   schema.add("checkpoint.every_steps", &config.checkpoint.every_steps,

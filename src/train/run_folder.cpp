@@ -11,17 +11,24 @@
 #include <cstring>
 
 #include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/train/run_config.h"
 
 namespace streamo::train {
 namespace {
 
-constexpr std::array<std::string_view, 18> kFreeKeys = {"data.eval",
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 21> kFreeKeys = {"data.eval",
                                                         "data.num_workers",
                                                         "data.frame_memory_mb",
                                                         "data.frame_cache",
                                                         "data.frame_cache_max_gb",
                                                         "data.max_bad_fraction",
                                                         "train.num_threads",
+                                                        "train.grad_accum_steps",
+                                                        "train.nonfinite",
+                                                        "parallel.shard",
                                                         "checkpoint.dir",
                                                         "checkpoint.resume",
                                                         "checkpoint.every_steps",
@@ -36,7 +43,8 @@ constexpr std::array<std::string_view, 18> kFreeKeys = {"data.eval",
 
 }  // namespace
 
-RunFolder::RunFolder(std::filesystem::path path) : path_(std::move(path)) {
+RunFolder::RunFolder(std::filesystem::path path, bool owner) : path_(std::move(path)) {
+  if (!owner) return;
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) {
@@ -56,26 +64,52 @@ RunFolder::RunFolder(std::filesystem::path path) : path_(std::move(path)) {
     throw core::Error(core::ErrorKind::kConfig, "another run is writing to this folder",
                       path_.string(), "wait for it, stop it, or choose another checkpoint.dir");
   }
+  core::remove_temporaries(path_);
 }
 
 RunFolder::~RunFolder() {
-  ::close(lock_fd_);
+  if (lock_fd_ >= 0) ::close(lock_fd_);
 }
 
-std::vector<std::string> run_changing_differences(const nlohmann::ordered_json& before,
-                                                  const nlohmann::ordered_json& now) {
-  std::vector<std::string> differences;
+namespace {
+
+// Calls visit(key, former, value) for each setting that differs.
+template <typename Visit>
+void for_each_difference(const Json& before, const Json& now, const Visit& visit) {
+  RunConfig defaults;
+  const Json values = schema_of(defaults).values();
   for (const auto& [section, settings] : now.items()) {
     for (const auto& [name, value] : settings.items()) {
-      const std::string key = section + "." + name;
-      if (std::find(kFreeKeys.begin(), kFreeKeys.end(), key) != kFreeKeys.end()) continue;
-      const auto former = before.value(section, nlohmann::ordered_json::object())
-                              .value(name, nlohmann::ordered_json());
-      if (former != value)
-        differences.push_back(fmt::format("{}: {} -> {}", key, former.dump(), value.dump()));
+      const Json default_value = values.value(section, Json::object()).value(name, Json());
+      const Json former = before.value(section, Json::object()).value(name, default_value);
+      if (former != value) visit(section + "." + name, former, value);
     }
   }
-  return differences;
+}
+
+std::string describe(const std::string& key, const Json& former, const Json& value) {
+  return fmt::format("{}: {} -> {}", key, former.dump(), value.dump());
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const Json& before, const Json& now) {
+  std::vector<std::string> found;
+  for_each_difference(before, now,
+                      [&](const std::string& key, const Json& former, const Json& value) {
+                        found.push_back(describe(key, former, value));
+                      });
+  return found;
+}
+
+std::vector<std::string> run_changing_differences(const Json& before, const Json& now) {
+  std::vector<std::string> found;
+  for_each_difference(before, now,
+                      [&](const std::string& key, const Json& former, const Json& value) {
+                        if (std::find(kFreeKeys.begin(), kFreeKeys.end(), key) == kFreeKeys.end())
+                          found.push_back(describe(key, former, value));
+                      });
+  return found;
 }
 
 }  // namespace streamo::train

@@ -88,7 +88,7 @@ class Scorer {
  public:
   Scorer(const RunConfig& config, const data::SampleSource& source, int64_t index)
       : config_(config),
-        model_dir_(prepare_model_directory(config, folder_.path(), source)),
+        model_dir_(prepare_model_directory(config, folder_.path(), source, /*write=*/true)),
         tokenizer_(text::load_tokenizer(model_dir_.path)),
         chat_(*tokenizer_),
         device_(available_device()),
@@ -187,6 +187,7 @@ class Scorer {
   loss::LossTerms stream_loss(const loss::SupervisedRows& rows) const {
     loss::StreamingLoss loss(
         {.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope});
+    loss.count_states(batch_.state_targets());
     const auto supervised = static_cast<double>(std::max<size_t>(batch_.rows.size(), 1));
     return loss(rows, model_->lm_head_weight(), supervised);
   }

@@ -3,11 +3,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "streamo/core/log.h"
 
 namespace streamo::train {
 namespace {
+
+constexpr size_t kStepsOfMedian = 101;
 
 int64_t peak_memory_bytes() {
   rusage usage = {};
@@ -25,11 +28,21 @@ Throughput::Throughput(double fps)
 void Throughput::add(int64_t tokens, int64_t frames, double wait_seconds) {
   const double now = core::monotonic_seconds();
   busy_seconds_ += now - last_step_ended_;
+  last_steps_.push_back(now - last_step_ended_);
+  if (last_steps_.size() > kStepsOfMedian) last_steps_.pop_front();
   last_step_ended_ = now;
   ++steps_;
   tokens_ += tokens;
   frames_ += frames;
   wait_seconds_ += wait_seconds;
+}
+
+double Throughput::median_step_seconds() const {
+  if (last_steps_.empty()) return 0;
+  std::vector<double> steps(last_steps_.begin(), last_steps_.end());
+  const auto middle = steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 2);
+  std::nth_element(steps.begin(), middle, steps.end());
+  return *middle;
 }
 
 void Throughput::report(StepMetrics& metrics) {

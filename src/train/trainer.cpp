@@ -1,21 +1,24 @@
 #include "streamo/train/trainer.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <cmath>
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "held_out.h"
 #include "model_setup.h"
+#include "resume.h"
+#include "same_run.h"
+#include "step_sums.h"
+#include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
 #include "streamo/data/loader.h"
-#include "streamo/eval/evaluator.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/train/batch_tensors.h"
 #include "streamo/train/metrics.h"
 #include "streamo/train/report.h"
 #include "streamo/train/run_folder.h"
@@ -23,7 +26,7 @@
 #include "streamo/train/stop_signal.h"
 #include "streamo/train/terminal.h"
 #include "streamo/train/throughput.h"
-#include "train/best_model.h"
+#include "training_step.h"
 
 namespace streamo::train {
 namespace {
@@ -31,51 +34,37 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-// Sums over the micro-batches of a step, on the device: reading them is left to the end of the
-// step.
-struct LossSums {
-  torch::Tensor loss, text, state;  // weighted and normalised; sums of plain cross-entropies
-  torch::Tensor targets, hits;      // [3] by state
-  void add(const loss::LossTerms& terms, const loss::SupervisedRows& rows) {
-    const torch::Tensor is_state = rows.states.ge(0);
-    const torch::Tensor right = terms.predictions.eq(rows.targets);
-    const auto accumulate = [](torch::Tensor& sum, const torch::Tensor& value) {
-      sum = sum.defined() ? sum + value : value;
-    };
-    accumulate(loss, terms.loss.detach());
-    accumulate(text, terms.token_loss.masked_fill(is_state, 0).sum());
-    accumulate(state, terms.token_loss.masked_fill(~is_state, 0).sum());
-    const torch::Tensor of_state =
-        rows.states.unsqueeze(1).eq(torch::arange(3, rows.states.options()));  // [R, 3]
-    accumulate(targets, of_state.sum(0));
-    accumulate(hits, of_state.logical_and(right.unsqueeze(1)).sum(0));
-  }
-};
-
-std::array<int64_t, 3> to_counts(const torch::Tensor& counts) {
-  const torch::Tensor host = counts.cpu();
-  return {host[0].item<int64_t>(), host[1].item<int64_t>(), host[2].item<int64_t>()};
-}
+// The slowest of the others may take so long between two collectives before the run is held to
+// hang: in a step, and while the first rank saves, evaluates or exports.
+constexpr std::chrono::seconds kLeastPatience{30};
+constexpr int kPatienceSteps = 5;
+constexpr std::chrono::hours kPatienceOutsideSteps{24};
 
 }  // namespace
 
 struct Trainer::Impl {
-  explicit Impl(RunConfig run_config);
+  Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks);
 
   Outcome run();
 
  private:
+  ModelDirectory make_model_directory();
   data::Index make_index();
   std::optional<StepMetrics> train_step(Throughput& throughput);
-  void require_finite(double loss, double grad_norm, const data::StepBatch& step) const;
+  void show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display);
+  bool asked_to_stop();
   void restore();
-  checkpoint::Snapshot capture() const;
+  checkpoint::Snapshot capture();
   void save();
-  void evaluate(int64_t max_samples);
-  void keep_if_best(const eval::EvalReport& result, const data::SampleSource& held_out);
-  void finish();
+  void save_last();
+  bool evaluate(int64_t max_samples);
+  Outcome finish();
+  template <typename Work>
+  void by_first_rank(const char* what, const Work& work);
   void print_plan() const;
 
+  StopSignal stop_;  // first: what comes while all this is made is not lost
+  std::shared_ptr<dist::Ranks> ranks_;
   RunConfig config_;
   Json effective_config_;
   RunFolder folder_;
@@ -92,56 +81,91 @@ struct Trainer::Impl {
   AdamW optimizer_;
   Schedule schedule_;
   checkpoint::SnapshotStore snapshots_;
-  int64_t step_ = 0;  // updates done
-  int64_t saved_step_ = -1;
+  checkpoint::AsyncSaver saver_{snapshots_};  // the first rank's
+  int64_t step_ = 0;                          // updates done
+  int64_t first_step_ = 1;                    // of this process
+  int64_t saved_step_ = -1;                   // as far as it did not fail: save_last() makes sure
+  bool stopping_ = false;                     // all ranks agree
+  TrainingStep training_step_;
   std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<MetricsLog> metrics_;
-  std::optional<BestModel> best_;
-  StopSignal stop_;
+  std::unique_ptr<MetricsLog> metrics_;  // the first rank's, like the next
+  std::unique_ptr<HeldOut> held_out_;
 };
 
 namespace {
 
-std::vector<int64_t> token_counts(const data::Index& index) {
-  std::vector<int64_t> tokens;
-  for (const data::Item& item : index.items) tokens.push_back(item.tokens);
-  return tokens;
+std::vector<data::PlanItem> plan_items(const data::Index& index) {
+  std::vector<data::PlanItem> items;
+  for (const data::Item& item : index.items)
+    items.push_back({.tokens = item.tokens, .cost = static_cast<double>(item.tokens)});
+  return items;
+}
+
+void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
+  const int shared = std::max(1, at::get_num_threads() / ranks.local_size());
+  if (wanted > 0 || ranks.size() > 1)
+    at::set_num_threads(wanted > 0 ? static_cast<int>(wanted) : shared);
 }
 
 }  // namespace
 
-Trainer::Impl::Impl(RunConfig run_config)
-    : config_(std::move(run_config)),
+Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
+    : ranks_(std::move(ranks)),
+      config_(std::move(run_config)),
       effective_config_(schema_of(config_).values()),
-      folder_(config_.checkpoint.dir),
-      device_(available_device()),
+      folder_(config_.checkpoint.dir, ranks_->first()),
+      device_(available_device(ranks_->local_rank())),
       source_(
           open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
-      model_dir_(prepare_model_directory(config_, folder_.path(), source_)),
+      model_dir_(make_model_directory()),
       tokenizer_(text::load_tokenizer(model_dir_.path)),
       chat_(*tokenizer_),
       model_(load_model(config_, model_dir_, device_)),
-      report_(folder_.path() / "skipped.jsonl"),
+      report_(ranks_->first() ? folder_.path() / "skipped.jsonl" : fs::path()),
       index_(make_index()),
-      plan_(token_counts(index_), plan_options(config_)),
+      plan_(plan_items(index_), plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
-      optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim)),
+      optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
+                 {.ranks = ranks_,
+                  .shard_state = config_.parallel.shard != "none",
+                  .deterministic = config_.train.deterministic}),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
-                 conversation_settings(config_)) {
+                 conversation_settings(config_)),
+      training_step_({.config = config_,
+                      .ranks = *ranks_,
+                      .model = *model_,
+                      .device = device_,
+                      .loss = loss_,
+                      .optimizer = optimizer_,
+                      .schedule = schedule_,
+                      .micro_batches = plan_.micro_batches_of_step(),
+                      .run_folder = folder_.path()},
+                     [this] { return asked_to_stop(); }) {
   restore();
-  core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
-  metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
-  best_.emplace(folder_.path(), config_.eval.every_steps > 0 ? config_.eval.best_metric : "",
-                step_);
+  report_.check_fraction(config_.data.max_bad_fraction, source_.size());
+  if (ranks_->first()) {
+    core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
+    metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
+    held_out_ = std::make_unique<HeldOut>(config_, folder_.path(), model_dir_.path,
+                                          source_.options().frame_cache, step_);
+  }
   loader_ = std::make_unique<data::Loader>(
-      source_, chat_, index_, plan_, report_,
+      source_, chat_, index_, plan_,
       data::LoaderOptions{.num_workers = static_cast<int>(config_.data.num_workers),
-                          .max_bad_fraction = config_.data.max_bad_fraction,
                           .token_side = model_->pixels_per_token_side()},
       step_);
   print_plan();
+}
+
+ModelDirectory Trainer::Impl::make_model_directory() {
+  require_same_run(*ranks_, effective_config_, source_.fingerprint());
+  if (!ranks_->first()) ranks_->barrier();  // until it is written
+  ModelDirectory directory =
+      prepare_model_directory(config_, folder_.path(), source_, /*write=*/ranks_->first());
+  if (ranks_->first()) ranks_->barrier();
+  return directory;
 }
 
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
@@ -159,146 +183,108 @@ Outcome Trainer::Impl::run() {
   }
   TerminalDisplay display;
   Throughput throughput(config_.data.fps);
-  const int64_t first = step_ + 1;  // shown always: a sign of life
+  first_step_ = step_ + 1;
+  const auto due = [&](int64_t every) {
+    return every > 0 && step_ > 0 && step_ % every == 0 && step_ != plan_.total_steps();
+  };
+  if (due(config_.eval.every_steps)) {  // made up for, if the former process ended in it
+    by_first_rank("evaluation", [&] {
+      if (!held_out_->evaluated(step_)) evaluate(config_.eval.max_samples);
+    });
+  }
   while (step_ < plan_.total_steps()) {
+    ranks_->set_activity(fmt::format("step {}", step_ + 1));
     auto metrics = train_step(throughput);
-    if (metrics) {
-      if (step_ == first || step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps()) {
-        throughput.report(*metrics);
-        metrics_->log(*metrics);
-        display.show(*metrics);
-      }
-    }
-    if (stop_.requested()) {
+    if (metrics) show(*metrics, throughput, display);
+    if (stopping_) {
       display.finish_line();
-      if (saved_step_ != step_) save();
+      save_last();
       return Outcome::kStoppedAndSaved;
     }
-    const bool last = step_ == plan_.total_steps();
-    const auto due = [&](int64_t every) { return every > 0 && step_ % every == 0 && !last; };
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
-      evaluate(config_.eval.max_samples);
+      by_first_rank("evaluation", [&] { evaluate(config_.eval.max_samples); });
     }
     throughput.resume_clock();
+    ranks_->set_patience(std::max<std::chrono::milliseconds>(
+        kLeastPatience, std::chrono::milliseconds(static_cast<int64_t>(
+                            kPatienceSteps * 1000 * throughput.median_step_seconds()))));
   }
   display.finish_line();
-  finish();
-  return Outcome::kFinished;
+  return finish();
 }
 
-// One optimizer step. nullopt when a signal came in the middle: nothing has changed then.
+// What one rank does for all, while the others wait.
+template <typename Work>
+void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
+  ranks_->set_activity(fmt::format("{} after step {}", what, step_));
+  ranks_->set_patience(kPatienceOutsideSteps);
+  if (ranks_->first()) work();
+  ranks_->barrier();
+}
+
+void Trainer::Impl::show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display) {
+  const bool due = step_ == first_step_ ||  // shown always: a sign of life
+                   step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps();
+  if (!due || !ranks_->first()) return;
+  throughput.report(metrics);
+  metrics_->log(metrics);
+  display.show(metrics);
+}
+
+// By a signal to this rank or, as far as it is known yet, to another one.
+bool Trainer::Impl::asked_to_stop() {
+  if (stop_.requested()) ranks_->request_stop();
+  return stop_.requested() || ranks_->stop_requested();
+}
+
+// One optimizer step. nullopt when some rank was stopped in the middle: nothing has changed then.
 std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
+  const double started = core::monotonic_seconds();
   const data::StepBatch step = loader_->next();  // decoded ahead of time
-  const auto supervised =
-      static_cast<double>(step.supervised_tokens());  // exact: all micro-batches of the step
+  const StepTotals totals = total_over_ranks(step, *ranks_);
+  const double wait = core::monotonic_seconds() - started;  // for the slowest rank's data
+  for (const data::BadSample& bad : totals.bad) report_.add(bad.id, bad.reason);
+  report_.check_fraction(config_.data.max_bad_fraction, source_.size());
 
-  LossSums sums;
-  for (const data::MicroBatch& batch : step.micro_batches) {
-    const torch::Tensor hidden_states = model_->forward(to_model_input(batch, *model_, device_));
-    const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
-    const loss::LossTerms terms = loss_(rows, model_->lm_head_weight(), supervised);
-    terms.loss.backward();
-    sums.add(terms, rows);
-    if (stop_.requested()) {
-      optimizer_.zero_grad();
-      return std::nullopt;
-    }
-  }
   StepMetrics metrics{.step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
-  if (!step.micro_batches
-           .empty()) {  // else every sample of the step was bad: they are listed, time goes on
-    metrics.grad_norm = optimizer_.clip_grad_norm(config_.optim.clip_grad_norm);
-    metrics.loss = sums.loss.item<double>();
-    require_finite(metrics.loss, metrics.grad_norm, step);  // before the weights change
-    metrics.lr = schedule_.lr(step_);
-    optimizer_.step(metrics.lr);
-    optimizer_.zero_grad();
-
-    metrics.state_targets = to_counts(sums.targets);
-    metrics.state_hits = to_counts(sums.hits);
-    const auto states = static_cast<double>(sums.targets.sum().item<int64_t>());
-    metrics.loss_state = sums.state.item<double>() / std::max(states, 1.0);
-    metrics.loss_text = sums.text.item<double>() / std::max(supervised - states, 1.0);
-  }
+  const StepOutcome outcome = training_step_.run(step, totals, metrics);
+  stopping_ = outcome.stopping;
+  if (!outcome.done) return std::nullopt;
   ++step_;
-  metrics.supervised_tokens = step.supervised_tokens();
-  metrics.tokens = step.tokens();
+  metrics.supervised_tokens = totals.supervised_tokens;
+  metrics.tokens = totals.tokens;
   metrics.skipped = report_.size();
-  throughput.add(step.tokens(), step.num_frames(), step.wait_seconds);
+  throughput.add(totals.tokens, totals.frames, wait);
   return metrics;
 }
 
-void Trainer::Impl::require_finite(double loss, double grad_norm,
-                                   const data::StepBatch& step) const {
-  if (std::isfinite(loss) && std::isfinite(grad_norm)) return;
-  std::vector<std::string> ids;
-  for (const data::MicroBatch& batch : step.micro_batches)
-    ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
-  const fs::path dump = folder_.path() / "nonfinite_step.json";
-  core::write_file_atomic(dump, Json{{"step", step_}, {"samples", ids}}.dump(2) + "\n");
-  throw core::Error(
-      core::ErrorKind::kNonFinite,
-      fmt::format("loss {} and gradient norm {} at step {}, the weights were not changed", loss,
-                  grad_norm, step_ + 1),
-      dump.string() + " names its samples", "lower optim.lr or look at these samples");
-}
-
 void Trainer::Impl::restore() {
-  const std::string& resume = config_.checkpoint.resume;
-  std::optional<fs::path> from;
-  if (resume == "auto") {
-    std::vector<std::string> passed_over;
-    from = snapshots_.newest_sound(&passed_over);
-    for (const std::string& reason : passed_over)
-      core::log_warning("checkpoint passed over: {}", reason);
-  } else if (resume == "none") {
-    if (!snapshots_.list().empty()) {
-      throw core::Error(
-          core::ErrorKind::kConfig, "checkpoint.resume is none and the run folder has checkpoints",
-          folder_.path().string(), "choose another checkpoint.dir, or set checkpoint.resume=auto");
-    }
-  } else {
-    from = resume;
-  }
+  const auto from =
+      checkpoint_to_resume(config_.checkpoint.resume, snapshots_, folder_.path(), *ranks_);
   if (!from) return;
-
   const checkpoint::Snapshot snapshot = checkpoint::load_snapshot(*from);
   const Json& state = snapshot.trainer_state;
-  const auto differences = run_changing_differences(state.at("config"), effective_config_);
-  if (!differences.empty()) {
-    throw core::Error(
-        core::ErrorKind::kConfig,
-        fmt::format("the run in this folder has other settings ({})", fmt::join(differences, "; ")),
-        from->string(), "use its settings, or choose another checkpoint.dir for a new run");
-  }
-  if (state.at("data_fingerprint") != source_.fingerprint()) {
-    throw core::Error(core::ErrorKind::kConfig, "data.train is not what this run was started with",
-                      from->string(),
-                      "restore the files, or choose another checkpoint.dir for a new run");
-  }
-  torch::NoGradGuard no_grad;
-  for (auto& [name, tensor] : model::named_weights(*model_)) {
-    const auto saved = snapshot.weights.find(name);
-    if (saved == snapshot.weights.end() || saved->second.sizes() != tensor.sizes()) {
-      throw core::Error(core::ErrorKind::kCheckpoint,
-                        "weight " + name + " is missing or of another shape", from->string(),
-                        "it belongs to another model");
-    }
-    tensor.copy_(saved->second);
-  }
+  require_same_training(state,
+                        {.effective_config = effective_config_,
+                         .data_fingerprint = source_.fingerprint(),
+                         .micro_batches = plan_.micro_batches_of_step()},
+                        *from);
+  load_weights(*model_, snapshot, *from);
   optimizer_.load_state(snapshot.optimizer);
   loss_.set_running_counts(state.at("loss_running_counts").get<std::array<double, 3>>());
   step_ = saved_step_ = snapshot.step;
   core::log_info("resuming from {} (step {})", from->string(), step_);
 }
 
-checkpoint::Snapshot Trainer::Impl::capture() const {
+// Collective: the state is brought together from all ranks.
+checkpoint::Snapshot Trainer::Impl::capture() {
   return {.step = step_,
           .weights = model::named_weights(*model_),
           .optimizer = optimizer_.state(),
           .trainer_state = {{"step", step_},
+                            {"ranks", ranks_->size()},
                             {"config", effective_config_},
                             {"data_fingerprint", source_.fingerprint()},
                             {"loss_running_counts", loss_.running_counts()},
@@ -306,46 +292,43 @@ checkpoint::Snapshot Trainer::Impl::capture() const {
 }
 
 void Trainer::Impl::save() {
-  snapshots_.save(capture());
+  const checkpoint::Snapshot snapshot = capture();
+  by_first_rank("saving", [&] { saver_.start(snapshot); });
   saved_step_ = step_;
 }
 
-void Trainer::Impl::evaluate(int64_t max_samples) {
-  const data::SampleSource held_out =
-      open_source(config_, config_.data.eval, model_dir_.path, source_.options().frame_cache);
-  const eval::EvalReport result =
-      eval::evaluate(*model_, chat_, held_out,
-                     {.teacher_forced = config_.eval.teacher_forced,
-                      .max_samples = max_samples,
-                      .num_threads = static_cast<int>(config_.data.num_workers)});
-  const Json json = eval::to_json(result, /*with_timelines=*/true);
-  core::write_file_atomic(folder_.path() / fmt::format("eval-{}.json", step_), json.dump() + "\n");
-  metrics_->log_eval(step_, json);
-  core::log_info("step {}: held-out samples\n{}", step_, eval::to_table(result));
-  keep_if_best(result, held_out);
+// What is trained so far is on disk afterwards, or it is an error.
+void Trainer::Impl::save_last() {
+  double failed = 0;
+  by_first_rank("saving", [&] { failed = saver_.wait() ? 0 : 1; });
+  if (saved_step_ == step_ && ranks_->sum(failed) == 0) return;
+  save();
+  by_first_rank("saving", [&] { saver_.require_saved(); });
 }
 
-// Compared on the samples of every evaluation: the last one is on more.
-void Trainer::Impl::keep_if_best(const eval::EvalReport& result,
-                                 const data::SampleSource& held_out) {
-  const auto record = best_->improvement(
-      step_, eval::to_json(eval::spread_subset(result, held_out, config_.eval.max_samples),
-                           /*with_timelines=*/false));
-  if (!record) return;
-  auto files = conversation_settings(config_);
-  files[BestModel::kRecord] = record->dump(2) + "\n";
-  model::save_model_directory(*model_, model_dir_.path, BestModel::directory(folder_.path()),
-                              files);
+// By the first rank; false when a signal ended it.
+bool Trainer::Impl::evaluate(int64_t max_samples) {
+  return held_out_->evaluate(*model_, chat_, step_, max_samples, *metrics_,
+                             [this] { return asked_to_stop(); });
 }
 
-void Trainer::Impl::finish() {
-  if (saved_step_ != step_) save();
-  if (!config_.data.eval.empty()) evaluate(/*max_samples=*/0);
+Outcome Trainer::Impl::finish() {
+  save_last();
   const fs::path final_dir = RunFolder::final_model(folder_.path());
-  write_report(folder_.path());
-  model::save_model_directory(*model_, model_dir_.path, final_dir, conversation_settings(config_));
+  double stopped = 0;
+  by_first_rank("export", [&] {
+    if (!config_.data.eval.empty() && !evaluate(/*max_samples=*/0)) {
+      stopped = 1;
+      return;
+    }
+    write_report(folder_.path());
+    model::save_model_directory(*model_, model_dir_.path, final_dir,
+                                conversation_settings(config_));
+  });
+  if (ranks_->sum(stopped) > 0) return Outcome::kStoppedAndSaved;
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
+  return Outcome::kFinished;
 }
 
 void Trainer::Impl::print_plan() const {
@@ -355,6 +338,7 @@ void Trainer::Impl::print_plan() const {
   core::log_info("run       {}", folder_.path().string());
   core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
                  at::get_num_threads());
+  if (ranks_->size() > 1) core::log_info("ranks\n{}", ranks_->table());
   core::log_info("model     {} parameters, {} trained", all, trained);
   core::log_info(
       "data      {} samples in {} items, {} tokens, {} frames; {} skipped, {} longer than {} "
@@ -363,14 +347,14 @@ void Trainer::Impl::print_plan() const {
       index_.overlong_samples, config_.data.max_length, config_.data.overlong);
   core::log_info(
       "training  {} steps to go of {}, {} micro-batches a step, lr {} ({}, {} warm-up steps)",
-      plan_.total_steps() - step_, plan_.total_steps(), config_.train.grad_accum_steps,
+      plan_.total_steps() - step_, plan_.total_steps(), plan_.micro_batches_of_step(),
       config_.optim.lr, config_.optim.schedule, schedule_.warmup_steps());
 }
 
-Trainer::Trainer(RunConfig config) {
+Trainer::Trainer(RunConfig config, std::shared_ptr<dist::Ranks> ranks) {
   core::keep_freed_memory();
-  if (config.train.num_threads > 0) at::set_num_threads(static_cast<int>(config.train.num_threads));
-  impl_ = std::make_unique<Impl>(std::move(config));
+  set_num_threads(config.train.num_threads, *ranks);
+  impl_ = std::make_unique<Impl>(std::move(config), std::move(ranks));
 }
 Trainer::~Trainer() = default;
 Outcome Trainer::run() {

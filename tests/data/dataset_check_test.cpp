@@ -231,7 +231,9 @@ TEST_F(DatasetChecks, AgreeWithTheRun) {
       EXPECT_EQ(
           std::accumulate(result.turns_of_sample.begin(), result.turns_of_sample.end(), int64_t{0}),
           index.total_frames);
-      Plan plan(tokens, *options.plan);
+      std::vector<PlanItem> plan_items;
+      for (const int64_t length : tokens) plan_items.push_back({.tokens = length});
+      Plan plan(plan_items, *options.plan);
       EXPECT_EQ(static_cast<int64_t>(result.tokens_of_step.size()), plan.total_steps());
       EXPECT_EQ(
           std::accumulate(result.tokens_of_step.begin(), result.tokens_of_step.end(), int64_t{0}),

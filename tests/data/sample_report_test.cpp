@@ -98,6 +98,21 @@ TEST_F(SampleReports, MayBeToldByManyThreads) {
   EXPECT_EQ(lines().size(), 50u);
 }
 
+TEST_F(SampleReports, StopARunWhenTooManyAreBad) {
+  SampleReport report;
+  report.add("b:7", "gone.mp4: missing");
+  report.check_fraction(0.2, 8);  // 1 of 8 is less
+  try {
+    report.check_fraction(0.1, 8);
+    FAIL();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.kind(), core::ErrorKind::kData);
+    EXPECT_THAT(error.what(), testing::HasSubstr("1 of 8 samples cannot be used"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("data.max_bad_fraction = 0.1"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("gone.mp4"));
+  }
+}
+
 TEST_F(SampleReports, SayWhyTheyCannotBeWritten) {
   SampleReport report(folder_ / "missing/skipped.jsonl");
   try {

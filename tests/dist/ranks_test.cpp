@@ -3,16 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <functional>
 #include <thread>
 
 #include "streamo/core/error.h"
 #include "support/run_command.h"
+#include "support/with_ranks.h"
 
 namespace streamo::dist {
 namespace {
@@ -20,33 +18,8 @@ namespace {
 using testing::HasSubstr;
 using torch::Tensor;
 
-int free_port() {
-  const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(::bind(probe, generic, size), 0);
-  EXPECT_EQ(::getsockname(probe, generic, &size), 0);
-  ::close(probe);
-  return ntohs(address.sin_port);
-}
-
-// The ranks of a run as threads of this process.
 void with_ranks(int size, const std::function<void(Ranks&)>& work) {
-  const int port = free_port();
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([=] {
-      Launch launch{.rank = rank, .world_size = size};
-      launch.master_address = "127.0.0.1";
-      launch.master_port = port;
-      Ranks ranks(launch);
-      work(ranks);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  test::with_ranks(size, [&](const std::shared_ptr<Ranks>& ranks) { work(*ranks); });
 }
 
 TEST(Ranks, AloneNothingIsExchanged) {
@@ -92,6 +65,20 @@ TEST(Ranks, SumsAreMadeInTheTreeThatIsPromised) {
   });
 }
 
+TEST(Ranks, AStopAskedOfOneIsSeenByAll) {
+  with_ranks(3, [](Ranks& ranks) {
+    EXPECT_FALSE(ranks.stop_requested());
+    ranks.barrier();
+    if (ranks.rank() == 1) ranks.request_stop();
+    for (int tenths = 0; tenths < 30 && !ranks.stop_requested(); ++tenths)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_TRUE(ranks.stop_requested());
+    EXPECT_EQ(ranks.local_size(), 3);
+    EXPECT_EQ(ranks.local_rank(), ranks.rank());
+    ranks.barrier();
+  });
+}
+
 struct Ending {
   const char* action;
   int culprit, culprit_exit, others_exit;
@@ -103,7 +90,7 @@ class RankEnds : public testing::TestWithParam<Ending> {};
 // Three processes; each of the other two names the culprit, within 10 s.
 TEST_P(RankEnds, TheOthersEndAndNameIt) {
   const Ending& ending = GetParam();
-  const int port = free_port();
+  const int port = test::free_port();
   std::vector<test::CommandResult> results(3);
   std::vector<double> seconds(3);
   std::vector<std::thread> threads;
@@ -142,7 +129,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Ending{"kill while others compute", 1, 137, 21, "so this rank ends too"}));
 
 TEST(RankProgram, EndsWellWhenNobodyMisbehaves) {
-  const int port = free_port();
+  const int port = test::free_port();
   std::vector<std::thread> threads;
   for (int rank = 0; rank < 2; ++rank) {
     threads.emplace_back([=] {
@@ -161,7 +148,7 @@ TEST(RankProgram, EndsWellWhenNobodyMisbehaves) {
 TEST(Ranks, APartnerThatNeverComesIsAnError) {
   Launch launch{.rank = 1, .world_size = 2, .local_rank = 1};
   launch.master_address = "127.0.0.1";
-  launch.master_port = free_port();
+  launch.master_port = test::free_port();
   launch.launcher = "torchrun";
   try {
     Ranks ranks(launch, std::chrono::seconds(1));

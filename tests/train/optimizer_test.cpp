@@ -217,10 +217,13 @@ TEST(ClipGradNorm, ZeroMeasuresOnlyAndNonFiniteScalesNothing) {
   const auto parameters = make_parameters();
   AdamW optimizer(parameters, {});
   EXPECT_EQ(optimizer.clip_grad_norm(1.0), 0.0);  // no gradient yet
+  optimizer.zero_grad();
   set_gradients(parameters, 0);
   const Tensor before = parameters[0].tensor.grad().clone();
   EXPECT_GT(optimizer.clip_grad_norm(0.0), 1.0);
   EXPECT_TRUE(torch::equal(parameters[0].tensor.grad(), before));
+  optimizer.zero_grad();
+  set_gradients(parameters, 0);
   parameters[1].tensor.mutable_grad()[0] = std::numeric_limits<float>::infinity();
   EXPECT_FALSE(std::isfinite(optimizer.clip_grad_norm(1.0)));
   EXPECT_TRUE(torch::equal(parameters[0].tensor.grad(), before));

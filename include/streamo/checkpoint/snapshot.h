@@ -3,7 +3,10 @@
 // checkpoint-<step>/ holds model.safetensors (weights under their Hugging Face names),
 // optimizer.safetensors, trainer_state.json, the model directory's config and tokenizer files (so
 // that it can be exported by itself) and manifest.json with size and checksum of every other file.
-// It appears under its name by rename, when all of it is on disk.
+// The order of a save is: write and flush each file, the manifest, the folder; rename it to its
+// name; flush the run folder; only then write `latest` (the folder's name, for people and scripts);
+// only then remove what is beyond `keep`. docs/checkpoints.md tells what each kind of failure
+// leaves.
 #pragma once
 
 #include <torch/torch.h>
@@ -33,24 +36,33 @@ class SnapshotStore {
   SnapshotStore(std::filesystem::path run_dir, std::filesystem::path model_dir, int64_t keep,
                 std::map<std::string, std::string> extra_files = {});
 
-  // Writes, publishes, and only then removes checkpoints beyond `keep`. Throws core::Error{kDisk};
-  // older checkpoints are untouched then.
+  // Throws core::Error{kDisk} when it is not published, with the bytes needed and free when the
+  // disk is full; older checkpoints are untouched then. That old ones cannot be removed is a
+  // warning.
   void save(const Snapshot& snapshot) const;
 
   // The newest checkpoint that verifies. `passed_over` receives a line for each newer one that does
-  // not.
+  // not; it is set aside under the name damaged-checkpoint-<step>, where that can be done. For who
+  // alone writes in the folder.
   std::optional<std::filesystem::path> newest_sound(std::vector<std::string>* passed_over) const;
 
   // Checkpoint folders of the run, newest first, sound or not.
   std::vector<std::filesystem::path> list() const;
 
  private:
+  void require_space(const Snapshot& snapshot) const;
+  void prune(int64_t saved_step) const;
+
   std::filesystem::path run_dir_, model_dir_;
   int64_t keep_;
   std::map<std::string, std::string> extra_files_;
 };
 
-// Every file there, of the right size and checksum. The Fault names file and difference.
+// Bytes of its tensors.
+uint64_t tensor_bytes(const Snapshot& snapshot);
+
+// The manifest as it was written, every file it names there, of the right size and checksum. The
+// Fault names file and difference.
 core::Result<bool> verify_snapshot(const std::filesystem::path& checkpoint);
 
 // Reads a verified checkpoint. Throws core::Error{kCheckpoint}.

@@ -38,9 +38,18 @@ class AtomicWriter {
 void sync_path(const std::filesystem::path& path);
 
 // A folder that appears under its final name only when everything in it is on disk.
-// `fill` gets the temporary folder to write into. An existing folder of that name is replaced.
+// `fill` gets the temporary folder to write into. An existing folder of that name is replaced: at
+// any moment the old one or the new one is there (where the file system can exchange two names).
 void write_directory_atomic(const std::filesystem::path& path,
                             const std::function<void(const std::filesystem::path&)>& fill);
+
+// Takes a folder away at once, by renaming it, and then deletes it: what carries the name is never
+// a part. Throws Error{kDisk}.
+void remove_directory_atomic(const std::filesystem::path& path);
+
+// Deletes what processes that were killed in one of the above have left in `folder` (not below it).
+// For who alone writes there. Throws Error{kDisk}.
+void remove_temporaries(const std::filesystem::path& folder);
 
 // XXH3-64 of a file, as 16 hex digits. Throws Error{kDisk} when it cannot be read.
 std::string hash_file(const std::filesystem::path& path);

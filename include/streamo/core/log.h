@@ -12,7 +12,12 @@ namespace streamo::core {
 bool stderr_is_terminal();
 bool stdout_is_terminal();
 
+// `level` is printed before the message; "" is news.
 void log_line(const char* level, const std::string& message);
+
+// Of a run of several processes: news is told by rank 0 alone, and warnings and errors of all begin
+// with their rank.
+void set_log_rank(int rank);
 
 template <typename... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {

@@ -11,6 +11,7 @@
 namespace streamo::data {
 
 struct MicroBatch {
+  int64_t number = 0;                     // within the step, over all ranks
   std::vector<std::string> ids;           // of the samples in it
   std::vector<text::TokenId> input_ids;   // [L]
   std::vector<int64_t> cu_seqlens = {0};  // [samples + 1]
@@ -23,13 +24,19 @@ struct MicroBatch {
 
   void append(Example example);
   bool empty() const { return ids.empty(); }
+  std::array<double, 3> state_targets() const;  // targets by text::State
 };
 
-// All micro-batches of one optimizer step.
+struct BadSample {
+  std::string id, reason;
+};
+
+// What one rank computes of one optimizer step.
 struct StepBatch {
   int64_t step = 0;
   double epoch = 0;
-  std::vector<MicroBatch> micro_batches = {};
+  std::vector<MicroBatch> micro_batches = {};  // empty ones too, all of whose samples were bad
+  std::vector<BadSample> bad = {};
   double wait_seconds = 0;  // how long the step had to wait for its data
 
   int64_t tokens() const;

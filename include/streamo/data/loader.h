@@ -7,7 +7,6 @@
 #include "streamo/data/batch.h"
 #include "streamo/data/index.h"
 #include "streamo/data/plan.h"
-#include "streamo/data/sample_report.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/text/chat_format.h"
 
@@ -16,24 +15,22 @@ namespace streamo::data {
 struct LoaderOptions {
   int num_workers = 4;
   int64_t prefetch_bytes =
-      256 << 20;                  // of decoded pictures waiting; one item is always let through
-  double max_bad_fraction = 0.1;  // of all samples; above, the run stops
+      256 << 20;  // of decoded pictures waiting; one item is always let through
   int64_t token_side = 28;
 };
 
-// A sample that cannot be read is reported and left out of its batch: the same one in every run,
-// since it is the plan that chose it.
+// A sample that cannot be read is left out of its batch, and listed there: the same one in every
+// run, since it is the plan that chose it.
 class Loader {
  public:
   // Starts to read at step `first_step`. All references must outlive the loader.
   Loader(const SampleSource& source, const text::ChatFormat& chat, const Index& index, Plan& plan,
-         SampleReport& report, LoaderOptions options, int64_t first_step);
+         LoaderOptions options, int64_t first_step);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  // The next step; call at most plan.total_steps() - first_step times. Throws what a worker threw,
-  // and core::Error{kData} when more than max_bad_fraction of the samples are bad.
+  // The next step; call at most plan.total_steps() - first_step times. Throws what a worker threw.
   StepBatch next();
 
  private:

@@ -3,10 +3,15 @@
 //
 // Nothing else decides the order: not threads, not time, not how often a run was stopped. The
 // position in the data is one integer, the step, which makes resume exact.
+//
+// What forms a step and its micro-batches does not depend on the number of ranks, only on that of
+// the micro-batches of all of them. Who computes which is chosen so that all have about the same to
+// do; the gradient is a sum, so it does not change.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace streamo::data {
@@ -16,23 +21,45 @@ struct PlanOptions {
   bool packing = false;          // fill each micro-batch up to max_length tokens
   int64_t max_length = 32768;    // tokens, with packing
   int64_t micro_batch_size = 1;  // items, without packing
-  int64_t grad_accum_steps = 1;  // micro-batches of a step
+  int64_t grad_accum_steps = 1;  // micro-batches of a step, of each rank
   int64_t epochs = 1;            // used when max_steps is 0
   int64_t max_steps = 0;  // stop after so many steps; the data begin again as often as needed
+  int rank = 0, world_size = 1;
+  // Each rank gets micro-batches that stand in a row, the same number while there are enough,
+  // whatever they cost: the order of sums then does not depend on the number of ranks.
+  bool in_order = false;
+
+  int64_t micro_batches_of_step() const { return grad_accum_steps * world_size; }
+};
+
+struct PlanItem {
+  int64_t tokens = 0;
+  double cost = 0;  // of a training step on it, in any unit
+};
+
+struct MicroBatchPlan {
+  int64_t number = 0;         // within the step, over all ranks
+  std::vector<size_t> items;  // their numbers
+  bool operator==(const MicroBatchPlan&) const = default;
 };
 
 struct StepPlan {
-  double epoch = 0;                                // after this step
-  std::vector<std::vector<size_t>> micro_batches;  // item numbers
+  double epoch = 0;                           // after this step
+  std::vector<MicroBatchPlan> micro_batches;  // of this rank
 };
+
+// Which rank computes each of some micro-batches of these costs: the costliest first, each to the
+// rank that has least so far (Graham, Bounds on Multiprocessing Timing Anomalies, 1969: at most
+// 4/3 of the best).
+std::vector<int> deal_by_cost(const std::vector<double>& costs, int world_size);
 
 class Plan {
  public:
-  // `item_tokens`: length of each item. The last step of an epoch may be smaller; no item is left
-  // out.
-  Plan(std::vector<int64_t> item_tokens, PlanOptions options);
+  // The last step of an epoch may be smaller; no item is left out.
+  Plan(std::vector<PlanItem> items, PlanOptions options);
 
   int64_t total_steps() const { return total_steps_; }
+  int64_t micro_batches_of_step() const { return options_.micro_batches_of_step(); }
   // Any step in [0, total_steps()), in any order; steps of one epoch in a row are the cheap case.
   StepPlan step(int64_t step);
 
@@ -40,13 +67,14 @@ class Plan {
   struct Epoch {
     int64_t number = -1, first_step = 0;
     std::vector<std::vector<size_t>> micro_batches;
-    int64_t steps(int64_t grad_accum_steps) const;
+    int64_t steps(int64_t micro_batches_of_step) const;
   };
   std::vector<std::vector<size_t>> micro_batches_of_epoch(int64_t epoch) const;
   int64_t count_steps() const;
   void go_to_epoch_of(int64_t step);
+  std::vector<int> deal(std::span<const std::vector<size_t>> micro_batches) const;
 
-  std::vector<int64_t> item_tokens_;
+  std::vector<PlanItem> items_;
   PlanOptions options_;
   Epoch current_;
   int64_t total_steps_ = 0;

@@ -19,6 +19,9 @@ class SampleReport {
   // Once a sample; thread-safe. Appends {"id","reason"} to the file at once.
   void add(const std::string& id, const std::string& reason);
   int64_t size() const;
+  // Throws core::Error{kData} with an example when more than `max_bad_fraction` of `all` samples
+  // are listed.
+  void check_fraction(double max_bad_fraction, size_t all) const;
   std::map<std::string, std::string> entries() const;
 
  private:

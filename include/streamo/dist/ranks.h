@@ -36,6 +36,9 @@ class Ranks {
   int rank() const;
   int size() const;
   bool first() const { return rank() == 0; }
+  // Of those on this machine.
+  int local_rank() const;
+  int local_size() const;
   // "rank host process", a line each, in order of the ranks.
   std::string table() const;
 
@@ -44,7 +47,8 @@ class Ranks {
   // Collective. The sum over the ranks of each number.
   std::vector<double> sum(std::span<const double> values);
   double sum(double value) { return sum(std::span(&value, 1))[0]; }
-  // Collective. parts [size, n] of every rank -> the sum of their rows number rank() [n].
+  // Collective. parts [size, n] of every rank -> the sum of their rows number rank() [n], of bf16
+  // in fp32.
   at::Tensor reduce_scatter(const at::Tensor& parts);
   // Collective. own [n] -> [size, n], the rows of all ranks.
   at::Tensor all_gather(const at::Tensor& own);
@@ -54,6 +58,10 @@ class Ranks {
   // How long a collective may take before the run is held to hang: the slowest rank's work between
   // two of them. An hour at first.
   void set_patience(std::chrono::milliseconds patience);
+  // Tells all ranks, within a second, that this one was asked to stop. Not collective: what they
+  // then do together they must agree on.
+  void request_stop();
+  bool stop_requested() const;  // by any rank
   // What this process is doing, for the others' messages: "step 12".
   void set_activity(const std::string& activity);
   // To be called with the message of what ends this process, before it ends: the others will name

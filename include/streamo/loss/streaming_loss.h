@@ -48,11 +48,13 @@ class StreamingLoss {
   LossTerms operator()(const SupervisedRows& rows, const torch::Tensor& head_weight,
                        double denominator);
 
-  // alpha_c of each row [R] fp32, 1 for text rows. With scope `running`, updates the running
-  // counts.
-  torch::Tensor class_weights(const torch::Tensor& states, const torch::Tensor& samples);
+  // alpha_c of each row [R] fp32, 1 for text rows.
+  torch::Tensor class_weights(const torch::Tensor& states, const torch::Tensor& samples) const;
 
-  // Counts of scope `running`, part of a checkpoint.
+  // State targets of all micro-batches of a step, before it is computed: what scope `running`
+  // counts.
+  void count_states(const std::array<double, 3>& targets);
+  // Part of a checkpoint.
   std::array<double, 3> running_counts() const { return running_counts_; }
   void set_running_counts(const std::array<double, 3>& counts) { running_counts_ = counts; }
 

@@ -5,17 +5,28 @@
 // micro-batches add up without rounding), and the parameter is the rounded master after each step.
 // Update: Loshchilov and Hutter, arXiv 1711.05101 (decoupled decay), with torch.optim.AdamW's
 // defaults.
+//
+// With several ranks each adds up the gradients of its own micro-batches; once a step they are
+// summed over the ranks, each rank receiving a part of every parameter. It updates its parts and
+// all get the new values (ZeRO stage 1: Rajbhandari et al., arXiv 1910.02054), so that state and
+// update cost 1 / ranks; or the summed gradients are completed and every rank updates all.
 #pragma once
 
 #include <torch/torch.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "streamo/dist/flat_shards.h"
+#include "streamo/dist/ranks.h"
+#include "streamo/train/gradient_tree.h"
 
 namespace streamo::train {
 
@@ -46,55 +57,89 @@ struct AdamWConfig {
 // core::Error{kConfig} for an unknown rule.
 bool decays(const std::string& rule, const std::string& name, int64_t dimensions);
 
+// How ranks share the work. One who is alone does all of it.
+struct RankSharing {
+  std::shared_ptr<dist::Ranks> ranks = std::make_shared<dist::Ranks>();
+  bool shard_state = true;  // each rank keeps the state of its parts alone
+  // All sums in an order that does not depend on how many ranks there are.
+  bool deterministic = false;
+};
+
 class AdamW {
  public:
   // Throws core::Error{kConfig} when nothing is trainable or the rule is unknown.
-  AdamW(std::vector<NamedParameter> parameters, AdamWConfig config);
+  AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSharing sharing = {});
 
-  // One update from the parameters' .grad(). A parameter without gradient is left as it is (torch's
-  // way).
+  // To be called after each micro-batch of a step, also one in which nothing was computed. The sum
+  // over micro-batches is autograd's own, in their order; with `deterministic` it is made in a tree
+  // over them, which the tree over ranks goes on with: the result is the same bits on 1 rank and on
+  // 2^k, where each has 2^m micro-batches. Costs a copy of the gradients a level of the tree.
+  void end_micro_batch();
+  // Collective. The 2-norm over all gradients of all ranks, before clipping. Above `max_norm` they
+  // are scaled to it as torch.nn.utils.clip_grad_norm_ does. max_norm 0: only measured. A
+  // non-finite norm scales nothing.
+  double clip_grad_norm(double max_norm);
+  // Collective. One update from the parameters' .grad(). A parameter that has no gradient on any
+  // rank is left as it is (torch's way).
   void step(double lr);
   // Drops the gradients (and their memory).
   void zero_grad();
-  // The 2-norm over all gradients, fp32, before clipping. Above `max_norm` they are scaled to it,
-  // in place, as torch.nn.utils.clip_grad_norm_ does. max_norm 0: only measured. A non-finite norm
-  // scales nothing.
-  double clip_grad_norm(double max_norm);
 
-  // For a checkpoint: "<parameter>.exp_avg", ".exp_avg_sq", ".step" (number of updates, fp32
-  // scalar), and
-  // ".master" of bf16 parameters and of trained rows. The tensors share the optimizer's storage.
-  std::map<std::string, torch::Tensor> state() const;
-  // Copies into place. The parameters themselves are not touched: the checkpoint's weights are.
-  // Throws core::Error{kCheckpoint} for a missing, unknown or misshapen entry.
+  // Collective. For a checkpoint, on the first rank (others get nothing): "<parameter>.exp_avg",
+  // ".exp_avg_sq", ".step" (number of updates, fp32 scalar), and ".master" of bf16 parameters and
+  // of trained rows, in the shape of the parameter or rows: the same however the state is shared.
+  // The tensors share the optimizer's storage where one rank has all.
+  std::map<std::string, torch::Tensor> state();
+  // Copies into place what is this rank's. The parameters themselves are not touched: the
+  // checkpoint's weights are. Throws core::Error{kCheckpoint} for a missing, unknown or misshapen
+  // entry.
   void load_state(const std::map<std::string, torch::Tensor>& state);
 
   // The trainable parameters, in the order given.
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
 
  private:
-  struct Slot {              // of parameters_[i], or of its trained rows
-    torch::Tensor master;    // undefined for an fp32 parameter that is trained as a whole
-    torch::Tensor row_grad;  // gradient of the trained rows; undefined for a whole parameter
-    torch::Tensor exp_avg, exp_avg_sq;
-    torch::Tensor step;  // fp32 scalar
+  struct Slot {  // of parameters_[i], or of its trained rows, as one row of `numel` numbers
+    dist::FlatShards::Range kept;  // the numbers whose state is here: all, or this rank's part
+    torch::Tensor values;  // [numel]: a view of the parameter, or a copy of the trained rows
+    torch::Tensor master;  // fp32 [kept]; undefined for fp32 values, which are their own
+    torch::Tensor exp_avg, exp_avg_sq;  // fp32 [kept]
+    torch::Tensor step;                 // fp32 scalar
+    torch::Tensor gradient;             // of this step, fp32: [numel], or this rank's part
     bool decay = false;
+    std::vector<int64_t> shape;
   };
 
-  // The gradients to update from: undefined where a parameter has none.
-  torch::Tensor gradient_of(size_t parameter) const;
-  // Of parameters trained in some rows, keeps the gradient of those and drops the rest.
-  void collect_rows();
+  dist::Ranks& ranks() const { return *sharing_.ranks; }
+  bool alone() const { return ranks().size() == 1; }
+  bool shards_state() const { return !alone() && sharing_.shard_state; }
+  Slot make_slot(size_t parameter) const;
+  // From the parameters' .grad() to the slots' gradients, summed over the ranks. Once a step.
+  void collect();
+  torch::Tensor take_gradient(size_t parameter);
   std::vector<torch::Tensor> gradients() const;
+  double squared_norm_in_order() const;
+  void complete_gradients();
   // Parameters of one kernel call: the same decay and the same rate.
   using Group = std::pair<bool, double>;
   Group group_of(size_t parameter) const;
   void update(const Group& group, double lr);
+  void publish_values();
 
+  // What is kept of each number, by its name in a checkpoint.
+  static constexpr std::array<std::pair<const char*, torch::Tensor Slot::*>, 3> kEntries = {
+      {{".exp_avg", &Slot::exp_avg},
+       {".exp_avg_sq", &Slot::exp_avg_sq},
+       {".master", &Slot::master}}};
+
+  RankSharing sharing_;
   AdamWConfig config_;
   std::vector<NamedParameter> parameters_;
   std::vector<Slot> slots_;
   std::set<Group> groups_;
+  std::unique_ptr<dist::FlatShards> shards_;  // null: alone
+  GradientTree tree_;                         // of the micro-batches, with `deterministic`
+  bool collected_ = false;
 };
 
 }  // namespace streamo::train

@@ -50,7 +50,12 @@ struct RunConfig {
   struct Train {
     int64_t epochs = 1, max_steps = 0, micro_batch_size = 1, grad_accum_steps = 1, seed = 0,
             num_threads = 0;
+    bool deterministic = false;
+    std::string nonfinite = "stop";
   } train;
+  struct Parallel {
+    std::string shard = "optimizer";
+  } parallel;
   struct Checkpoint {
     std::string dir = "runs/run", resume = "auto";
     int64_t every_steps = 100, keep = 2;

@@ -8,12 +8,12 @@
 
 namespace streamo::train {
 
-// Creates the folder and holds a lock in it, so that two processes cannot write one run.
+// Creates the folder and holds a lock in it, so that two runs cannot write one folder.
 class RunFolder {
  public:
-  // Throws core::Error{kDisk} when it cannot be made or written, kConfig when another process holds
-  // it.
-  explicit RunFolder(std::filesystem::path path);
+  // `owner`: of several ranks the one that writes; the others only know where it is. Throws
+  // core::Error{kDisk} when it cannot be made or written, kConfig when another process holds it.
+  RunFolder(std::filesystem::path path, bool owner);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -29,9 +29,13 @@ class RunFolder {
   int lock_fd_ = -1;
 };
 
-// The settings that differ and would make it another run ("optim.lr: 1e-05 -> 2e-05"), of two
-// effective configs. Settings that only concern speed, output or evaluation may change between stop
-// and resume.
+// The settings of two effective configs that differ: "optim.lr: 1e-05 -> 2e-05". One that only
+// `now` has counts as having had its default before: the key is newer than that config.
+std::vector<std::string> differences(const nlohmann::ordered_json& before,
+                                     const nlohmann::ordered_json& now);
+
+// Those of them that make it another run. Settings that only concern speed, output or evaluation
+// may change between stop and resume; so may the number of ranks, with the micro-batches of each.
 std::vector<std::string> run_changing_differences(const nlohmann::ordered_json& before,
                                                   const nlohmann::ordered_json& now);
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "streamo/dist/ranks.h"
 #include "streamo/train/run_config.h"
 
 namespace streamo::train {
@@ -13,8 +14,9 @@ enum class Outcome { kFinished, kStoppedAndSaved };
 class Trainer {
  public:
   // Prepares everything and checks it: run folder, data, tokenizer, model, checkpoint to go on
-  // from.
-  explicit Trainer(RunConfig config);
+  // from. `ranks`: the processes of the run, each of which has a Trainer; the first one writes.
+  explicit Trainer(RunConfig config,
+                   std::shared_ptr<dist::Ranks> ranks = std::make_shared<dist::Ranks>());
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;

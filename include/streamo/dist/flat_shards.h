@@ -1,0 +1,58 @@
+// Tensors cut into one part a rank, and what the ranks exchange to sum or to complete them.
+//
+// Each tensor is taken as one row of numbers and cut into as many equal parts as there are ranks;
+// the borders are multiples of kGranule, so the last parts may be shorter or empty. Sums and
+// completions go by buckets: several tensors in one collective, so that few large messages are
+// sent, and no more than a bucket is ever held twice.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "streamo/dist/ranks.h"
+
+namespace streamo::dist {
+
+class FlatShards {
+ public:
+  // Numbers between two borders: whole lanes of every vector unit, so that an update of a part
+  // rounds as the update of the whole tensor does.
+  static constexpr int64_t kGranule = 1024;
+
+  struct Range {
+    int64_t begin = 0, end = 0;
+    int64_t size() const { return end - begin; }
+  };
+
+  // numels[i]: of tensor i. `ranks` must outlive this. A bucket has at least one tensor.
+  FlatShards(Ranks& ranks, std::vector<int64_t> numels, int64_t bucket_numel = 16 << 20);
+
+  size_t size() const { return numels_.size(); }
+  // The part of tensor i that belongs to this rank.
+  Range own(size_t i) const;
+  // Length of every rank's part of tensor i before the last ones are shortened; a multiple of
+  // kGranule.
+  int64_t part(size_t i) const { return parts_[i]; }
+
+  // Collective. values[i]: [numel], or undefined on a rank that has nothing to add; released as
+  // soon as it was sent. Sent as `traffic`, summed in fp32 in the tree of Ranks. Returns the sums
+  // of this rank's parts, fp32 [own(i).size()].
+  std::vector<at::Tensor> reduce_scatter(std::vector<at::Tensor> values, at::ScalarType traffic);
+  // Collective. own[i]: [own(i).size()], of one type -> whole[i] [numel], where defined.
+  void all_gather(const std::vector<at::Tensor>& own, const std::vector<at::Tensor>& whole);
+
+ private:
+  struct Bucket {
+    size_t first = 0, last = 0;  // tensors [first, last)
+    int64_t row = 0;             // sum of their parts
+  };
+
+  Ranks& ranks_;
+  std::vector<int64_t> numels_, parts_;
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace streamo::dist

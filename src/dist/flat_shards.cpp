@@ -1,0 +1,72 @@
+#include "streamo/dist/flat_shards.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "streamo/core/error.h"
+
+namespace streamo::dist {
+
+using at::Tensor;
+
+FlatShards::FlatShards(Ranks& ranks, std::vector<int64_t> numels, int64_t bucket_numel)
+    : ranks_(ranks), numels_(std::move(numels)) {
+  for (size_t i = 0; i < numels_.size(); ++i) {
+    const int64_t granules = (numels_[i] + kGranule - 1) / kGranule;
+    parts_.push_back((granules + ranks.size() - 1) / ranks.size() * kGranule);
+    if (buckets_.empty() || (buckets_.back().row + parts_[i]) * ranks.size() > bucket_numel)
+      buckets_.push_back({i, i, 0});
+    buckets_.back().last = i + 1;
+    buckets_.back().row += parts_[i];
+  }
+}
+
+FlatShards::Range FlatShards::own(size_t i) const {
+  const auto border = [&](int64_t rank) { return std::min(rank * parts_[i], numels_[i]); };
+  return {border(ranks_.rank()), border(ranks_.rank() + 1)};
+}
+
+std::vector<Tensor> FlatShards::reduce_scatter(std::vector<Tensor> values, at::ScalarType traffic) {
+  STREAMO_CHECK(values.size() == size(), "one value a tensor");
+  std::vector<Tensor> sums(size());
+  for (const Bucket& bucket : buckets_) {
+    const Tensor rows = at::zeros({ranks_.size(), bucket.row}, traffic);
+    int64_t column = 0;
+    for (size_t i = bucket.first; i < bucket.last; column += parts_[i++]) {
+      if (!values[i].defined()) continue;
+      for (int64_t begin = 0, rank = 0; begin < numels_[i]; begin += parts_[i], ++rank) {
+        const int64_t count = std::min(parts_[i], numels_[i] - begin);
+        rows[rank].narrow(0, column, count).copy_(values[i].narrow(0, begin, count));
+      }
+      values[i].reset();
+    }
+    const Tensor sum = ranks_.reduce_scatter(rows);
+    column = 0;
+    for (size_t i = bucket.first; i < bucket.last; column += parts_[i++])
+      sums[i] = sum.narrow(0, column, own(i).size());
+  }
+  return sums;
+}
+
+void FlatShards::all_gather(const std::vector<Tensor>& own_parts,
+                            const std::vector<Tensor>& whole) {
+  STREAMO_CHECK(own_parts.size() == size() && whole.size() == size(), "one part a tensor");
+  for (const Bucket& bucket : buckets_) {
+    const Tensor row = at::zeros({bucket.row}, own_parts[bucket.first].options());
+    int64_t column = 0;
+    for (size_t i = bucket.first; i < bucket.last; column += parts_[i++])
+      row.narrow(0, column, own(i).size()).copy_(own_parts[i]);
+    const Tensor rows = ranks_.all_gather(row);
+    column = 0;
+    for (size_t i = bucket.first; i < bucket.last; column += parts_[i++]) {
+      if (!whole[i].defined()) continue;
+      for (int64_t begin = 0, rank = 0; begin < numels_[i]; begin += parts_[i], ++rank) {
+        const int64_t count = std::min(parts_[i], numels_[i] - begin);
+        whole[i].narrow(0, begin, count).copy_(rows[rank].narrow(0, column, count));
+      }
+    }
+  }
+}
+
+}  // namespace streamo::dist

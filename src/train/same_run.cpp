@@ -1,0 +1,37 @@
+#include "same_run.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <vector>
+
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/train/run_folder.h"
+
+namespace streamo::train {
+
+using Json = nlohmann::ordered_json;
+
+void require_same_run(dist::Ranks& ranks, const Json& effective_config,
+                      const std::string& fingerprint) {
+  if (ranks.size() == 1) return;
+  const Json own = {{"config", effective_config},
+                    {"data", fingerprint},
+                    {"program", core::hash_file("/proc/self/exe")}};
+  const std::vector<std::string> all = ranks.gather(own.dump());
+  const Json first = Json::parse(all[0]);
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    const Json other = Json::parse(all[rank]);
+    if (other == first) continue;
+    std::vector<std::string> what = differences(first["config"], other["config"]);
+    if (other["data"] != first["data"]) what.push_back("the files of data.train");
+    if (other["program"] != first["program"]) what.push_back("the program streamo");
+    throw core::Error(core::ErrorKind::kConfig,
+                      fmt::format("rank 0 and rank {} were started for different runs", rank),
+                      fmt::format("{}", fmt::join(what, "; ")),
+                      "start all ranks with the same program, config and data");
+  }
+}
+
+}  // namespace streamo::train

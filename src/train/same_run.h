@@ -1,0 +1,17 @@
+// Whether all processes that were started together mean the same run.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "streamo/dist/ranks.h"
+
+namespace streamo::train {
+
+// Collective. Throws core::Error{kConfig} on all ranks when one of them has other settings
+// (`effective_config`), other training data (`fingerprint`) or another program, naming it and what
+// differs.
+void require_same_run(dist::Ranks& ranks, const nlohmann::ordered_json& effective_config,
+                      const std::string& fingerprint);
+
+}  // namespace streamo::train

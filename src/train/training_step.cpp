@@ -1,0 +1,115 @@
+#include "training_step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "streamo/core/error.h"
+#include "streamo/core/fault_point.h"
+#include "streamo/core/file.h"
+#include "streamo/core/log.h"
+#include "streamo/train/batch_tensors.h"
+
+namespace streamo::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Collective. Names the samples of every rank's micro-batches, and which loss was not finite.
+void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number,
+                          const data::StepBatch& step, const StepSums& sums, dist::Ranks& ranks) {
+  constexpr auto kReplace = Json::error_handler_t::replace;
+  Json own = Json::array();
+  for (const data::MicroBatch& batch : step.micro_batches) {
+    const double loss = sums.losses[static_cast<size_t>(batch.number)];
+    own.push_back({{"rank", ranks.rank()},
+                   {"micro_batch", batch.number},
+                   {"finite_loss", std::isfinite(loss)},
+                   {"samples", batch.ids}});
+  }
+  Json all = Json::array();
+  for (const std::string& list : ranks.gather(own.dump(-1, ' ', false, kReplace))) {
+    for (Json& batch : Json::parse(list)) all.push_back(std::move(batch));
+  }
+  if (!ranks.first()) return;
+  core::write_file_atomic(
+      path,
+      Json{{"step", step_number}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
+}
+
+void fill_in(StepMetrics& metrics, const StepSums& sums, const StepTotals& totals) {
+  const auto states = static_cast<double>(sums.targets[0] + sums.targets[1] + sums.targets[2]);
+  const auto supervised = static_cast<double>(totals.supervised_tokens);
+  metrics.loss = sums.loss;
+  metrics.state_targets = sums.targets;
+  metrics.state_hits = sums.hits;
+  metrics.loss_state = sums.state / std::max(states, 1.0);
+  metrics.loss_text = sums.text / std::max(supervised - states, 1.0);
+}
+
+}  // namespace
+
+StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& totals,
+                              StepMetrics& metrics) {
+  parts_.loss.count_states(totals.states);
+  StepSums sums(parts_.micro_batches);
+  const bool complete = accumulate(step, totals, sums);
+  core::fault_point("train.step");
+  const auto flags =
+      sums.exchange(parts_.ranks, {complete ? 0.0 : 1.0, asked_to_stop_() ? 1.0 : 0.0});
+  const StepOutcome outcome{.done = flags[0] == 0, .stopping = flags[0] + flags[1] > 0};
+  // Without a supervised token nothing is learnt: every sample was bad, say. Time goes on.
+  if (outcome.done && totals.supervised_tokens > 0 && update(step, sums, metrics))
+    fill_in(metrics, sums, totals);
+  parts_.optimizer.zero_grad();
+  return outcome;
+}
+
+// Forward and backward of this rank's micro-batches; false when it was stopped before the last.
+bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& totals,
+                              StepSums& sums) {
+  for (const data::MicroBatch& batch : step.micro_batches) {
+    if (asked_to_stop_()) return false;
+    if (!batch.targets.empty()) {  // else nothing in it carries a loss
+      const torch::Tensor hidden_states =
+          parts_.model.forward(to_model_input(batch, parts_.model, parts_.device));
+      const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
+      const loss::LossTerms terms = parts_.loss(rows, parts_.model.lm_head_weight(),
+                                                static_cast<double>(totals.supervised_tokens));
+      terms.loss.backward();
+      sums.add(batch.number, terms, rows);
+    }
+    parts_.optimizer.end_micro_batch();
+  }
+  return true;
+}
+
+// False when the step is skipped.
+bool TrainingStep::update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics) {
+  metrics.grad_norm = parts_.optimizer.clip_grad_norm(parts_.config.optim.clip_grad_norm);
+  if (!require_finite(step, sums, metrics)) return false;  // before the weights change
+  metrics.lr = parts_.schedule.lr(metrics.step - 1);
+  parts_.optimizer.step(metrics.lr);
+  return true;
+}
+
+// All ranks know the same numbers, so they take the same way. False: the step is to be skipped.
+bool TrainingStep::require_finite(const data::StepBatch& step, const StepSums& sums,
+                                  const StepMetrics& metrics) {
+  if (std::isfinite(sums.loss) && std::isfinite(metrics.grad_norm)) return true;
+  const std::filesystem::path list = parts_.run_folder / "nonfinite_step.json";
+  write_nonfinite_step(list, metrics.step, step, sums, parts_.ranks);
+  const std::string what = fmt::format("loss {} and gradient norm {} at step {}", sums.loss,
+                                       metrics.grad_norm, metrics.step);
+  if (parts_.config.train.nonfinite == "skip") {
+    core::log_warning("{}, {} names its samples, the step is skipped", what, list.string());
+    return false;
+  }
+  throw core::Error(core::ErrorKind::kNonFinite, what + ", the weights were not changed",
+                    list.string() + " names its samples",
+                    "lower optim.lr, look at these samples, or set train.nonfinite=skip");
+}
+
+}  // namespace streamo::train

@@ -1,0 +1,61 @@
+// The training step: forward, loss and backward of the micro-batches of all ranks, one update.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "step_sums.h"
+#include "streamo/data/batch.h"
+#include "streamo/dist/ranks.h"
+#include "streamo/loss/streaming_loss.h"
+#include "streamo/model/vision_language_model.h"
+#include "streamo/train/metrics.h"
+#include "streamo/train/optimizer.h"
+#include "streamo/train/run_config.h"
+#include "streamo/train/schedule.h"
+
+namespace streamo::train {
+
+struct StepOutcome {
+  bool done = false;      // false: some rank was stopped in the middle; nothing has changed then
+  bool stopping = false;  // some rank was asked to stop; all know it
+};
+
+class TrainingStep {
+ public:
+  // What the run owns, and the step works on.
+  struct Parts {
+    const RunConfig& config;
+    dist::Ranks& ranks;
+    model::VisionLanguageModel& model;
+    torch::Device device;
+    loss::StreamingLoss& loss;
+    AdamW& optimizer;
+    const Schedule& schedule;
+    int64_t micro_batches;             // of a step, over all ranks
+    std::filesystem::path run_folder;  // for nonfinite_step.json
+  };
+  // `asked_to_stop` is looked at before each micro-batch.
+  TrainingStep(Parts parts, std::function<bool()> asked_to_stop)
+      : parts_(std::move(parts)), asked_to_stop_(std::move(asked_to_stop)) {}
+
+  // Collective. Does the update number metrics.step (from 1) and fills in its losses, targets,
+  // grad_norm and lr; a step without a supervised token, and one that train.nonfinite skips, leave
+  // them and the weights as they are. Throws core::Error{kNonFinite}, before the weights change,
+  // when train.nonfinite is stop; the samples are in nonfinite_step.json then.
+  StepOutcome run(const data::StepBatch& step, const StepTotals& totals, StepMetrics& metrics);
+
+ private:
+  bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepSums& sums);
+  bool update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics);
+  bool require_finite(const data::StepBatch& step, const StepSums& sums,
+                      const StepMetrics& metrics);
+
+  Parts parts_;
+  std::function<bool()> asked_to_stop_;
+};
+
+}  // namespace streamo::train

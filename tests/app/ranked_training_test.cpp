@@ -1,0 +1,245 @@
+// One run on several processes: the same result on any number of them, and what happens when one
+// of them ends, stands still, is stopped, or was started for another run. CPU, fp32, Gloo.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "support/run_ranks.h"
+
+namespace streamo {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::CommandResult;
+using test::RankArguments;
+using testing::HasSubstr;
+
+constexpr const char* kExample = STREAMO_SOURCE_DIR "/dataset/example/raw_data.json";
+constexpr int kMicroBatches = 4;  // of a step, of all ranks
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class RankedTraining : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(folder_);
+    write_config(kExample);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void write_config(const fs::path& annotations) const {
+    const json config = {
+        {"model", {{"preset", "example"}, {"vocab_size", 400}}},
+        {"data",
+         {{"train", annotations},
+          {"packing", false},
+          {"num_workers", 1},
+          {"system_prompt", "Speak when it is time."}}},
+        {"optim", {{"lr", 1e-3}}},
+        {"train", {{"max_steps", 4}, {"micro_batch_size", 1}, {"deterministic", true}}},
+        {"checkpoint", {{"every_steps", 2}, {"keep", 10}}},
+        {"log", {{"every_steps", 1}, {"tensorboard", false}}}};
+    std::ofstream(folder_ / "config.json") << config.dump(1);
+  }
+
+  // A run of `ranks` processes in its folder, kMicroBatches a step.
+  std::vector<CommandResult> run(
+      int ranks, const std::string& name, const std::string& overrides = "",
+      const std::function<RankArguments(int)>& of_rank = [](int) {
+        return RankArguments();
+      }) const {
+    return test::run_ranks(
+        ranks,
+        fmt::format("{}/config.json checkpoint.dir={}/{} train.grad_accum_steps={} {}",
+                    folder_.string(), folder_.string(), name, kMicroBatches / ranks, overrides),
+        of_rank);
+  }
+  static void expect_all(const std::vector<CommandResult>& results, int exit_code) {
+    for (size_t rank = 0; rank < results.size(); ++rank)
+      EXPECT_EQ(results[rank].exit_code, exit_code) << "rank " << rank << ": " << results[rank].err;
+  }
+
+  std::map<int, std::pair<double, double>> losses(const std::string& name) const {
+    std::map<int, std::pair<double, double>> found;  // with the gradient's norm
+    std::ifstream lines(folder_ / name / "metrics.jsonl");
+    for (std::string line; std::getline(lines, line);) {
+      const json entry = json::parse(line);
+      if (entry.contains("loss")) found[entry["step"]] = {entry["loss"], entry["grad_norm"]};
+    }
+    return found;
+  }
+  void expect_same_run(const std::string& one, const std::string& other) const {
+    EXPECT_FALSE(losses(one).empty());
+    EXPECT_EQ(losses(one), losses(other));
+    for (const char* file : {"final/model.safetensors", "checkpoint-4/optimizer.safetensors"}) {
+      const std::string bytes = read(folder_ / one / file);
+      EXPECT_FALSE(bytes.empty());
+      EXPECT_TRUE(bytes == read(folder_ / other / file)) << other << "/" << file;
+    }
+  }
+  static RankArguments fault(const std::string& what) {
+    return {.environment = "STREAMO_FAULT=" + what, .arguments = ""};
+  }
+
+  const fs::path folder_ =
+      fs::path(testing::TempDir()) / fmt::format("ranked-training-{}", ::getpid());
+};
+
+struct Case {
+  const char* name;
+  const char* overrides;
+};
+
+class SameResult : public RankedTraining, public testing::WithParamInterface<Case> {};
+
+TEST_P(SameResult, OnOneTwoAndFourRanks) {  // bit for bit
+  for (const int ranks : {1, 2, 4})
+    expect_all(run(ranks, std::to_string(ranks), GetParam().overrides), 0);
+  expect_same_run("1", "2");
+  expect_same_run("1", "4");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SameResult,
+    testing::Values(Case{"Plain", ""}, Case{"Packing", "data.packing=true data.max_length=1500"},
+                    Case{"WholeStateOnEach", "parallel.shard=none"},
+                    Case{"FrozenVision", "model.freeze_vision=true"},
+                    Case{"TrainedRowsOnly", "model.freeze_language=true"},
+                    Case{"RunningCounts", "loss.alpha_scope=running"},
+                    Case{"Clipped", "optim.clip_grad_norm=0.01"},
+                    // 29 samples: the last step of an epoch has one micro-batch, three ranks none.
+                    Case{"RanksWithoutWork",
+                         "train.max_steps=0 train.epochs=1 checkpoint.keep=10"}),
+    [](const auto& info) { return info.param.name; });
+
+// A video that is there when the run is indexed and cannot be decoded, a sample without an answer
+// to learn from (its turns are all silent, so it still has states), and one without pictures.
+TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
+  json samples = json::parse(read(kExample));
+  const fs::path videos = fs::path(kExample).parent_path();
+  for (json& sample : samples)
+    sample["video_path"] = (videos / sample["video_path"].get<std::string>()).string();
+  samples.erase(samples.begin() + 8, samples.end());
+  json bad = samples[0];
+  bad["video_path"] = (folder_ / "cut.mp4").string();
+  samples.push_back(bad);
+  const std::string whole = read(samples[1]["video_path"].get<std::string>());
+  const size_t pictures = whole.find("mdat") + 4;  // behind the index
+  std::ofstream(folder_ / "cut.mp4", std::ios::binary)
+      << whole.substr(0, pictures) << std::string(whole.size() - pictures, '\0');
+  std::ofstream(folder_ / "raw.json") << samples.dump();
+  write_config(folder_ / "raw.json");
+  for (const int ranks : {1, 2, 4})
+    expect_all(run(ranks, std::to_string(ranks), "data.max_bad_fraction=0.5"), 0);
+  expect_same_run("1", "2");
+  expect_same_run("1", "4");
+  EXPECT_THAT(read(folder_ / "4/skipped.jsonl"), HasSubstr("cut.mp4"));
+  EXPECT_EQ(read(folder_ / "4/skipped.jsonl"), read(folder_ / "1/skipped.jsonl"));
+}
+
+// Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
+TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
+  const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
+  expect_all(run(1, "1", overrides), 0);
+  expect_all(run(4, "4", overrides), 0);
+  const auto one = losses("1"), four = losses("4");
+  ASSERT_EQ(one.size(), 20U);
+  ASSERT_EQ(four.size(), 20U);
+  for (const auto& [step, value] : one)
+    EXPECT_NEAR(four.at(step).first, value.first, 1e-6 * value.first) << "step " << step;
+}
+
+TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
+  expect_all(run(2, "whole"), 0);
+  for (const int ranks : {1, 4}) {
+    const std::string name = fmt::format("on-{}", ranks);
+    fs::create_directories(folder_ / name);
+    for (const char* part : {"base", "metrics.jsonl", "checkpoint-2"})
+      fs::copy(folder_ / "whole" / part, folder_ / name / part, fs::copy_options::recursive);
+    const auto results = run(ranks, name);
+    expect_all(results, 0);
+    EXPECT_THAT(results[0].err, HasSubstr("resuming from"));
+    expect_same_run("whole", name);
+  }
+  const auto refused = test::run_ranks(
+      2, fmt::format("{0}/config.json checkpoint.dir={0}/whole train.grad_accum_steps=4",
+                     folder_.string()));
+  expect_all(refused, 10);
+  EXPECT_THAT(refused[0].err, HasSubstr("micro-batches of a step (train.grad_accum_steps x ranks): "
+                                        "4 -> 8"));
+}
+
+TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
+  expect_all(run(2, "whole"), 0);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto killed = run(2, "killed", "", [](int rank) {
+    return rank == 1 ? fault("train.step:4:kill") : RankArguments();
+  });
+  EXPECT_EQ(killed[1].exit_code, 137);
+  EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
+  EXPECT_THAT(killed[0].err, HasSubstr("rank 1 on "));
+  EXPECT_THAT(killed[0].err, HasSubstr("ended without a word, last seen at step 4"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // start included
+  expect_all(run(2, "killed"), 0);
+  expect_same_run("whole", "killed");
+}
+
+TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
+  expect_all(run(2, "whole"), 0);
+  const auto stopped = run(2, "stopped", "", [](int rank) {
+    return rank == 1 ? fault("train.step:3:term") : RankArguments();
+  });
+  expect_all(stopped, 20);
+  EXPECT_TRUE(fs::exists(folder_ / "stopped/checkpoint-3"));
+  expect_all(run(2, "stopped"), 0);
+  expect_same_run("whole", "stopped");
+}
+
+TEST_F(RankedTraining, ARankThatHangsIsNamed) {
+  const auto results = run(2, "hung", "", [](int rank) {
+    return rank == 0 ? fault("train.step:4:hang") : RankArguments();
+  });
+  EXPECT_EQ(results[1].exit_code, 22) << results[1].err;
+  EXPECT_THAT(results[1].err, HasSubstr("rank 0 on "));
+  EXPECT_THAT(results[1].err, HasSubstr("is still at step 4"));
+  EXPECT_EQ(results[0].exit_code, 21) << results[0].err;  // its watch hears that the other left
+}
+
+TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
+  const auto results = run(2, "mixed", "", [](int rank) {
+    return RankArguments{.environment = "", .arguments = rank == 1 ? "optim.lr=2e-3" : ""};
+  });
+  expect_all(results, 10);
+  for (const CommandResult& result : results) {
+    EXPECT_THAT(result.err, HasSubstr("rank 0 and rank 1 were started for different runs"));
+    EXPECT_THAT(result.err, HasSubstr("optim.lr: 0.001 -> 0.002"));
+  }
+}
+
+TEST_F(RankedTraining, WhatIsNotFiniteStopsAllOrIsSkipped) {
+  const std::string overrides = "optim.lr=1e30 optim.clip_grad_norm=0 optim.warmup_ratio=0";
+  const auto stopped = run(2, "stopped", overrides);
+  expect_all(stopped, 23);
+  const json dump = json::parse(read(folder_ / "stopped/nonfinite_step.json"));
+  EXPECT_EQ(dump["step"], 2);
+  ASSERT_EQ(dump["micro_batches"].size(), 4U);
+  EXPECT_EQ(dump["micro_batches"][3]["rank"], 1);
+  EXPECT_EQ(dump["micro_batches"][3]["samples"].size(), 1U);
+  const auto skipped = run(2, "skipped", overrides + " train.nonfinite=skip");
+  expect_all(skipped, 0);
+  EXPECT_THAT(skipped[0].err, HasSubstr("at step 4, "));
+  EXPECT_THAT(skipped[0].err, HasSubstr("the step is skipped"));
+}
+
+}  // namespace
+}  // namespace streamo

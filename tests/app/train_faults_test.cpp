@@ -1,0 +1,295 @@
+// A training run that is killed, stopped, or whose disk fails, at any moment: the same command goes
+// on, and what comes out is bit for bit what the run without trouble gives (its final weights, the
+// state of the optimizer and the losses it logged). CPU, fp32, one thread.
+//
+// A sample of it runs always; STREAMO_FULL_FAULTS=1 runs all: 200 random kills, a crash at every
+// single fault point of a run, 100 signals (about 20 minutes).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "support/train_processes.h"
+
+namespace streamo {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using std::chrono::milliseconds;
+using test::CommandResult;
+using test::TrainProcesses;
+using testing::AnyOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int kSteps = 8;
+constexpr int kKilled = 128 + SIGKILL, kTerminated = 128 + SIGTERM;
+constexpr int kFinished = 0, kConfig = 10, kDisk = 14, kStopped = 20;
+
+bool all_of_them() {
+  return std::getenv("STREAMO_FULL_FAULTS") != nullptr;
+}
+
+class TrainFaults : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    root_ = fs::path(testing::TempDir()) / fmt::format("train-faults-{}", ::getpid());
+    fs::create_directories(root_);
+    const fs::path example = fs::path(STREAMO_SOURCE_DIR) / "dataset/example";
+    const json records = json::parse(TrainProcesses::read(example / "raw_data.json"));
+    json few = json::array();  // the example's videos, each once: 4 short samples
+    std::map<std::string, int> seen;
+    for (json record : records) {
+      const std::string video = record["video_path"];
+      if (seen[video]++ > 0) continue;
+      record["video_path"] = (example / video).string();
+      few.push_back(record);
+    }
+    std::ofstream(root_ / "raw.json") << few.dump();
+    few.erase(few.begin());
+    std::ofstream(root_ / "other.json") << few.dump();
+    std::ofstream(root_ / "config.json")
+        << json{{"model", {{"preset", "example"}, {"vocab_size", 400}}},
+                {"data",
+                 {{"train", "raw.json"},
+                  {"num_workers", 1},
+                  {"packing", false},
+                  {"max_pixels", 6272},
+                  {"system_prompt", "Watch."}}},
+                {"optim", {{"lr", 1e-3}}},
+                {"train", {{"max_steps", kSteps}, {"micro_batch_size", 1}, {"num_threads", 1}}},
+                {"checkpoint", {{"every_steps", 2}}},
+                {"log", {{"every_steps", 1}, {"tensorboard", false}}}};
+    const auto begin = std::chrono::steady_clock::now();
+    const CommandResult result = start("reference").wait()[0];
+    ASSERT_EQ(result.exit_code, kFinished) << result.err;
+    reference_time_ =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+  }
+  static void TearDownTestSuite() { fs::remove_all(root_); }
+  void TearDown() override {
+    if (!HasFailure()) fs::remove_all(root_ / "run");
+  }
+
+  static TrainProcesses start(const std::string& run,
+                              const std::vector<std::string>& overrides = {},
+                              const std::string& fault = "") {
+    std::vector<std::string> arguments = {"config.json", "checkpoint.dir=" + run};
+    arguments.insert(arguments.end(), overrides.begin(), overrides.end());
+    std::map<std::string, std::string> environment;
+    if (!fault.empty()) environment["STREAMO_FAULT"] = fault;
+    return TrainProcesses(
+        {.folder = root_, .arguments = arguments, .ranks = 1, .environment = environment});
+  }
+
+  static std::map<int, std::string> losses(const std::string& run) {
+    std::map<int, std::string> found;
+    std::istringstream lines(TrainProcesses::read(root_ / run / "metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const json entry = json::parse(line);
+      found[entry["step"]] = entry["loss"].dump() + " " + entry["grad_norm"].dump();
+    }
+    return found;
+  }
+
+  // The finished run `run` is the run that never met trouble, and nothing is left lying there.
+  static void expect_the_reference(const std::string& run) {
+    const fs::path last = fmt::format("checkpoint-{}", kSteps);
+    for (const fs::path& file : {fs::path("final/model.safetensors"), last / "model.safetensors",
+                                 last / "optimizer.safetensors", fs::path("latest")}) {
+      const std::string expected = TrainProcesses::read(root_ / "reference" / file);
+      ASSERT_FALSE(expected.empty());
+      EXPECT_TRUE(TrainProcesses::read(root_ / run / file) == expected) << file;
+    }
+    EXPECT_EQ(losses(run), losses("reference"));
+    const auto names = [](const std::string& of) {
+      std::vector<std::string> found;
+      for (const auto& entry : fs::directory_iterator(root_ / of))
+        found.push_back(entry.path().filename().string());
+      return found;
+    };
+    EXPECT_THAT(names(run), testing::UnorderedElementsAreArray(names("reference")));
+  }
+
+  // Goes on with `run` after some trouble; what it finds must be sound.
+  static void expect_it_goes_on(const std::string& run) {
+    const CommandResult result = start(run).wait()[0];
+    EXPECT_EQ(result.exit_code, kFinished) << result.err;
+    EXPECT_THAT(result.err, Not(HasSubstr("passed over")));
+    expect_the_reference(run);
+  }
+
+  static milliseconds some_time(std::mt19937_64& random) {
+    return milliseconds(random() % static_cast<uint64_t>(reference_time_.count()));
+  }
+
+  static fs::path root_;
+  static milliseconds reference_time_;
+};
+fs::path TrainFaults::root_;
+milliseconds TrainFaults::reference_time_;
+
+// Killed and started again until it is done; then from the beginning.
+TEST_F(TrainFaults, KilledAtRandomMoments) {
+  const int wanted = all_of_them() ? 200 : 6;
+  std::mt19937_64 random(1);
+  int kills = 0, runs = 0;
+  while (kills < wanted) {
+    TrainProcesses process = start("run");
+    std::this_thread::sleep_for(some_time(random));
+    process.signal(0, SIGKILL);
+    const CommandResult result = process.wait()[0];
+    ASSERT_THAT(result.exit_code, AnyOf(kKilled, kFinished)) << result.err;
+    ASSERT_THAT(result.err, Not(HasSubstr("passed over")));
+    if (result.exit_code == kKilled) ++kills;
+    if (result.exit_code != kFinished && kills < wanted) continue;
+    ++runs;
+    expect_it_goes_on("run");  // if it is done already: says so and changes nothing
+    ASSERT_FALSE(HasFailure()) << "after " << kills << " kills";
+    fs::remove_all(root_ / "run");
+  }
+  fmt::print("{} kills in {} runs\n", kills, runs);
+}
+
+// At each write, flush, rename, removal of all files of the run, checkpoints and others.
+TEST_F(TrainFaults, CrashesAtFaultPoints) {
+  const int step = all_of_them() ? 1 : 41;
+  int crashes = 0;
+  for (int point = 1;; point += step) {
+    const CommandResult result = start("run", {}, fmt::format("file.*:{}:kill", point)).wait()[0];
+    ASSERT_THAT(result.exit_code, AnyOf(kKilled, kFinished)) << result.err;
+    expect_it_goes_on("run");
+    ASSERT_FALSE(HasFailure()) << "after a crash at point " << point;
+    fs::remove_all(root_ / "run");
+    if (result.exit_code == kFinished) break;
+    ++crashes;
+  }
+  EXPECT_GT(crashes, 5);
+  fmt::print("{} crashes\n", crashes);
+}
+
+TEST_F(TrainFaults, StoppedAtRandomMoments) {
+  const int wanted = all_of_them() ? 100 : 4;
+  std::mt19937_64 random(2);
+  int stops = 0;
+  while (stops < wanted) {
+    TrainProcesses process = start("run");
+    std::this_thread::sleep_for(some_time(random));
+    process.signal(0, SIGTERM);
+    const CommandResult result = process.wait(std::chrono::seconds(30))[0];
+    // Before the program is ready for signals, nothing is lost by dying of one.
+    ASSERT_THAT(result.exit_code, AnyOf(kStopped, kTerminated, kFinished)) << result.err;
+    if (result.exit_code == kStopped) {
+      ++stops;
+      EXPECT_THAT(result.err, HasSubstr("stopped by a signal and saved"));
+    }
+    if (result.exit_code == kTerminated) EXPECT_EQ(result.err, "");
+    if (result.exit_code != kFinished && stops < wanted) continue;
+    expect_it_goes_on("run");
+    ASSERT_FALSE(HasFailure()) << "after " << stops << " signals";
+    fs::remove_all(root_ / "run");
+  }
+}
+
+TEST_F(TrainFaults, ASecondSignalEndsItAtOnce) {
+  TrainProcesses process = start("run", {"train.max_steps=100000", "data.num_workers=2"});
+  ASSERT_TRUE(process.wait_for("run/latest", "checkpoint-2"));
+  process.signal(0, SIGTERM);
+  process.signal(0, SIGINT);
+  const CommandResult result = process.wait(std::chrono::seconds(2))[0];
+  EXPECT_THAT(result.exit_code, AnyOf(128 + SIGINT, kTerminated)) << result.err;
+  const CommandResult next =
+      start("run", {"train.max_steps=100000"}, "checkpoint.save:1:kill").wait()[0];
+  EXPECT_THAT(next.err, HasSubstr("resuming from"));
+  EXPECT_THAT(next.err, Not(HasSubstr("passed over")));
+}
+
+// The second of four saves meets a full disk: a warning, and the run ends as if nothing had been.
+TEST_F(TrainFaults, OneSaveThatFailsIsAWarning) {
+  for (const char* action : {"enospc", "eio"}) {
+    const CommandResult result =
+        start("run", {}, fmt::format("checkpoint.save:2:{}", action)).wait()[0];
+    EXPECT_EQ(result.exit_code, kFinished) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("warning: checkpoint-4 is not saved, older ones are intact"));
+    EXPECT_TRUE(fs::exists(root_ / "run/checkpoint-6"));
+    EXPECT_FALSE(fs::exists(root_ / "run/checkpoint-4"));
+    fs::remove_all(root_ / "run/checkpoint-6");  // where the reference kept another
+    fs::copy(root_ / "reference/checkpoint-6", root_ / "run/checkpoint-6");
+    expect_the_reference("run");
+    fs::remove_all(root_ / "run");
+  }
+}
+
+// Full from the second save on: the last one must be an error. With room again it goes on.
+TEST_F(TrainFaults, ADiskThatStaysFullIsAnErrorAtTheEnd) {
+  const CommandResult full = start("run", {}, "checkpoint.save:2+:enospc").wait()[0];
+  EXPECT_EQ(full.exit_code, kDisk) << full.err;
+  EXPECT_THAT(full.err, HasSubstr("error: cannot write: No space left on device"));
+  EXPECT_TRUE(fs::exists(root_ / "run/checkpoint-2"));
+  expect_it_goes_on("run");
+}
+
+TEST_F(TrainFaults, ThreeSavesThatFailInARowEndTheRun) {
+  const CommandResult full =
+      start("run", {"train.max_steps=100000"}, "checkpoint.save:2+:enospc").wait()[0];
+  EXPECT_EQ(full.exit_code, kDisk) << full.err;
+  EXPECT_THAT(full.err, HasSubstr("checkpoint-4 is not saved"));
+  EXPECT_THAT(full.err, HasSubstr("checkpoint-8 is not saved"));
+  EXPECT_THAT(full.err, Not(HasSubstr("checkpoint-10 is not saved")));
+  EXPECT_TRUE(fs::exists(root_ / "run/checkpoint-2"));
+}
+
+TEST_F(TrainFaults, AStopInAnEvaluationIsObeyedAndItIsMadeUpFor) {
+  const std::vector<std::string> overrides = {"data.eval=[\"raw.json\"]", "eval.every_steps=4"};
+  TrainProcesses process = start("run", overrides);
+  ASSERT_TRUE(process.wait_for("run/latest", "checkpoint-4"));  // evaluates at this moment
+  process.signal(0, SIGTERM);
+  const CommandResult stopped = process.wait(std::chrono::seconds(30))[0];
+  EXPECT_EQ(stopped.exit_code, kStopped) << stopped.err;
+  const CommandResult next = start("run", overrides).wait()[0];
+  EXPECT_EQ(next.exit_code, kFinished) << next.err;
+  EXPECT_TRUE(fs::exists(root_ / "run/eval-4.json"));
+  EXPECT_TRUE(fs::exists(root_ / fmt::format("run/eval-{}.json", kSteps)));
+}
+
+TEST_F(TrainFaults, TwoRunsInOneFolderAreRefused) {
+  TrainProcesses first = start("run", {"train.max_steps=100000"});
+  ASSERT_TRUE(first.wait_for("run/metrics.jsonl", "\"step\":1,"));
+  const CommandResult second =
+      TrainProcesses(
+          {.folder = root_,
+           .arguments = {"../" + root_.filename().string() + "/config.json", "checkpoint.dir=run"}})
+          .wait()[0];
+  EXPECT_EQ(second.exit_code, kConfig);
+  EXPECT_THAT(second.err, HasSubstr("another run is writing to this folder"));
+  EXPECT_TRUE(first.signal(0, SIGTERM)) << "the first one runs on";
+  EXPECT_EQ(first.wait()[0].exit_code, kStopped);
+}
+
+// Another model, other settings, other data, a checkpoint of another run: each said in words.
+TEST_F(TrainFaults, TheCheckpointOfSomethingElseIsRefused) {
+  const auto refused = [](const std::vector<std::string>& overrides, const std::string& said) {
+    const CommandResult result = start("reference", overrides).wait()[0];
+    EXPECT_EQ(result.exit_code, kConfig) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(said));
+  };
+  refused({"model.vocab_size=420"}, "model.vocab_size: 400 -> 420");
+  refused({"optim.lr=2e-3", "data.fps=2"}, "data.fps: 1.0 -> 2.0; optim.lr: 0.001 -> 0.002");
+  refused({"data.train=other.json"}, "other.json");
+  fs::copy(root_ / "raw.json", root_ / "kept.json");
+  fs::copy(root_ / "other.json", root_ / "raw.json", fs::copy_options::overwrite_existing);
+  refused({}, "data.train is not what this run was started with");
+  fs::copy(root_ / "kept.json", root_ / "raw.json", fs::copy_options::overwrite_existing);
+  fs::remove(root_ / "kept.json");
+  const CommandResult other =
+      start("run", {"model.vocab_size=420", "checkpoint.resume=reference/checkpoint-8"}).wait()[0];
+  EXPECT_EQ(other.exit_code, kConfig) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("model.vocab_size: 400 -> 420"));
+}
+
+}  // namespace
+}  // namespace streamo
