@@ -188,8 +188,7 @@ TEST_F(TrainFaults, StoppedAtRandomMoments) {
       ++stops;
       EXPECT_THAT(result.err, HasSubstr("stopped by a signal and saved"));
     }
-    if (result.exit_code == kTerminated)
-      EXPECT_THAT(result.err, AnyOf("", HasSubstr("finished")));
+    if (result.exit_code == kTerminated) EXPECT_THAT(result.err, AnyOf("", HasSubstr("finished")));
     if (result.exit_code != kFinished && stops < wanted) continue;
     expect_it_goes_on("run");
     ASSERT_FALSE(HasFailure()) << "after " << stops << " signals";
