@@ -14,7 +14,8 @@ namespace streamo::test {
 
 inline void with_ranks(int size,
                        const std::function<void(const std::shared_ptr<dist::Ranks>&)>& work) {
-  // c10d's record of collectives is one a process, and takes entries of several groups at once badly.
+  // c10d's record of collectives is one a process, and takes entries of several groups at once
+  // badly.
   ::setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
   const int port = free_port();
   std::vector<std::thread> threads;

@@ -66,7 +66,8 @@ TEST_P(ModelDirectories, StatesGetTheMeanOfTheKnownRows) {
   const fs::path published = write_published(scratch_ / "published", GetParam());
   const RunConfig config = run_config(published, scratch_ / "run");
   const data::SampleSource source = open_source(config, config.data.train, {});
-  const ModelDirectory directory = prepare_model_directory(config, scratch_ / "run", source, /*write=*/true);
+  const ModelDirectory directory =
+      prepare_model_directory(config, scratch_ / "run", source, /*write=*/true);
   EXPECT_EQ(directory.path, (scratch_ / "run") / "base");
   EXPECT_EQ(directory.new_token_ids, (std::vector<int64_t>{kKnown, kKnown + 1, kKnown + 2}));
   const auto tokenizer = text::load_tokenizer(directory.path);
@@ -113,7 +114,8 @@ TEST_P(ModelDirectories, TheirRowsAreTrainedAndNothingElseIsWhenAllIsFrozen) {
   // What was written is a model directory of its own: nothing is added a second time.
   const RunConfig again = run_config(final_dir, scratch_ / "again");
   const data::SampleSource source = open_source(again, again.data.train, {});
-  EXPECT_TRUE(prepare_model_directory(again, scratch_ / "again", source, /*write=*/true).new_token_ids.empty());
+  EXPECT_TRUE(prepare_model_directory(again, scratch_ / "again", source, /*write=*/true)
+                  .new_token_ids.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(SpareRows, ModelDirectories, testing::Values(0, 8));
