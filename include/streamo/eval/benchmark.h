@@ -35,11 +35,14 @@ struct Answer {
   std::optional<double> truth_second, second;
 };
 
+// Answers of one benchmark and protocol are told apart by their id.
+std::string key_of(const Answer& answer);
+
 nlohmann::ordered_json to_json(const Answer& answer);
 
 // What the model did in one turn, from the question on.
 struct BenchmarkRound {
-  int64_t turn = 0;  // of the video, from 0
+  double second = 0;  // of the video, at which the turn begins
   text::State state = text::State::kSilence;
   std::string answer;
 };
@@ -61,29 +64,36 @@ struct Play {
   std::vector<Answer> answers;  // without response
 };
 
-// Plays of an annotation file. `tasks`: only those; empty: all. Throws core::Error{kData} naming
-// file and entry for what is not in the published format.
+struct LoadOptions {
+  std::string protocol = kOfficial;
+  std::set<std::string> tasks;  // only those; empty: all
+  // Seconds of video before a question that are played; 0: all of it. Of what is cut at its
+  // question; a watch of the stream always begins at its start.
+  double context = 0;
+};
+
+// Plays of an annotation file, whose benchmark is told by its content. Throws core::Error{kData}
+// naming file and entry for what is not in the published format, kUsage when it has none of
+// `tasks`.
 //   OVO-Bench: data/ovo_bench_new.json. official: each point is cut at its `realtime`. streamo: as
 //   the Streamo authors' script; the ASI question, there at a random second, comes at `realtime`.
-std::vector<Play> load_ovo_bench(const std::filesystem::path& annotation,
-                                 const std::string& protocol, const std::set<std::string>& tasks);
-//   StreamingBench: questions_{real,omni,sqa,proactive}.json. `context`: seconds before the
-//   question that are played (the main protocol: 60; 0: all). streamo: proactive questions are
-//   asked at their time and watched to 4 s after they are due; the others as official.
-std::vector<Play> load_streaming_bench(const std::filesystem::path& annotation,
-                                       const std::string& protocol,
-                                       const std::set<std::string>& tasks, double context);
+//   StreamingBench: questions_{real,omni,sqa,proactive}.json. official: cut at the question; a
+//   proactive one is polled each second from its time on. streamo: proactive questions are asked
+//   at their time and watched to 4 s after they are due; the others as official.
+std::vector<Play> load_benchmark(const std::filesystem::path& annotation,
+                                 const LoadOptions& options);
 
 // Fills in the responses of `play` from the rounds of a watch, in order.
 void settle(Play& play, const std::vector<BenchmarkRound>& rounds);
 
 // Result files, told by their content:
 //   our answer files (JSON Lines with `benchmark`);
-//   OVO-Bench's {backward, realtime, forward};
+//   OVO-Bench's {backward, realtime, forward}, official protocol;
 //   the lines of Streamo's OVO-Bench script {id, task, gt, output {"Round 0": ..}};
 //   StreamingBench's annotation with each question's answer under the model's name, which `name`
-//   gives where there are several.
-// Throws core::Error{kData} naming file and entry.
+//   gives where there are several; official protocol.
+// A last line that a killed run left incomplete is passed over with a warning. Throws
+// core::Error{kData} naming file and entry.
 std::vector<Answer> read_answers(const std::filesystem::path& path, const std::string& name = "");
 
 }  // namespace streamo::eval

@@ -17,6 +17,7 @@ namespace streamo::eval {
 using Verdicts = std::map<std::string, bool>;
 
 // JSON Lines {"id": .., "right": true|false}. Throws core::Error{kData} naming the line.
+// What a judge is to see (question, truth, response) stands in our answer files.
 Verdicts read_verdicts(const std::filesystem::path& path);
 
 struct PointScore {
@@ -47,7 +48,8 @@ struct BenchmarkScore {
   std::optional<double> total, strict_total;
 };
 
-// One entry for each benchmark and protocol among the answers.
+// One entry for each benchmark and protocol among the answers. Throws core::Error{kData} for two
+// answers to one question.
 std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
                                              const Verdicts& verdicts = {});
 

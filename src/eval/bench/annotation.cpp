@@ -1,10 +1,12 @@
 #include "eval/bench/annotation.h"
 
+#include <charconv>
 #include <sstream>
 #include <stdexcept>
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/log.h"
 
 namespace streamo::eval {
 
@@ -13,8 +15,7 @@ using nlohmann::json;
 json read_json_or_lines(const std::filesystem::path& path) {
   const std::string text = core::read_file(path);
   json whole = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  // A file of one line is both; only the published single objects are told from lines by the
-  // caller.
+  // A file of one line is both: whoever calls tells a published object from a line.
   if (!whole.is_discarded()) return whole;
   json entries = json::array();
   std::istringstream lines(text);
@@ -23,10 +24,15 @@ json read_json_or_lines(const std::filesystem::path& path) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     json entry = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!entry.is_object() && number > 1 && lines.eof()) {
+      core::log_warning("{}, line {}: incomplete, left by a run that was killed, passed over",
+                        path.string(), number);
+      break;
+    }
     if (!entry.is_object()) {
       throw core::Error(core::ErrorKind::kData, "neither JSON nor JSON Lines",
                         path.string() + ", line " + std::to_string(number),
-                        "a line that a killed run left incomplete can be deleted");
+                        "is the file complete? its size and end tell");
     }
     entries.push_back(std::move(entry));
   }
@@ -40,14 +46,23 @@ void read_entry(const std::filesystem::path& path, const std::string& entry,
   } catch (const std::exception& error) {  // of the JSON library, or of a number
     throw core::Error(core::ErrorKind::kData,
                       std::string("not in the published format: ") + error.what(),
-                      path.string() + ", " + entry, "see docs/evaluation.md");
+                      path.string() + ", " + entry, "docs/evaluation.md names the formats");
   }
 }
 
 double clock_seconds(const std::string& text) {
   double seconds = 0;
   std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ':');) seconds = 60 * seconds + std::stod(part);
+  for (std::string part; std::getline(parts, part, ':');) {
+    double value = 0;
+    const char* end = part.data() + part.size();
+    const auto [stop, error] = std::from_chars(part.data(), end, value);
+    if (error != std::errc() || stop != end || !(value >= 0)) {
+      throw std::runtime_error("no time: \"" + text + "\"");
+    }
+    seconds = 60 * seconds + value;
+  }
+  if (text.empty()) throw std::runtime_error("no time: \"\"");
   return seconds;
 }
 

@@ -11,7 +11,8 @@
 
 namespace streamo::eval {
 
-// A whole file, one JSON value or JSON Lines (then an array of them). Throws core::Error{kData}.
+// A whole file, one JSON value or JSON Lines (then an array of them). A last line that is not
+// whole and has no newline is passed over with a warning. Throws core::Error{kData}.
 nlohmann::json read_json_or_lines(const std::filesystem::path& path);
 
 // Calls `read`, and turns what it throws about a value (missing, of another type) into a
@@ -19,7 +20,7 @@ nlohmann::json read_json_or_lines(const std::filesystem::path& path);
 void read_entry(const std::filesystem::path& path, const std::string& entry,
                 const std::function<void()>& read);
 
-// "00:01:05" or "01:05" as seconds.
+// "00:01:05" or "01:05" as seconds. Throws std::runtime_error for anything else.
 double clock_seconds(const std::string& text);
 
 // An id as text, whatever its type.

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <span>
+#include <set>
 
 #include "streamo/core/error.h"
 
@@ -135,7 +135,12 @@ std::string category_table(const BenchmarkScore& score, const CategoryScore& cat
 std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
                                              const Verdicts& verdicts) {
   std::map<std::pair<std::string, std::string>, BenchmarkScore> scores;
+  std::set<std::string> seen;
   for (const Answer& answer : answers) {
+    if (!seen.insert(key_of(answer)).second) {
+      throw core::Error(core::ErrorKind::kData, "two answers to one question", key_of(answer),
+                        "score the files of one model only");
+    }
     BenchmarkScore& score = scores[{answer.benchmark, answer.protocol}];
     score.benchmark = answer.benchmark;
     score.protocol = answer.protocol;

@@ -1,15 +1,14 @@
 // OVO-Bench (Li et al., CVPR 2025; github.com/JoeLeelyf/OVO-Bench). The prompts are the published
 // ones word for word, mistakes included: other words are another benchmark.
+#include "eval/bench/ovo_bench.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
 #include "eval/bench/annotation.h"
-#include "eval/bench/ovo_points.h"
-#include "streamo/core/error.h"
 
 namespace streamo::eval {
 namespace {
@@ -76,11 +75,12 @@ Answer answer_of(const json& entry, const std::string& protocol) {
   return answer;
 }
 
-void add_official(const json& entry, std::vector<Play>& plays) {
+void add_official(const json& entry, double context, std::vector<Play>& plays) {
   const auto add = [&](const Answer& answer, double end) {
     Play play;
     play.video = answer.video;
     play.end = end;
+    play.from = context > 0 ? std::max(0.0, end - context) : 0.0;
     play.question = answer.question;
     play.answers = {answer};
     plays.push_back(std::move(play));
@@ -180,18 +180,14 @@ std::string forward_truth(const std::string& task, const json& point) {
   return point.at("type").get<int64_t>() == 0 ? "No" : "Yes";
 }
 
-std::vector<Play> load_ovo_bench(const std::filesystem::path& annotation,
-                                 const std::string& protocol, const std::set<std::string>& tasks) {
-  const json entries = read_json_or_lines(annotation);
-  std::vector<Play> plays;
-  size_t number = 0;
-  for (const json& entry : entries) {
-    read_entry(annotation, fmt::format("entry {}", ++number), [&] {
-      if (!tasks.empty() && !tasks.contains(entry.at("task").get<std::string>())) return;
-      protocol == kOfficial ? add_official(entry, plays) : add_streamo(entry, plays);
-    });
+void add_ovo_plays(const json& entry, const LoadOptions& options, std::vector<Play>& plays) {
+  const auto task = entry.at("task").get<std::string>();
+  if (!options.tasks.empty() && !options.tasks.contains(task)) return;
+  if (options.protocol == kOfficial) {
+    add_official(entry, options.context, plays);
+  } else {
+    add_streamo(entry, plays);
   }
-  return plays;
 }
 
 }  // namespace streamo::eval

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "eval/bench/annotation.h"
-#include "eval/bench/ovo_points.h"
-#include "eval/bench/streaming_entries.h"
+#include "eval/bench/ovo_bench.h"
+#include "eval/bench/streaming_bench.h"
 #include "streamo/core/error.h"
 #include "streamo/text/trim.h"
 
@@ -17,9 +17,11 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
+// Some published files have the answer as a list of one text.
 std::optional<std::string> text_or_none(const json& entry, const char* key) {
   if (!entry.contains(key) || entry.at(key).is_null()) return std::nullopt;
-  return entry.at(key).get<std::string>();
+  const json& value = entry.at(key);
+  return (value.is_array() && value.size() == 1 ? value[0] : value).get<std::string>();
 }
 
 std::optional<double> number_or_none(const json& entry, const char* key) {
@@ -96,7 +98,7 @@ std::vector<BenchmarkRound> parse_rounds(const json& output) {
   std::vector<BenchmarkRound> rounds;
   for (const auto& [key, value] : output.items()) {
     BenchmarkRound round;
-    round.turn = std::stoll(key.substr(key.find(' ') + 1));
+    round.second = static_cast<double>(std::stoll(key.substr(key.find(' ') + 1)));
     const std::string said = value.is_string() ? value.get<std::string>() : "";
     for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
       const size_t at = said.find(text::kStateTokens[i]);
@@ -108,7 +110,7 @@ std::vector<BenchmarkRound> parse_rounds(const json& output) {
     rounds.push_back(std::move(round));
   }
   std::sort(rounds.begin(), rounds.end(),
-            [](const BenchmarkRound& a, const BenchmarkRound& b) { return a.turn < b.turn; });
+            [](const BenchmarkRound& a, const BenchmarkRound& b) { return a.second < b.second; });
   return rounds;
 }
 
@@ -158,16 +160,18 @@ std::string model_of(const json& question, const std::string& name) {
 }
 
 // As the benchmark's count.py: questions without an answer of the model are not counted.
-std::vector<Answer> read_streaming_results(const fs::path& path, const std::string& name) {
+std::vector<Answer> read_streaming_results(const fs::path& path, const json& entries,
+                                           const std::string& name) {
   std::vector<Answer> answers;
-  for_each_question(path, [&](const json& question, Answer answer, std::string*) {
+  for_each_question(path, entries, [&](const json& question, Answer answer, std::string*) {
     const std::string model = model_of(question, name);
     if (model.empty() || !question.contains(model)) return;
     const json& said = question.at(model);
     answer.protocol = kOfficial;
     answer.question = question.at("question").get<std::string>();
     if (answer.truth_second) {
-      const json& last = said.at("dialog_history").back();
+      const json& history = said.at("dialog_history");
+      const json& last = history.at(history.size() - 1);  // throws when there is none
       answer.response = text_or_none(last, "content");
       answer.second = last.at("time").get<double>();
     } else {
@@ -180,6 +184,10 @@ std::vector<Answer> read_streaming_results(const fs::path& path, const std::stri
 }
 
 }  // namespace
+
+std::string key_of(const Answer& answer) {
+  return answer.benchmark + " " + answer.protocol + " " + answer.id;
+}
 
 nlohmann::ordered_json to_json(const Answer& answer) {
   nlohmann::ordered_json json = {
@@ -202,8 +210,10 @@ std::vector<Answer> read_answers(const fs::path& path, const std::string& name) 
     return read_ovo_results(path, whole);
   }
   if (whole.is_object()) whole = json::array({whole});  // JSON Lines of one line
-  const json first = whole.empty() ? json() : whole[0];
-  if (first.is_array() || first.contains("questions")) return read_streaming_results(path, name);
+  const json first = whole.is_array() && !whole.empty() ? whole[0] : json();
+  if (first.is_array() || first.contains("questions")) {
+    return read_streaming_results(path, whole, name);
+  }
   if (!first.contains("benchmark") && !first.contains("output")) {
     throw core::Error(core::ErrorKind::kData, "no result file of a known benchmark", path.string(),
                       "see docs/evaluation.md for the formats");

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/bench/annotation.h"
-#include "eval/bench/ovo_points.h"
+#include "eval/bench/ovo_bench.h"
 #include "streamo/core/error.h"
 #include "streamo/eval/benchmark_score.h"
 #include "streamo/text/trim.h"

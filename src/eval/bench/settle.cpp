@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "eval/bench/ovo_points.h"
+#include "eval/bench/ovo_bench.h"
 #include "streamo/core/error.h"
 #include "streamo/eval/benchmark.h"
 #include "streamo/text/trim.h"
@@ -20,14 +20,14 @@ std::string count_of(const std::string& answer) {
 }
 
 // REC: the last count said by then, 0 before the first. CRR: has it answered? SSR: is the step in
-// progress, that is on standby?
+// progress, that is on standby? A watch that ended earlier, as it had answered, is on standby no
+// more.
 std::string forward_response(const Answer& answer, const std::vector<BenchmarkRound>& rounds) {
-  const auto now = static_cast<int64_t>(*answer.truth_second);
   std::string said = answer.task == "REC" ? "0" : "No";
   for (const BenchmarkRound& round : rounds) {
-    if (round.turn > now) break;
+    if (round.second > *answer.truth_second) break;
     if (answer.task == "SSR") {
-      said = round.turn == now && round.state == text::State::kStandby ? "Yes" : "No";
+      said = round.state == text::State::kStandby ? "Yes" : "No";
     } else if (round.state == text::State::kResponse) {
       said = answer.task == "REC" ? count_of(round.answer) : "Yes";
     }
@@ -47,7 +47,7 @@ void settle(Play& play, const std::vector<BenchmarkRound>& rounds) {
       answer.response = forward_response(answer, rounds);
     } else if (first != rounds.end()) {
       answer.response = first->answer;
-      if (answer.truth_second) answer.second = static_cast<double>(first->turn);
+      if (answer.truth_second) answer.second = first->second;
     }
   }
 }

@@ -1,5 +1,7 @@
 // StreamingBench (Lin et al., 2024; github.com/THUNLP-MT/StreamingBench). The prompts are the
 // published ones word for word.
+#include "eval/bench/streaming_bench.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,7 +9,6 @@
 #include <stdexcept>
 
 #include "eval/bench/annotation.h"
-#include "eval/bench/streaming_entries.h"
 
 namespace streamo::eval {
 namespace {
@@ -16,9 +17,12 @@ using nlohmann::json;
 
 constexpr double kPatience = 4;  // seconds that a proactive question is watched after it is due
 
+// The first four: 13 published questions have more, as their commas were split, and the official
+// prompt has room for four.
 std::vector<std::string> options_of(const json& question) {
   auto options = question.at("options").get<std::vector<std::string>>();
-  if (options.size() != 4) throw std::runtime_error("four options are expected");
+  if (options.size() < 4) throw std::runtime_error("fewer than four options");
+  options.resize(4);
   if (options[0].starts_with("A.")) return options;
   for (size_t i = 0; i < options.size(); ++i) {
     options[i] = option_letter(static_cast<int64_t>(i)) + ". " + options[i];
@@ -94,58 +98,66 @@ Play proactive_play(const json& question, const std::string& protocol, Answer an
 
 }  // namespace
 
-void for_each_question(const std::filesystem::path& path, const QuestionVisitor& visit) {
-  const json entries = read_json_or_lines(path);
+namespace {
+
+Answer answer_of(const json& question, std::string id, const std::string& video) {
+  Answer answer;
+  answer.benchmark = kStreamingBench;
+  answer.id = std::move(id);
+  answer.task = question.at("task_type").get<std::string>();
+  answer.video = video;
+  if (question.contains("ground_truth_time_stamp")) {
+    answer.truth = question.at("ground_truth_output").get<std::string>();
+    answer.truth_second = clock_seconds(question.at("ground_truth_time_stamp").get<std::string>());
+  } else {
+    answer.truth = question.at("answer").get<std::string>();
+  }
+  return answer;
+}
+
+}  // namespace
+
+void for_each_question(const std::filesystem::path& path, const json& entries,
+                       const QuestionVisitor& visit) {
   size_t group = 0;
   for (const json& item : entries) {
     const bool sequential = item.is_array();  // the questions of one video
     const json subsets = sequential ? item : json::array({item});
     std::string context;
     size_t number = 0;
-    for (const json& subset : subsets) {
-      read_entry(path, fmt::format("entry {}", group + 1), [&] {
+    read_entry(path, fmt::format("entry {}", group + 1), [&] {
+      for (const json& subset : subsets) {
+        const auto video = subset.at("video_path").get<std::string>();
         for (const json& question : subset.at("questions")) {
-          Answer answer;
-          answer.benchmark = kStreamingBench;
-          answer.task = question.at("task_type").get<std::string>();
-          answer.video = subset.at("video_path").get<std::string>();
-          answer.id = fmt::format("{}/{}/{}", path.stem().string(), group, number++);
-          if (question.contains("ground_truth_time_stamp")) {
-            answer.truth = question.at("ground_truth_output").get<std::string>();
-            answer.truth_second =
-                clock_seconds(question.at("ground_truth_time_stamp").get<std::string>());
-          } else {
-            answer.truth = question.at("answer").get<std::string>();
-          }
-          visit(question, std::move(answer), sequential ? &context : nullptr);
+          const std::string id = fmt::format("{}/{}/{}", path.stem().string(), group, number++);
+          visit(question, answer_of(question, id, video), sequential ? &context : nullptr);
         }
-      });
-    }
+      }
+    });
     ++group;
   }
 }
 
-std::vector<Play> load_streaming_bench(const std::filesystem::path& annotation,
-                                       const std::string& protocol,
-                                       const std::set<std::string>& tasks, double context) {
+std::vector<Play> streaming_plays(const std::filesystem::path& path, const json& entries,
+                                  const LoadOptions& options) {
   std::vector<Play> plays;
-  for_each_question(annotation, [&](const json& question, Answer answer, std::string* dialogue) {
-    answer.protocol = protocol;
+  for_each_question(path, entries, [&](const json& question, Answer answer, std::string* dialogue) {
+    answer.protocol = options.protocol;
     Play play;
     const std::string video = answer.video, task = answer.task;
     if (answer.truth_second) {
-      play = proactive_play(question, protocol, std::move(answer));
+      play = proactive_play(question, options.protocol, std::move(answer));
     } else {
-      const std::vector<std::string> options = options_of(question);
-      play.question = dialogue != nullptr ? sequential_prompt(question, options, *dialogue)
-                                          : choice_prompt(question, options);
+      const std::vector<std::string> choices = options_of(question);
+      play.question = dialogue != nullptr ? sequential_prompt(question, choices, *dialogue)
+                                          : choice_prompt(question, choices);
       play.end = clock_seconds(question.at("time_stamp").get<std::string>());
-      play.from = context > 0 ? std::max(0.0, play.end - context) : 0.0;
+      play.from = options.context > 0 ? std::max(0.0, play.end - options.context) : 0.0;
       answer.question = play.question;
       play.answers = {std::move(answer)};
     }
     play.video = video;
-    if (tasks.empty() || tasks.contains(task)) plays.push_back(std::move(play));
+    if (options.tasks.empty() || options.tasks.contains(task)) plays.push_back(std::move(play));
   });
   return plays;
 }
