@@ -104,8 +104,12 @@ OperatingCurve operating_curve(const StoredEvaluation& evaluation, double tolera
                       replay.due() == 0 ? "no response in the annotations" : "no probabilities", "",
                       "thresholds need an evaluation of annotated responses");
   }
-  OperatingCurve curve{tolerance, evaluation.teacher_forced, static_cast<int64_t>(timelines.size()),
-                       replay.due(), replay.minutes()};
+  OperatingCurve curve;
+  curve.tolerance = tolerance;
+  curve.exact = evaluation.teacher_forced;
+  curve.samples = static_cast<int64_t>(timelines.size());
+  curve.true_responses = replay.due();
+  curve.minutes = replay.minutes();
   curve.as_played = as_played(timelines, tolerance);
   for (size_t begin = 0, end = 0; begin < candidates.size(); begin = end) {
     const float probability = candidates[begin].probability;

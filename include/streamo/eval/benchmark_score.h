@@ -41,6 +41,8 @@ struct CategoryScore {
 
 struct BenchmarkScore {
   std::string benchmark, protocol;
+  int64_t repeated = 0;  // answers to a question that has one already: as in the official scripts,
+                         // each counts
   std::map<std::string, TaskScore> tasks;
   std::vector<CategoryScore> categories;  // those with points
   // OVO-Bench: mean of the three categories, none while one has no points. StreamingBench: of all
@@ -48,8 +50,7 @@ struct BenchmarkScore {
   std::optional<double> total, strict_total;
 };
 
-// One entry for each benchmark and protocol among the answers. Throws core::Error{kData} for two
-// answers to one question.
+// One entry for each benchmark and protocol among the answers.
 std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
                                              const Verdicts& verdicts = {});
 

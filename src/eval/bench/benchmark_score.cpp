@@ -130,6 +130,17 @@ std::string category_table(const BenchmarkScore& score, const CategoryScore& cat
          row("(strict)", strict) + row("(points)", points);
 }
 
+std::string absent_tasks(const BenchmarkScore& score) {
+  std::string names;
+  for (const Category& category : categories_of(score.benchmark)) {
+    for (const TaskName& task : category.tasks) {
+      if (score.tasks.contains(task.name)) continue;
+      names += (names.empty() ? "" : ", ") + std::string(task.column);
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
@@ -137,13 +148,10 @@ std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
   std::map<std::pair<std::string, std::string>, BenchmarkScore> scores;
   std::set<std::string> seen;
   for (const Answer& answer : answers) {
-    if (!seen.insert(key_of(answer)).second) {
-      throw core::Error(core::ErrorKind::kData, "two answers to one question", key_of(answer),
-                        "score the files of one model only");
-    }
     BenchmarkScore& score = scores[{answer.benchmark, answer.protocol}];
     score.benchmark = answer.benchmark;
     score.protocol = answer.protocol;
+    score.repeated += seen.insert(key_of(answer)).second ? 0 : 1;
     const PointScore point = score_answer(answer, verdicts);
     TaskScore& task = score.tasks[answer.task];
     ++task.points;
@@ -178,6 +186,7 @@ nlohmann::ordered_json to_json(const BenchmarkScore& score) {
   }
   return {{"benchmark", score.benchmark},
           {"protocol", score.protocol},
+          {"repeated", score.repeated},
           {"tasks", std::move(tasks)},
           {"categories", std::move(categories)},
           {"total", score.total ? Json(*score.total) : Json(nullptr)},
@@ -192,7 +201,14 @@ std::string to_table(const BenchmarkScore& score) {
   }
   std::string text = fmt::format("{}, {} protocol: {} points, {} without an answer\n",
                                  score.benchmark, score.protocol, points, unanswered);
+  if (score.repeated > 0) {
+    text +=
+        fmt::format("{} answers to a question that has one already; each counts\n", score.repeated);
+  }
   for (const CategoryScore& category : score.categories) text += category_table(score, category);
+  if (const std::string absent = absent_tasks(score); !absent.empty()) {
+    text += "\nnot among the answers: " + absent + "\n";
+  }
   if (const auto proactive = score.tasks.find("Proactive Output"); proactive != score.tasks.end()) {
     text +=
         fmt::format("\nPO time {:>17}\n", percent(static_cast<double>(proactive->second.on_time) /
