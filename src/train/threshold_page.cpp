@@ -31,7 +31,7 @@ std::string rate_chart(const OperatingCurve& curve, const std::optional<Operatin
   }
   series.points.push_back({end, series.points.back().y});
   LineChart chart{"Responses met, by false alarms a minute", "", {series}, 1.0};
-  chart.smoothed = chart.whole_x = false;
+  chart.smoothed = chart.whole_x = chart.last_values = false;
   chart.x_label = "false alarms a minute";
   if (wanted) chart.marks.push_back({wanted->false_per_minute, wanted->recall});
   return line_chart(chart);
@@ -47,7 +47,7 @@ std::string threshold_chart(const OperatingCurve& curve,
     series[2].points.push_back({point->threshold, point->f1});
   }
   LineChart chart{"By the threshold", "", std::move(series), 1.0};
-  chart.smoothed = chart.whole_x = false;
+  chart.smoothed = chart.whole_x = chart.last_values = false;
   chart.x_label = "threshold on the probability of a response";
   if (wanted) chart.marks.push_back({wanted->threshold, wanted->recall});
   return line_chart(chart);

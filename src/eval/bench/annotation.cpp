@@ -62,7 +62,7 @@ double clock_seconds(const std::string& text) {
     }
     seconds = 60 * seconds + value;
   }
-  if (text.empty()) throw std::runtime_error("no time: \"\"");
+  if (text.empty() || text.back() == ':') throw std::runtime_error("no time: \"" + text + "\"");
   return seconds;
 }
 

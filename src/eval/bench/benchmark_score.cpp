@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "streamo/core/error.h"
 
 namespace streamo::eval {
 namespace {
