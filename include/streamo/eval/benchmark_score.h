@@ -50,7 +50,11 @@ struct BenchmarkScore {
   std::optional<double> total, strict_total;
 };
 
-// One entry for each benchmark and protocol among the answers.
+// Verdicts of which no answer has the id: most likely of another file.
+int64_t unused_verdicts(const std::vector<Answer>& answers, const Verdicts& verdicts);
+
+// One entry for each benchmark and protocol among the answers. Throws core::Error{kUsage} for
+// verdicts on answers of several protocols, as an id is one question in each.
 std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
                                              const Verdicts& verdicts = {});
 

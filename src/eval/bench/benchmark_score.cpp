@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "streamo/core/error.h"
 
 namespace streamo::eval {
 namespace {
@@ -158,6 +159,10 @@ std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
     task.strict += point.strict ? 1 : 0;
     task.on_time += point.on_time ? 1 : 0;
     task.unanswered += answer.response ? 0 : 1;
+  }
+  if (!verdicts.empty() && scores.size() > 1) {
+    throw core::Error(core::ErrorKind::kUsage, "verdicts for answers of several protocols",
+                      "--verdicts", "an id is one question in each: score one protocol at a time");
   }
   std::vector<BenchmarkScore> result;
   for (auto& [key, score] : scores) {

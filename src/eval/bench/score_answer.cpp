@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "eval/bench/annotation.h"
 #include "eval/bench/ovo_bench.h"
@@ -69,13 +70,28 @@ PointScore score_streaming(const Answer& answer, const std::string& said) {
           on_time && text::trimmed(said) == text::trimmed(answer.truth), on_time};
 }
 
+// "1468" of "1468/0".
+std::string entry_of(const std::string& id) {
+  return id.substr(0, id.find('/'));
+}
+
 const bool* verdict_on(const Answer& answer, const Verdicts& verdicts) {
   auto found = verdicts.find(answer.id);
-  if (found == verdicts.end()) found = verdicts.find(answer.id.substr(0, answer.id.find('/')));
+  if (found == verdicts.end()) found = verdicts.find(entry_of(answer.id));
   return found == verdicts.end() ? nullptr : &found->second;
 }
 
 }  // namespace
+
+int64_t unused_verdicts(const std::vector<Answer>& answers, const Verdicts& verdicts) {
+  std::set<std::string> ids;
+  for (const Answer& answer : answers) {
+    ids.insert(answer.id);
+    ids.insert(entry_of(answer.id));
+  }
+  return std::count_if(verdicts.begin(), verdicts.end(),
+                       [&](const auto& verdict) { return !ids.contains(verdict.first); });
+}
 
 PointScore score_answer(const Answer& answer, const Verdicts& verdicts) {
   if (!answer.response) return {};

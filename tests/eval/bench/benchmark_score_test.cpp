@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/error.h"
+
 namespace streamo::eval {
 namespace {
 
@@ -89,6 +91,14 @@ TEST(BenchmarkScore, TwoAnswersToOneQuestionBothCountAndAreTold) {
   EXPECT_EQ(score.repeated, 1);
   EXPECT_EQ(score.tasks.at("EPM").points, 2);
   EXPECT_THAT(to_table(score), HasSubstr("1 answers to a question that has one already"));
+}
+
+TEST(BenchmarkScore, VerdictsAreOfOneProtocol) {
+  Answers answers;
+  answers.add(kOvoBench, "EPM", 0, 1);
+  EXPECT_EQ(score_benchmarks(answers.all(), {{"0", true}}).at(0).tasks.at("EPM").right, 1);
+  answers.add(kOvoBench, "EPM", 0, 1, kStreamo);
+  EXPECT_THROW((void)score_benchmarks(answers.all(), {{"0", true}}), core::Error);
 }
 
 TEST(BenchmarkScore, UnansweredPointsCountAsWrong) {

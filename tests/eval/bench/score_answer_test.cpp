@@ -102,6 +102,11 @@ TEST(ScoreAnswer, AVerdictStandsInForTheTextNotForTheTime) {
   EXPECT_TRUE(score_answer(late, {{"5/1", true}}).right);
 }
 
+TEST(UnusedVerdicts, AreThoseOnNoAnswer) {
+  const std::vector<Answer> answers = {answer(kOvoBench, "EPM", "B", "B")};
+  EXPECT_EQ(unused_verdicts(answers, {{"5/1", true}, {"5", true}, {"6", true}, {"5/2", true}}), 2);
+}
+
 using ReadVerdicts = BenchFolder;
 
 TEST_F(ReadVerdicts, OneALine) {
