@@ -66,7 +66,8 @@ std::string threshold_page(const OperatingCurve& curve, const std::string& title
          name + "</title>\n<style>" + std::string(kReportStyle) +
          "</style>\n</head>\n<body>\n<main>\n<h1>Thresholds</h1>\n<p class=\"subtitle\">" + name +
          "</p>\n<div class=\"grid-2\">" + rate_chart(curve, wanted, wanted_rate) +
-         threshold_chart(curve, wanted) + "</div>\n<pre class=\"card\" style=\"margin-top:14px;overflow:auto\">" +
+         threshold_chart(curve, wanted) +
+         "</div>\n<pre class=\"card\" style=\"margin-top:14px;overflow:auto\">" +
          escape_html(to_table(curve, wanted_rate)) + "</pre>\n</main>\n</body>\n</html>\n";
 }
 

@@ -99,16 +99,11 @@ PointScore score_answer(const Answer& answer, const Verdicts& verdicts) {
                                                    : score_streaming(answer, *answer.response);
   const bool* verdict = verdict_on(answer, verdicts);
   if (verdict == nullptr) return score;
-  const bool watched =
-      answer.benchmark == kOvoBench && is_forward_task(answer.task) && answer.protocol == kStreamo;
-  if (answer.truth_second && !watched) {  // proactive
-    score.right = score.strict = score.on_time && *verdict;
-  } else if (!watched) {
-    score.right = score.strict = *verdict;
-  } else if (answer.truth == "Yes") {  // that it has answered is right if the answer is
-    score.right = score.right && *verdict;
-    score.strict = score.strict && *verdict;
+  if (answer.benchmark == kOvoBench && answer.protocol == kStreamo &&
+      is_forward_task(answer.task)) {
+    return score;  // no text, but what was said by then
   }
+  score.right = score.strict = *verdict && (score.on_time || !answer.truth_second);
   return score;
 }
 

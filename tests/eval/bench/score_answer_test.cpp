@@ -102,6 +102,13 @@ TEST(ScoreAnswer, AVerdictStandsInForTheTextNotForTheTime) {
   EXPECT_TRUE(score_answer(late, {{"5/1", true}}).right);
 }
 
+TEST(ScoreAnswer, OfAWatchedCountThereIsNoTextToJudge) {
+  Answer count = answer(kOvoBench, "REC", "3", "3");
+  count.protocol = kStreamo;
+  count.truth_second = 5;
+  EXPECT_TRUE(score_answer(count, {{"5/1", false}}).right);
+}
+
 TEST(UnusedVerdicts, AreThoseOnNoAnswer) {
   const std::vector<Answer> answers = {answer(kOvoBench, "EPM", "B", "B")};
   EXPECT_EQ(unused_verdicts(answers, {{"5/1", true}, {"5", true}, {"6", true}, {"5/2", true}}), 2);
