@@ -101,7 +101,8 @@ eval::BenchmarkRun play(const Arguments& arguments) {
 std::string describe(const eval::BenchmarkRun& run) {
   int64_t points = 0;
   for (const eval::UnplayedVideo& video : run.unplayed) {
-    core::log_warning("{}: {} points not played, {}", video.video, video.points, video.reason);
+    core::log_warning("{}: not played ({} of its points), {}", video.video, video.points,
+                      video.reason);
     points += video.points;
   }
   std::string text;

@@ -110,7 +110,7 @@ TEST_F(BenchmarkCommand, MissingVideosAreCountedAndListed) {
   fs::remove(folder_ / "b.mp4");
   const CommandResult result = play("--out answers.jsonl");
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("b.mp4: 4 points not played"));
+  EXPECT_THAT(result.err, HasSubstr("b.mp4: not played (4 of its points)"));
   EXPECT_THAT(result.out, HasSubstr("4 of 9 points are not in these scores"));
   fs::remove(folder_ / "a.mp4");
   const CommandResult none = play("--out other.jsonl");

@@ -207,20 +207,21 @@ void play_reel(const Reel& reel, const Player& player, const data::VideoRoot& vi
   const core::Result<std::filesystem::path> path = videos.locate(reel.video);
   const auto frames =
       path ? decode(*path, reel, options) : core::Result<std::vector<video::Frame>>(path.fault());
-  if (!frames) {
-    int64_t points = 0;
-    for (const Play& play : reel.plays) points += points_of(play);
-    return ledger.give_up(reel.video, frames.reason(), points);
-  }
   Reel fitting{reel.video, {}};
+  std::string reason;  // the first one
+  int64_t lost = 0;
   for (const Play& play : reel.plays) {
-    if (const auto reason = misfit(play, *frames, options.video.fps)) {
-      ledger.give_up(reel.video, *reason, points_of(play));
-    } else {
+    const auto trouble =
+        frames ? misfit(play, *frames, options.video.fps) : std::optional(frames.reason());
+    if (!trouble) {
       fitting.plays.push_back(play);
+      continue;
     }
+    if (lost == 0) reason = *trouble;
+    lost += points_of(play);
   }
-  player.play(fitting, *frames, [&](const Play& play) { ledger.keep(play); });
+  if (lost > 0) ledger.give_up(reel.video, reason, lost);
+  if (frames) player.play(fitting, *frames, [&](const Play& play) { ledger.keep(play); });
 }
 
 }  // namespace
