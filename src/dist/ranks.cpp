@@ -132,16 +132,34 @@ struct Ranks::Impl {
     return options;
   }
 
-  // Calls `start`, which returns the work of a collective, and waits for it.
+  // Calls `start`, which returns the work of a collective.
   template <typename Start>
-  void run(const char* what, const Start& start) {
+  c10::intrusive_ptr<c10d::Work> begin(const char* what, const Start& start) {
     watch->enter_collective();
     try {
-      start()->wait(patience);
+      return start();
     } catch (const std::exception& error) {
       fail(reason_of(error), what);
     }
   }
+
+  void wait_for(c10d::Work& work, const char* what) {
+    try {
+      work.wait(patience);
+    } catch (const std::exception& error) {
+      fail(reason_of(error), what);
+    }
+  }
+};
+
+// Keeps the tensors of a collective under way.
+struct Ranks::Pending::State {
+  Impl* ranks;
+  const char* what;
+  at::Device device;  // of the result
+  Tensor input, output;
+  c10::intrusive_ptr<c10d::Work> work;
+  bool sums;  // the rows of `output`
 };
 
 Ranks::Ranks() = default;
@@ -204,28 +222,64 @@ std::string Ranks::table() const {
   return impl_ ? impl_->watch->table() : "";
 }
 
-Tensor Ranks::all_gather(const Tensor& own) {
-  if (!impl_) return own.unsqueeze(0);
-  Tensor input = own.contiguous().cpu();
-  Tensor all = at::empty({size(), own.size(0)}, input.options());
-  Tensor flat = all.view({-1});
-  impl_->run("a gathering over the ranks", [&] {
-    return impl_->group->_allgather_base(flat, input, impl_->within<c10d::AllgatherOptions>());
+Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
+  Pending pending;
+  pending.state_ = std::make_shared<Pending::State>(Pending::State{impl_.get(),
+                                                                   "a gathering over the ranks",
+                                                                   own.device(),
+                                                                   own.contiguous().cpu(),
+                                                                   {},
+                                                                   {},
+                                                                   false});
+  Pending::State& state = *pending.state_;
+  if (!impl_) {
+    state.output = own.unsqueeze(0);
+    return pending;
+  }
+  state.output = at::empty({size(), own.size(0)}, state.input.options());
+  state.work = impl_->begin(state.what, [&] {
+    Tensor flat = state.output.view({-1});
+    return impl_->group->_allgather_base(flat, state.input,
+                                         impl_->within<c10d::AllgatherOptions>());
   });
-  return all.to(own.device());
+  return pending;
+}
+
+Ranks::Pending Ranks::start_reduce_scatter(const Tensor& parts) {
+  STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
+  Pending pending;
+  pending.state_ =
+      std::make_shared<Pending::State>(Pending::State{impl_.get(),
+                                                      "a sum over the ranks",
+                                                      parts.device(),
+                                                      parts.contiguous().view({-1}).cpu(),
+                                                      parts,
+                                                      {},
+                                                      true});
+  if (!impl_) return pending;
+  Pending::State& state = *pending.state_;
+  state.output = at::empty_like(state.input).view(parts.sizes());
+  state.work = impl_->begin(state.what, [&] {
+    Tensor received = state.output.view({-1});
+    std::vector<int64_t> equal_counts;
+    return impl_->group->alltoall_base(received, state.input, equal_counts, equal_counts,
+                                       impl_->within<c10d::AllToAllOptions>());
+  });
+  return pending;
+}
+
+Tensor Ranks::Pending::wait() {
+  const std::shared_ptr<State> state = std::move(state_);
+  if (state->work) state->ranks->wait_for(*state->work, state->what);
+  return (state->sums ? tree_sum(state->output) : state->output).to(state->device);
+}
+
+Tensor Ranks::all_gather(const Tensor& own) {
+  return start_all_gather(own).wait();
 }
 
 Tensor Ranks::reduce_scatter(const Tensor& parts) {
-  STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
-  if (!impl_) return tree_sum(parts);
-  Tensor input = parts.contiguous().view({-1}).cpu();
-  Tensor received = at::empty_like(input);
-  std::vector<int64_t> equal_counts;
-  impl_->run("a sum over the ranks", [&] {
-    return impl_->group->alltoall_base(received, input, equal_counts, equal_counts,
-                                       impl_->within<c10d::AllToAllOptions>());
-  });
-  return tree_sum(received.view(parts.sizes())).to(parts.device());
+  return start_reduce_scatter(parts).wait();
 }
 
 std::vector<double> Ranks::sum(std::span<const double> values) {

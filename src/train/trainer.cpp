@@ -11,6 +11,7 @@
 #include "model_setup.h"
 #include "resume.h"
 #include "same_run.h"
+#include "sharded_blocks.h"
 #include "step_sums.h"
 #include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
@@ -78,6 +79,7 @@ struct Trainer::Impl {
   data::Index index_;
   data::Plan plan_;
   loss::StreamingLoss loss_;
+  std::shared_ptr<ShardedBlocks> blocks_;  // null unless parallel.shard is full
   AdamW optimizer_;
   Schedule schedule_;
   checkpoint::SnapshotStore snapshots_;
@@ -125,10 +127,14 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       index_(make_index()),
       plan_(plan_items(index_), plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
+      blocks_(config_.parallel.shard == "full" && ranks_->size() > 1
+                  ? std::make_shared<ShardedBlocks>(*ranks_, *model_)
+                  : nullptr),
       optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
                  {.ranks = ranks_,
                   .shard_state = config_.parallel.shard != "none",
-                  .deterministic = config_.train.deterministic}),
+                  .deterministic = config_.train.deterministic,
+                  .blocks = blocks_}),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
@@ -215,12 +221,14 @@ Outcome Trainer::Impl::run() {
   return finish();
 }
 
-// What one rank does for all, while the others wait.
+// What one rank does for all, with all weights, while the others wait.
 template <typename Work>
 void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
   ranks_->set_activity(fmt::format("{} after step {}", what, step_));
   ranks_->set_patience(kPatienceOutsideSteps);
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
   if (ranks_->first()) work();
+  if (blocks_) blocks_->make_parts(/*changed=*/false);
   ranks_->barrier();
 }
 
@@ -271,7 +279,9 @@ void Trainer::Impl::restore() {
                          .data_fingerprint = source_.fingerprint(),
                          .micro_batches = plan_.micro_batches_of_step()},
                         *from);
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/true);
   load_weights(*model_, snapshot, *from);
+  if (blocks_) blocks_->make_parts(/*changed=*/true);
   optimizer_.load_state(snapshot.optimizer);
   loss_.set_running_counts(state.at("loss_running_counts").get<std::array<double, 3>>());
   step_ = saved_step_ = snapshot.step;

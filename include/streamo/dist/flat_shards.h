@@ -44,11 +44,27 @@ class FlatShards {
   // Collective. own[i]: [own(i).size()], of one type -> whole[i] [numel], where defined.
   void all_gather(const std::vector<at::Tensor>& own, const std::vector<at::Tensor>& whole);
 
+  // The same in two halves, all buckets at once: what is begun by all ranks in one order goes on
+  // while they compute.
+  using Pending = std::vector<Ranks::Pending>;
+  Pending start_reduce_scatter(std::vector<at::Tensor> values, at::ScalarType traffic);
+  std::vector<at::Tensor> finish_reduce_scatter(Pending pending) const;
+  Pending start_all_gather(const std::vector<at::Tensor>& own);
+  void finish_all_gather(Pending pending, const std::vector<at::Tensor>& whole) const;
+
  private:
   struct Bucket {
     size_t first = 0, last = 0;  // tensors [first, last)
     int64_t row = 0;             // sum of their parts
   };
+
+  Ranks::Pending send_values(const Bucket& bucket, std::vector<at::Tensor>& values,
+                             at::ScalarType traffic);
+  void receive_sums(const Bucket& bucket, const at::Tensor& sum,
+                    std::vector<at::Tensor>& sums) const;
+  Ranks::Pending send_parts(const Bucket& bucket, const std::vector<at::Tensor>& own_parts);
+  void receive_parts(const Bucket& bucket, const at::Tensor& rows,
+                     const std::vector<at::Tensor>& whole) const;
 
   Ranks& ranks_;
   std::vector<int64_t> numels_, parts_;

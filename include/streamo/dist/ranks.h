@@ -52,6 +52,19 @@ class Ranks {
   at::Tensor reduce_scatter(const at::Tensor& parts);
   // Collective. own [n] -> [size, n], the rows of all ranks.
   at::Tensor all_gather(const at::Tensor& own);
+  // The same two, begun now and awaited later: what is sent must not change until then. Begun by
+  // all ranks in the same order, in which the other collectives take part.
+  class Pending {
+   public:
+    at::Tensor wait();  // once
+
+   private:
+    friend class Ranks;
+    struct State;
+    std::shared_ptr<State> state_;
+  };
+  Pending start_reduce_scatter(const at::Tensor& parts);
+  Pending start_all_gather(const at::Tensor& own);
   // Collective. Returns when all ranks have called it.
   void barrier();
 
