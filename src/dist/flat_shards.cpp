@@ -10,12 +10,13 @@ namespace streamo::dist {
 
 using at::Tensor;
 
-FlatShards::FlatShards(Ranks& ranks, std::vector<int64_t> numels, int64_t bucket_numel)
-    : ranks_(ranks), numels_(std::move(numels)) {
+FlatShards::FlatShards(ShardGroups groups, std::vector<int64_t> numels, int64_t bucket_numel)
+    : groups_(std::move(groups)), numels_(std::move(numels)) {
+  const int size = ranks().size();
   for (size_t i = 0; i < numels_.size(); ++i) {
     const int64_t granules = (numels_[i] + kGranule - 1) / kGranule;
-    parts_.push_back((granules + ranks.size() - 1) / ranks.size() * kGranule);
-    if (buckets_.empty() || (buckets_.back().row + parts_[i]) * ranks.size() > bucket_numel)
+    parts_.push_back((granules + size - 1) / size * kGranule);
+    if (buckets_.empty() || (buckets_.back().row + parts_[i]) * size > bucket_numel)
       buckets_.push_back({i, i, 0});
     buckets_.back().last = i + 1;
     buckets_.back().row += parts_[i];
@@ -24,12 +25,12 @@ FlatShards::FlatShards(Ranks& ranks, std::vector<int64_t> numels, int64_t bucket
 
 FlatShards::Range FlatShards::own(size_t i) const {
   const auto border = [&](int64_t rank) { return std::min(rank * parts_[i], numels_[i]); };
-  return {border(ranks_.rank()), border(ranks_.rank() + 1)};
+  return {border(ranks().rank()), border(ranks().rank() + 1)};
 }
 
 Ranks::Pending FlatShards::send_values(const Bucket& bucket, std::vector<Tensor>& values,
                                        at::ScalarType traffic) {
-  const Tensor rows = at::zeros({ranks_.size(), bucket.row}, traffic);
+  const Tensor rows = at::zeros({ranks().size(), bucket.row}, traffic);
   int64_t column = 0;
   for (size_t i = bucket.first; i < bucket.last; column += parts_[i++]) {
     if (!values[i].defined()) continue;
@@ -39,11 +40,12 @@ Ranks::Pending FlatShards::send_values(const Bucket& bucket, std::vector<Tensor>
     }
     values[i].reset();
   }
-  return ranks_.start_reduce_scatter(rows);
+  return ranks().start_reduce_scatter(rows);
 }
 
-void FlatShards::receive_sums(const Bucket& bucket, const Tensor& sum,
+void FlatShards::receive_sums(const Bucket& bucket, const Tensor& of_group,
                               std::vector<Tensor>& sums) const {
+  const Tensor sum = groups_.across->all_reduce(of_group);
   int64_t column = 0;
   for (size_t i = bucket.first; i < bucket.last; column += parts_[i++])
     sums[i] = sum.narrow(0, column, own(i).size());
@@ -54,7 +56,7 @@ Ranks::Pending FlatShards::send_parts(const Bucket& bucket, const std::vector<Te
   int64_t column = 0;
   for (size_t i = bucket.first; i < bucket.last; column += parts_[i++])
     row.narrow(0, column, own(i).size()).copy_(own_parts[i]);
-  return ranks_.start_all_gather(row);
+  return ranks().start_all_gather(row);
 }
 
 void FlatShards::receive_parts(const Bucket& bucket, const Tensor& rows,

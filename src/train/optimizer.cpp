@@ -75,7 +75,7 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSha
   if (!alone()) {
     std::vector<int64_t> numels;
     for (const NamedParameter& parameter : parameters_) numels.push_back(parameter.numel());
-    shards_ = std::make_unique<dist::FlatShards>(ranks(), std::move(numels));
+    shards_ = std::make_unique<dist::FlatShards>(sharing_.groups, std::move(numels));
   }
   for (size_t i = 0; i < parameters_.size(); ++i) {
     slots_.push_back(make_slot(i));
@@ -88,7 +88,7 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSha
       whole_parameters_.push_back(i);
       numels.push_back(slots_[i].values.numel());
     }
-    whole_shards_ = std::make_unique<dist::FlatShards>(ranks(), std::move(numels));
+    whole_shards_ = std::make_unique<dist::FlatShards>(sharing_.groups, std::move(numels));
   }
 }
 
@@ -217,7 +217,7 @@ double AdamW::clip_grad_norm(double max_norm) {
     norm = std::sqrt(squared_norm_in_order());
   } else {
     if (!grads.empty()) norm = torch::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
-    if (!alone()) norm = std::sqrt(ranks().sum(norm * norm));
+    if (!alone()) norm = std::sqrt(sharing_.groups.inside->sum(norm * norm));
   }
   // The small constant is torch's own, kept so that a clipped run equals a PyTorch one.
   const double scale = max_norm / (norm + 1e-6);
@@ -229,6 +229,7 @@ double AdamW::clip_grad_norm(double max_norm) {
 // The blocks of all parts in the order of the parameters' numbers. What fills up the last parts is
 // zero, and adding zero changes nothing.
 double AdamW::squared_norm_in_order() const {
+  dist::Ranks& group = *sharing_.groups.inside;
   std::vector<int64_t> counts;  // blocks of a part
   for (size_t i = 0; i < slots_.size(); ++i) {
     const int64_t part = shards_ ? shards_->part(i) : slots_[i].values.numel();
@@ -242,12 +243,12 @@ double AdamW::squared_norm_in_order() const {
     const torch::Tensor squares = block_squares(slots_[i].gradient);
     own.narrow(0, column, squares.numel()).copy_(squares);
   }
-  const torch::Tensor all = ranks().all_gather(own);
+  const torch::Tensor all = group.all_gather(own);
   const auto squares = all.accessor<double, 2>();
   double sum = 0.0;
   column = 0;
   for (const int64_t count : counts) {
-    for (int rank = 0; rank < ranks().size(); ++rank) {
+    for (int rank = 0; rank < group.size(); ++rank) {
       for (int64_t block = 0; block < count; ++block) sum += squares[rank][column + block];
     }
     column += count;

@@ -25,7 +25,8 @@ c10::StorageImpl& storage_of(const Tensor& tensor) {
 
 }  // namespace
 
-ShardedBlocks::ShardedBlocks(dist::Ranks& ranks, model::VisionLanguageModel& model)
+ShardedBlocks::ShardedBlocks(const dist::Ranks& ranks, const dist::ShardGroups& groups,
+                             model::VisionLanguageModel& model)
     : model_(model), first_rank_(ranks.first()) {
   for (model::Block& of_model : model.blocks()) {
     std::vector<Tensor>& parameters = of_model.parameters;
@@ -33,7 +34,7 @@ ShardedBlocks::ShardedBlocks(dist::Ranks& ranks, model::VisionLanguageModel& mod
         std::count_if(parameters.begin(), parameters.end(),
                       [](const Tensor& parameter) { return parameter.requires_grad(); }));
     STREAMO_CHECK(trained == 0 || trained == parameters.size(), "a block is trained or frozen");
-    dist::FlatShards shards(ranks, numels(parameters), kOneBucket);
+    dist::FlatShards shards(groups, numels(parameters), kOneBucket);
     blocks_.push_back({.parameters = std::move(parameters),
                        .whole = {},
                        .own = {},

@@ -30,7 +30,8 @@ class ShardedBlocks final : public nn::BlockHooks {
  public:
   // Takes the values that `model` has, and drops them from it. Both must outlive this, whose
   // parameters of one block are all trained or all frozen, and of one type.
-  ShardedBlocks(dist::Ranks& ranks, model::VisionLanguageModel& model);
+  ShardedBlocks(const dist::Ranks& ranks, const dist::ShardGroups& groups,
+                model::VisionLanguageModel& model);
   ~ShardedBlocks() override;
   ShardedBlocks(const ShardedBlocks&) = delete;
   ShardedBlocks& operator=(const ShardedBlocks&) = delete;

@@ -15,6 +15,7 @@
 #include "step_sums.h"
 #include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
@@ -79,6 +80,7 @@ struct Trainer::Impl {
   data::Index index_;
   data::Plan plan_;
   loss::StreamingLoss loss_;
+  dist::ShardGroups groups_;
   std::shared_ptr<ShardedBlocks> blocks_;  // null unless parallel.shard is full
   AdamW optimizer_;
   Schedule schedule_;
@@ -101,6 +103,19 @@ std::vector<data::PlanItem> plan_items(const data::Index& index) {
   for (const data::Item& item : index.items)
     items.push_back({.tokens = item.tokens, .cost = static_cast<double>(item.tokens)});
   return items;
+}
+
+dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config) {
+  const int64_t size = config.parallel.shard_group_size;
+  if (size > 0 && (ranks->size() % size != 0 || config.parallel.shard == "none")) {
+    throw core::Error(
+        core::ErrorKind::kConfig,
+        config.parallel.shard == "none"
+            ? "parallel.shard is none, so there is nothing to spread over groups"
+            : fmt::format("{} ranks cannot be divided into groups of {}", ranks->size(), size),
+        "parallel.shard_group_size", "choose a divisor of the number of ranks, or 0 for one group");
+  }
+  return dist::ShardGroups::split(ranks, static_cast<int>(size));
 }
 
 void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
@@ -127,11 +142,13 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       index_(make_index()),
       plan_(plan_items(index_), plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
+      groups_(shard_groups(ranks_, config_)),
       blocks_(config_.parallel.shard == "full" && ranks_->size() > 1
-                  ? std::make_shared<ShardedBlocks>(*ranks_, *model_)
+                  ? std::make_shared<ShardedBlocks>(*ranks_, groups_, *model_)
                   : nullptr),
       optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
                  {.ranks = ranks_,
+                  .groups = groups_,
                   .shard_state = config_.parallel.shard != "none",
                   .deterministic = config_.train.deterministic,
                   .blocks = blocks_}),

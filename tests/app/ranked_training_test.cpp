@@ -168,6 +168,21 @@ TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
   }
 }
 
+// Two groups of two ranks, and four of one.
+TEST_F(RankedTraining, GroupsOfRanksHaveTheSameResult) {
+  expect_all(run(1, "1"), 0);
+  for (const std::string sharding :
+       {"optimizer parallel.shard_group_size=2", "optimizer parallel.shard_group_size=1",
+        "full parallel.shard_group_size=2"}) {
+    expect_all(run(4, "4", "parallel.shard=" + sharding), 0);
+    expect_same_run("1", "4");
+    fs::remove_all(folder_ / "4");
+  }
+  const auto refused = run(4, "3", "parallel.shard_group_size=3");
+  expect_all(refused, 10);
+  EXPECT_THAT(refused[0].err, HasSubstr("4 ranks cannot be divided into groups of 3"));
+}
+
 TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
   expect_all(run(2, "whole"), 0);
   for (const int ranks : {1, 4}) {

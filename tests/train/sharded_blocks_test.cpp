@@ -154,7 +154,7 @@ TEST_P(ShardedBlocksOf, SumsAreThoseOfWholeModels) {
       for (Tensor& parameter : model->layers[i]->parameters())
         parameter.requires_grad_(!frozen_vision);
     }
-    ShardedBlocks blocks(*ranks, *model);
+    ShardedBlocks blocks(*ranks, dist::ShardGroups::split(ranks, 0), *model);
     EXPECT_EQ(bytes_in_blocks(*model), 0);
     for (int number = 0; number < 2; ++number) {
       compute(*model, ranks->rank(), number);
@@ -192,7 +192,7 @@ TEST(ShardedBlocks, BecomeWholeWithTheValuesOfTheParts) {
   test::with_ranks(2, [&](const std::shared_ptr<Ranks>& ranks) {
     SmallModel& model = ranks->first() ? first : second;
     const int64_t all = bytes_in_blocks(model);
-    ShardedBlocks blocks(*ranks, model);
+    ShardedBlocks blocks(*ranks, dist::ShardGroups::split(ranks, 0), model);
     const auto expect_values = [&](double shift) {
       for (size_t i = 0; i < model.layers.size(); ++i)
         EXPECT_TRUE(model.layers[i]->weight.equal(truth.layers[i]->weight + shift)) << i;

@@ -64,6 +64,7 @@ bool decays(const std::string& rule, const std::string& name, int64_t dimensions
 // How ranks share the work. One who is alone does all of it.
 struct RankSharing {
   std::shared_ptr<dist::Ranks> ranks = std::make_shared<dist::Ranks>();
+  dist::ShardGroups groups = dist::ShardGroups::split(ranks, 0);  // what is in parts is cut inside
   bool shard_state = true;  // each rank keeps the state of its parts alone
   // All sums in an order that does not depend on how many ranks there are.
   bool deterministic = false;
