@@ -67,6 +67,7 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
   StepSums sums(parts_.micro_batches);
   const double started = core::monotonic_seconds();
   const bool complete = accumulate(step, totals, sums);
+  parts_.optimizer.send_gradients();
   const double busy = core::monotonic_seconds() - started;
   core::fault_point("train.step");
   std::vector<double> flags(2 + static_cast<size_t>(parts_.ranks.size()));
@@ -99,6 +100,7 @@ bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& tot
   for (size_t round = 0; round < rounds; ++round) {
     if (stops_here()) return false;
     core::fault_point("train.micro_batch");
+    if (round + 1 == rounds) parts_.optimizer.begin_last_micro_batch();
     if (round < step.micro_batches.size()) compute(step.micro_batches[round], totals, sums);
     parts_.optimizer.end_micro_batch();
   }
