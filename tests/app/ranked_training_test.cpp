@@ -111,15 +111,21 @@ TEST_P(SameResult, OnOneTwoAndFourRanks) {  // bit for bit
 
 INSTANTIATE_TEST_SUITE_P(
     All, SameResult,
-    testing::Values(Case{"Plain", ""}, Case{"Packing", "data.packing=true data.max_length=1500"},
-                    Case{"WholeStateOnEach", "parallel.shard=none"},
-                    Case{"FrozenVision", "model.freeze_vision=true"},
-                    Case{"TrainedRowsOnly", "model.freeze_language=true"},
-                    Case{"RunningCounts", "loss.alpha_scope=running"},
-                    Case{"Clipped", "optim.clip_grad_norm=0.01"},
-                    // 29 samples: the last step of an epoch has one micro-batch, three ranks none.
-                    Case{"RanksWithoutWork",
-                         "train.max_steps=0 train.epochs=1 checkpoint.keep=10"}),
+    testing::Values(
+        Case{"Plain", ""}, Case{"Packing", "data.packing=true data.max_length=1500"},
+        Case{"WholeStateOnEach", "parallel.shard=none"},
+        Case{"BlocksInParts", "parallel.shard=full"},
+        Case{"BlocksInPartsAndRecomputed", "parallel.shard=full model.gradient_checkpointing=true"},
+        Case{"BlocksInPartsOfFrozenVision", "parallel.shard=full model.freeze_vision=true"},
+        Case{"BlocksInPartsOfFrozenLanguage", "parallel.shard=full model.freeze_language=true"},
+        Case{"BlocksInPartsOfRanksWithoutWork",
+             "parallel.shard=full train.max_steps=0 train.epochs=1"},
+        Case{"FrozenVision", "model.freeze_vision=true"},
+        Case{"TrainedRowsOnly", "model.freeze_language=true"},
+        Case{"RunningCounts", "loss.alpha_scope=running"},
+        Case{"Clipped", "optim.clip_grad_norm=0.01"},
+        // 29 samples: the last step of an epoch has one micro-batch, three ranks none.
+        Case{"RanksWithoutWork", "train.max_steps=0 train.epochs=1 checkpoint.keep=10"}),
     [](const auto& info) { return info.param.name; });
 
 // A video that is there when the run is indexed and cannot be decoded, a sample without an answer
@@ -151,12 +157,30 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
 TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
   const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
   expect_all(run(1, "1", overrides), 0);
-  expect_all(run(4, "4", overrides), 0);
-  const auto one = losses("1"), four = losses("4");
+  const auto one = losses("1");
   ASSERT_EQ(one.size(), 20U);
-  ASSERT_EQ(four.size(), 20U);
-  for (const auto& [step, value] : one)
-    EXPECT_NEAR(four.at(step).first, value.first, 1e-6 * value.first) << "step " << step;
+  for (const std::string shard : {"none", "optimizer", "full"}) {
+    expect_all(run(4, shard, overrides + " parallel.shard=" + shard), 0);
+    const auto four = losses(shard);
+    ASSERT_EQ(four.size(), 20U);
+    for (const auto& [step, value] : one)
+      EXPECT_NEAR(four.at(step).first, value.first, 1e-6 * value.first) << shard << " " << step;
+  }
+}
+
+// Two groups of two ranks, and four of one.
+TEST_F(RankedTraining, GroupsOfRanksHaveTheSameResult) {
+  expect_all(run(1, "1"), 0);
+  for (const std::string sharding :
+       {"optimizer parallel.shard_group_size=2", "optimizer parallel.shard_group_size=1",
+        "full parallel.shard_group_size=2"}) {
+    expect_all(run(4, "4", "parallel.shard=" + sharding), 0);
+    expect_same_run("1", "4");
+    fs::remove_all(folder_ / "4");
+  }
+  const auto refused = run(4, "3", "parallel.shard_group_size=3");
+  expect_all(refused, 10);
+  EXPECT_THAT(refused[0].err, HasSubstr("4 ranks cannot be divided into groups of 3"));
 }
 
 TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
@@ -191,6 +215,20 @@ TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
   EXPECT_THAT(killed[0].err, HasSubstr("ended without a word, last seen at step 4"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // start included
   expect_all(run(2, "killed"), 0);
+  expect_same_run("whole", "killed");
+}
+
+// In the middle of gathering a block's weights, in the forward or the backward pass.
+TEST_F(RankedTraining, AKilledRankEndsTheOthersThatWaitForItsPartOfABlock) {
+  const std::string overrides = "parallel.shard=full";
+  expect_all(run(2, "whole", overrides), 0);
+  const auto killed = run(2, "killed", overrides, [](int rank) {
+    return rank == 1 ? fault("train.micro_batch:6:kill") : RankArguments();
+  });
+  EXPECT_EQ(killed[1].exit_code, 137);
+  EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
+  EXPECT_THAT(killed[0].err, HasSubstr("ended without a word, last seen at step 3"));
+  expect_all(run(2, "killed", "parallel.shard=none"), 0);  // of another kind: the same state
   expect_same_run("whole", "killed");
 }
 
