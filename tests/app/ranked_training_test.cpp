@@ -10,7 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "support/run_ranks.h"
+#include "support/train_processes.h"
 
 namespace streamo {
 namespace {
@@ -18,7 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using test::CommandResult;
-using test::RankArguments;
+using test::fault;
+using test::OwnOfRank;
+using test::TrainProcesses;
 using testing::HasSubstr;
 
 constexpr const char* kExample = STREAMO_SOURCE_DIR "/dataset/example/raw_data.json";
@@ -52,17 +54,17 @@ class RankedTraining : public testing::Test {
     std::ofstream(folder_ / "config.json") << config.dump(1);
   }
 
-  // A run of `ranks` processes in its folder, kMicroBatches a step.
+  // A run of `ranks` processes in its folder, `micro_batches` a step.
   std::vector<CommandResult> run(
-      int ranks, const std::string& name, const std::string& overrides = "",
-      const std::function<RankArguments(int)>& of_rank = [](int) {
-        return RankArguments();
-      }) const {
-    return test::run_ranks(
-        ranks,
-        fmt::format("{}/config.json checkpoint.dir={}/{} train.grad_accum_steps={} {}",
-                    folder_.string(), folder_.string(), name, kMicroBatches / ranks, overrides),
-        of_rank);
+      int ranks, const std::string& name, const std::vector<std::string>& overrides = {},
+      const std::function<OwnOfRank(int)>& own = [](int) { return OwnOfRank(); },
+      int micro_batches = kMicroBatches) const {
+    std::vector<std::string> arguments = {
+        "config.json", "checkpoint.dir=" + name,
+        fmt::format("train.grad_accum_steps={}", micro_batches / ranks)};
+    arguments.insert(arguments.end(), overrides.begin(), overrides.end());
+    return TrainProcesses({.folder = folder_, .arguments = arguments, .ranks = ranks, .own = own})
+        .wait();
   }
   static void expect_all(const std::vector<CommandResult>& results, int exit_code) {
     for (size_t rank = 0; rank < results.size(); ++rank)
@@ -87,8 +89,9 @@ class RankedTraining : public testing::Test {
       EXPECT_TRUE(bytes == read(folder_ / other / file)) << other << "/" << file;
     }
   }
-  static RankArguments fault(const std::string& what) {
-    return {.environment = "STREAMO_FAULT=" + what, .arguments = ""};
+  // The fault `what` on the rank `of`, nothing on the others.
+  static std::function<OwnOfRank(int)> only(int of, const OwnOfRank& own) {
+    return [=](int rank) { return rank == of ? own : OwnOfRank(); };
   }
 
   const fs::path folder_ =
@@ -97,7 +100,7 @@ class RankedTraining : public testing::Test {
 
 struct Case {
   const char* name;
-  const char* overrides;
+  std::vector<std::string> overrides;
 };
 
 class SameResult : public RankedTraining, public testing::WithParamInterface<Case> {};
@@ -111,15 +114,16 @@ TEST_P(SameResult, OnOneTwoAndFourRanks) {  // bit for bit
 
 INSTANTIATE_TEST_SUITE_P(
     All, SameResult,
-    testing::Values(Case{"Plain", ""}, Case{"Packing", "data.packing=true data.max_length=1500"},
-                    Case{"WholeStateOnEach", "parallel.shard=none"},
-                    Case{"FrozenVision", "model.freeze_vision=true"},
-                    Case{"TrainedRowsOnly", "model.freeze_language=true"},
-                    Case{"RunningCounts", "loss.alpha_scope=running"},
-                    Case{"Clipped", "optim.clip_grad_norm=0.01"},
+    testing::Values(Case{"Plain", {}},
+                    Case{"Packing", {"data.packing=true", "data.max_length=1500"}},
+                    Case{"WholeStateOnEach", {"parallel.shard=none"}},
+                    Case{"FrozenVision", {"model.freeze_vision=true"}},
+                    Case{"TrainedRowsOnly", {"model.freeze_language=true"}},
+                    Case{"RunningCounts", {"loss.alpha_scope=running"}},
+                    Case{"Clipped", {"optim.clip_grad_norm=0.01"}},
                     // 29 samples: the last step of an epoch has one micro-batch, three ranks none.
                     Case{"RanksWithoutWork",
-                         "train.max_steps=0 train.epochs=1 checkpoint.keep=10"}),
+                         {"train.max_steps=0", "train.epochs=1", "checkpoint.keep=10"}}),
     [](const auto& info) { return info.param.name; });
 
 // A video that is there when the run is indexed and cannot be decoded, a sample without an answer
@@ -140,7 +144,7 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
   std::ofstream(folder_ / "raw.json") << samples.dump();
   write_config(folder_ / "raw.json");
   for (const int ranks : {1, 2, 4})
-    expect_all(run(ranks, std::to_string(ranks), "data.max_bad_fraction=0.5"), 0);
+    expect_all(run(ranks, std::to_string(ranks), {"data.max_bad_fraction=0.5"}), 0);
   expect_same_run("1", "2");
   expect_same_run("1", "4");
   EXPECT_THAT(read(folder_ / "4/skipped.jsonl"), HasSubstr("cut.mp4"));
@@ -149,7 +153,8 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
 
 // Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
 TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
-  const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
+  const std::vector<std::string> overrides = {"train.deterministic=false", "train.max_steps=20",
+                                              "optim.lr=1e-4"};
   expect_all(run(1, "1", overrides), 0);
   expect_all(run(4, "4", overrides), 0);
   const auto one = losses("1"), four = losses("4");
@@ -171,9 +176,7 @@ TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
     EXPECT_THAT(results[0].err, HasSubstr("resuming from"));
     expect_same_run("whole", name);
   }
-  const auto refused = test::run_ranks(
-      2, fmt::format("{0}/config.json checkpoint.dir={0}/whole train.grad_accum_steps=4",
-                     folder_.string()));
+  const auto refused = run(2, "whole", {}, only(-1, {}), /*micro_batches=*/8);
   expect_all(refused, 10);
   EXPECT_THAT(refused[0].err, HasSubstr("micro-batches of a step (train.grad_accum_steps x ranks): "
                                         "4 -> 8"));
@@ -182,9 +185,7 @@ TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
 TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
   expect_all(run(2, "whole"), 0);
   const auto begin = std::chrono::steady_clock::now();
-  const auto killed = run(2, "killed", "", [](int rank) {
-    return rank == 1 ? fault("train.step:4:kill") : RankArguments();
-  });
+  const auto killed = run(2, "killed", {}, only(1, fault("train.step:4:kill")));
   EXPECT_EQ(killed[1].exit_code, 137);
   EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
   EXPECT_THAT(killed[0].err, HasSubstr("rank 1 on "));
@@ -196,9 +197,7 @@ TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
 
 TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
   expect_all(run(2, "whole"), 0);
-  const auto stopped = run(2, "stopped", "", [](int rank) {
-    return rank == 1 ? fault("train.step:3:term") : RankArguments();
-  });
+  const auto stopped = run(2, "stopped", {}, only(1, fault("train.step:3:term")));
   expect_all(stopped, 20);
   EXPECT_TRUE(fs::exists(folder_ / "stopped/checkpoint-3"));
   expect_all(run(2, "stopped"), 0);
@@ -206,9 +205,7 @@ TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
 }
 
 TEST_F(RankedTraining, ARankThatHangsIsNamed) {
-  const auto results = run(2, "hung", "", [](int rank) {
-    return rank == 0 ? fault("train.step:4:hang") : RankArguments();
-  });
+  const auto results = run(2, "hung", {}, only(0, fault("train.step:4:hang")));
   EXPECT_EQ(results[1].exit_code, 22) << results[1].err;
   EXPECT_THAT(results[1].err, HasSubstr("rank 0 on "));
   EXPECT_THAT(results[1].err, HasSubstr("is still at step 4"));
@@ -216,9 +213,7 @@ TEST_F(RankedTraining, ARankThatHangsIsNamed) {
 }
 
 TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
-  const auto results = run(2, "mixed", "", [](int rank) {
-    return RankArguments{.environment = "", .arguments = rank == 1 ? "optim.lr=2e-3" : ""};
-  });
+  const auto results = run(2, "mixed", {}, only(1, {.arguments = {"optim.lr=2e-3"}}));
   expect_all(results, 10);
   for (const CommandResult& result : results) {
     EXPECT_THAT(result.err, HasSubstr("rank 0 and rank 1 were started for different runs"));
@@ -227,7 +222,8 @@ TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
 }
 
 TEST_F(RankedTraining, WhatIsNotFiniteStopsAllOrIsSkipped) {
-  const std::string overrides = "optim.lr=1e30 optim.clip_grad_norm=0 optim.warmup_ratio=0";
+  std::vector<std::string> overrides = {"optim.lr=1e30", "optim.clip_grad_norm=0",
+                                        "optim.warmup_ratio=0"};
   const auto stopped = run(2, "stopped", overrides);
   expect_all(stopped, 23);
   const json dump = json::parse(read(folder_ / "stopped/nonfinite_step.json"));
@@ -235,7 +231,8 @@ TEST_F(RankedTraining, WhatIsNotFiniteStopsAllOrIsSkipped) {
   ASSERT_EQ(dump["micro_batches"].size(), 4U);
   EXPECT_EQ(dump["micro_batches"][3]["rank"], 1);
   EXPECT_EQ(dump["micro_batches"][3]["samples"].size(), 1U);
-  const auto skipped = run(2, "skipped", overrides + " train.nonfinite=skip");
+  overrides.emplace_back("train.nonfinite=skip");
+  const auto skipped = run(2, "skipped", overrides);
   expect_all(skipped, 0);
   EXPECT_THAT(skipped[0].err, HasSubstr("at step 4, "));
   EXPECT_THAT(skipped[0].err, HasSubstr("the step is skipped"));
