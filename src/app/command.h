@@ -19,6 +19,5 @@ void add_report_command(CLI::App& app);
 void add_score_command(CLI::App& app);
 void add_prepare_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
-void add_plan_command(CLI::App& app);
 
 }  // namespace streamo::app

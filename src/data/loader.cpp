@@ -140,7 +140,8 @@ Loader::~Loader() {
 StepBatch Loader::next() {
   const double started = core::monotonic_seconds();
   const StepPlan step_plan = impl_->wait_for_plan();
-  StepBatch step{.step = impl_->next_step_to_return++, .epoch = step_plan.epoch};
+  StepBatch step{
+      .step = impl_->next_step_to_return++, .epoch = step_plan.epoch, .rounds = step_plan.rounds};
   for (const MicroBatchPlan& micro_batch : step_plan.micro_batches) {
     MicroBatch batch{.number = micro_batch.number};
     for (const size_t item : micro_batch.items) {

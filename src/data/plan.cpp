@@ -11,6 +11,11 @@ namespace {
 
 constexpr uint64_t kShufflePurpose = 0x5348;  // keeps this use of the seed apart from others
 
+void sort_by_cost(std::vector<size_t>& order, const std::vector<double>& costs) {  // falling
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return costs[a] > costs[b]; });
+}
+
 }  // namespace
 
 Plan::Plan(std::vector<PlanItem> items, PlanOptions options)
@@ -78,30 +83,46 @@ StepPlan Plan::step(int64_t step) {
   const auto micro_batches =
       std::span(current_.micro_batches)
           .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-  const std::vector<int> rank_of = deal(micro_batches);
-  for (size_t i = 0; i < micro_batches.size(); ++i) {
-    if (rank_of[i] == options_.rank)
+  std::vector<int64_t> counts(static_cast<size_t>(options_.world_size));
+  for (const auto [i, rank] : deal(micro_batches)) {
+    ++counts[static_cast<size_t>(rank)];
+    if (rank == options_.rank)
       plan.micro_batches.push_back({static_cast<int64_t>(i), micro_batches[i]});
   }
+  plan.rounds = *std::max_element(counts.begin(), counts.end());
   return plan;
 }
 
-std::vector<int> Plan::deal(std::span<const std::vector<size_t>> micro_batches) const {
+// Each micro-batch with its rank, in the order in which it is computed there.
+std::vector<Plan::Dealt> Plan::deal(std::span<const std::vector<size_t>> micro_batches) const {
   std::vector<double> costs;
-  std::vector<int> rank_of;
-  for (size_t i = 0; i < micro_batches.size(); ++i) {
-    rank_of.push_back(static_cast<int>(static_cast<int64_t>(i) / options_.grad_accum_steps));
+  for (const std::vector<size_t>& items : micro_batches) {
     costs.push_back(0);
-    for (const size_t item : micro_batches[i]) costs.back() += items_[item].cost;
+    for (const size_t item : items) costs.back() += items_[item].cost;
   }
-  return options_.in_order ? rank_of : deal_by_cost(costs, options_.world_size);
+  std::vector<Dealt> dealt;
+  const auto ranks = static_cast<size_t>(options_.world_size);
+  if (options_.in_rounds) {
+    std::vector<size_t> order(costs.size());
+    std::iota(order.begin(), order.end(), 0);
+    if (!options_.in_order) sort_by_cost(order, costs);
+    for (size_t i = 0; i < order.size(); ++i)
+      dealt.push_back({order[i], static_cast<int>(i % ranks)});
+    return dealt;
+  }
+  const std::vector<int> balanced =
+      options_.in_order ? std::vector<int>() : deal_by_cost(costs, options_.world_size);
+  for (size_t i = 0; i < costs.size(); ++i) {
+    const auto in_a_row = static_cast<int>(static_cast<int64_t>(i) / options_.grad_accum_steps);
+    dealt.push_back({i, options_.in_order ? in_a_row : balanced[i]});
+  }
+  return dealt;
 }
 
 std::vector<int> deal_by_cost(const std::vector<double>& costs, int world_size) {
   std::vector<size_t> order(costs.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return costs[a] > costs[b]; });
+  sort_by_cost(order, costs);
   std::vector<double> load(static_cast<size_t>(world_size));
   std::vector<int> rank_of(costs.size());
   for (const size_t i : order) {

@@ -84,43 +84,59 @@ Tensor tree_sum(const Tensor& parts) {
   return rows[0];
 }
 
+// What is the same for a run and its groups.
+struct RunState {
+  int rank;
+  c10::intrusive_ptr<c10d::Store> store;
+  std::unique_ptr<Watch> watch;
+  std::shared_ptr<gloo::transport::Device> device;
+  milliseconds patience = kFirstPatience;
+  bool failed = false;
+};
+
+c10::intrusive_ptr<c10d::ProcessGroupGloo> form_group(const RunState& run, const std::string& name,
+                                                      int rank, int size) {
+  auto options = c10d::ProcessGroupGloo::Options::create(run.patience);
+  options->devices.push_back(run.device);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(
+      c10::make_intrusive<c10d::PrefixStore>(name, run.store), rank, size, options);
+}
+
 }  // namespace
 
 struct Ranks::Impl {
   int rank, size;
-  c10::intrusive_ptr<c10d::Store> store;
-  std::unique_ptr<Watch> watch;
+  std::shared_ptr<RunState> run;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
-  milliseconds patience = kFirstPatience;
-  bool failed = false;
+  bool is_group = false;  // of a run, which takes leave for it
 
   [[noreturn]] void fail(const std::string& reason, const std::string& what) {
-    failed = true;
-    if (const std::string ended = watch->who_ended(kTimeToName); !ended.empty()) {
+    run->failed = true;
+    const std::string here = fmt::format("seen by rank {}", run->rank);
+    if (const std::string ended = run->watch->who_ended(kTimeToName); !ended.empty()) {
       pass_on(ended);
-      throw core::Error(core::ErrorKind::kPeer, ended, fmt::format("seen by rank {}", rank),
+      throw core::Error(core::ErrorKind::kPeer, ended, here,
                         "look at what that rank said; the same command goes on from the last "
                         "checkpoint");
     }
-    if (const std::string lagging = watch->who_lags(); !lagging.empty()) {
+    if (const std::string lagging = run->watch->who_lags(); !lagging.empty()) {
       pass_on(lagging);
       throw core::Error(
           core::ErrorKind::kHang,
           fmt::format("{} did not come to an end within {:.0f} s: {}", what,
-                      static_cast<double>(patience.count()) / 1000, lagging),
-          fmt::format("seen by rank {}", rank),
+                      static_cast<double>(run->patience.count()) / 1000, lagging),
+          here,
           "the same command goes on from the last checkpoint; if it stands still there again, look "
           "at that machine");
     }
-    throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason),
-                      fmt::format("seen by rank {}", rank),
+    throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason), here,
                       "the same command goes on from the last checkpoint");
   }
 
   // This process leaves because of another: those who are still there are to name that one.
   void pass_on(const std::string& culprit) {
     try {
-      watch->pass_on(culprit);
+      run->watch->pass_on(culprit);
     } catch (const std::exception&) {  // the store is gone, and with it who would listen
     }
   }
@@ -128,20 +144,38 @@ struct Ranks::Impl {
   template <typename Options>
   Options within() const {
     Options options;
-    options.timeout = patience;
+    options.timeout = run->patience;
     return options;
   }
 
-  // Calls `start`, which returns the work of a collective, and waits for it.
+  // Calls `start`, which returns the work of a collective.
   template <typename Start>
-  void run(const char* what, const Start& start) {
-    watch->enter_collective();
+  c10::intrusive_ptr<c10d::Work> begin(const char* what, const Start& start) {
+    run->watch->enter_collective();
     try {
-      start()->wait(patience);
+      return start();
     } catch (const std::exception& error) {
       fail(reason_of(error), what);
     }
   }
+
+  void wait_for(c10d::Work& work, const char* what) {
+    try {
+      work.wait(run->patience);
+    } catch (const std::exception& error) {
+      fail(reason_of(error), what);
+    }
+  }
+};
+
+// Keeps the tensors of a collective under way.
+struct Ranks::Pending::State {
+  Impl* ranks;
+  const char* what;
+  at::Device device;  // of the result
+  Tensor input, output;
+  c10::intrusive_ptr<c10d::Work> work;
+  bool sums;  // the rows of `output`
 };
 
 Ranks::Ranks() = default;
@@ -151,15 +185,16 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
   FLAGS_caffe2_log_level = c10::GLOG_FATAL;  // c10d would print the stacks of errors we report
   const bool serves = launch.rank == 0 && !launch.agent_serves_store;
   try {
-    impl_ = std::make_unique<Impl>(
-        Impl{launch.rank, launch.world_size, connect(launch, serves, patience), {}, {}});
-    impl_->watch = std::make_unique<Watch>(connect(launch, /*serve=*/false, patience), launch.rank,
-                                           launch.world_size);
-    auto options = c10d::ProcessGroupGloo::Options::create(patience);
-    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(
-        address_towards(launch.master_address, launch.master_port)));
-    impl_->group = c10::make_intrusive<c10d::ProcessGroupGloo>(impl_->store, launch.rank,
-                                                               launch.world_size, options);
+    auto run = std::make_shared<RunState>();
+    run->rank = launch.rank;
+    run->store = connect(launch, serves, patience);
+    run->watch = std::make_unique<Watch>(connect(launch, /*serve=*/false, patience), launch.rank,
+                                         launch.world_size);
+    run->device = c10d::ProcessGroupGloo::createDeviceForHostname(
+        address_towards(launch.master_address, launch.master_port));
+    run->patience = patience;
+    impl_ = std::make_unique<Impl>(Impl{launch.rank, launch.world_size, run,
+                                        form_group(*run, "all", launch.rank, launch.world_size)});
     set_patience(kFirstPatience);
   } catch (const std::exception& error) {
     throw core::Error(
@@ -173,15 +208,36 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
 }
 
 Ranks::~Ranks() {
-  if (!impl_) return;
+  if (!impl_ || impl_->is_group) return;
   // Rank 0 serves the store that the others still read: it leaves last.
+  const RunState& run = *impl_->run;
   try {
-    if (!impl_->failed) impl_->store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
+    if (!run.failed) run.store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
     std::vector<std::string> keys;
     for (int other = 0; other < size(); ++other) keys.push_back(fmt::format("done/{}", other));
-    if (rank() == 0) impl_->store->wait(keys, impl_->failed ? kShortFarewell : kFarewell);
+    if (rank() == 0) run.store->wait(keys, run.failed ? kShortFarewell : kFarewell);
   } catch (const std::exception&) {  // they are gone already
   }
+}
+
+ShardGroups ShardGroups::split(const std::shared_ptr<Ranks>& ranks, int group_size) {
+  if (group_size == 0 || group_size == ranks->size()) return {ranks, std::make_shared<Ranks>()};
+  STREAMO_CHECK(group_size > 0 && ranks->size() % group_size == 0, "groups of one size");
+  const int group = ranks->rank() / group_size, place = ranks->rank() % group_size;
+  const auto form = [&](const std::string& name, int rank, int size) {
+    auto part = std::make_shared<Ranks>();
+    if (size == 1) return part;
+    const Ranks::Impl& all = *ranks->impl_;
+    try {
+      part->impl_ = std::make_unique<Ranks::Impl>(
+          Ranks::Impl{rank, size, all.run, form_group(*all.run, name, rank, size), true});
+    } catch (const std::exception& error) {
+      ranks->impl_->fail(reason_of(error), "forming groups of ranks");
+    }
+    return part;
+  };
+  return {form(fmt::format("group-{}", group), place, group_size),
+          form(fmt::format("place-{}", place), group, ranks->size() / group_size)};
 }
 
 int Ranks::rank() const {
@@ -193,39 +249,83 @@ int Ranks::size() const {
 }
 
 int Ranks::local_rank() const {
-  return impl_ ? impl_->watch->local_count(rank()) : 0;
+  return impl_ ? impl_->run->watch->local_count(rank()) : 0;
 }
 
 int Ranks::local_size() const {
-  return impl_ ? impl_->watch->local_count(size()) : 1;
+  return impl_ ? impl_->run->watch->local_count(size()) : 1;
 }
 
 std::string Ranks::table() const {
-  return impl_ ? impl_->watch->table() : "";
+  return impl_ ? impl_->run->watch->table() : "";
+}
+
+Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
+  Pending pending;
+  pending.state_ = std::make_shared<Pending::State>(Pending::State{impl_.get(),
+                                                                   "a gathering over the ranks",
+                                                                   own.device(),
+                                                                   own.contiguous().cpu(),
+                                                                   {},
+                                                                   {},
+                                                                   false});
+  Pending::State& state = *pending.state_;
+  if (!impl_) {
+    state.output = own.unsqueeze(0);
+    return pending;
+  }
+  state.output = at::empty({size(), own.size(0)}, state.input.options());
+  state.work = impl_->begin(state.what, [&] {
+    Tensor flat = state.output.view({-1});
+    return impl_->group->_allgather_base(flat, state.input,
+                                         impl_->within<c10d::AllgatherOptions>());
+  });
+  return pending;
+}
+
+Ranks::Pending Ranks::start_reduce_scatter(const Tensor& parts) {
+  STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
+  Pending pending;
+  pending.state_ =
+      std::make_shared<Pending::State>(Pending::State{impl_.get(),
+                                                      "a sum over the ranks",
+                                                      parts.device(),
+                                                      parts.contiguous().view({-1}).cpu(),
+                                                      parts,
+                                                      {},
+                                                      true});
+  if (!impl_) return pending;
+  Pending::State& state = *pending.state_;
+  state.output = at::empty_like(state.input).view(parts.sizes());
+  state.work = impl_->begin(state.what, [&] {
+    Tensor received = state.output.view({-1});
+    std::vector<int64_t> equal_counts;
+    return impl_->group->alltoall_base(received, state.input, equal_counts, equal_counts,
+                                       impl_->within<c10d::AllToAllOptions>());
+  });
+  return pending;
+}
+
+Tensor Ranks::Pending::wait() {
+  const std::shared_ptr<State> state = std::move(state_);
+  if (state->work) state->ranks->wait_for(*state->work, state->what);
+  return (state->sums ? tree_sum(state->output) : state->output).to(state->device);
 }
 
 Tensor Ranks::all_gather(const Tensor& own) {
-  if (!impl_) return own.unsqueeze(0);
-  Tensor input = own.contiguous().cpu();
-  Tensor all = at::empty({size(), own.size(0)}, input.options());
-  Tensor flat = all.view({-1});
-  impl_->run("a gathering over the ranks", [&] {
-    return impl_->group->_allgather_base(flat, input, impl_->within<c10d::AllgatherOptions>());
-  });
-  return all.to(own.device());
+  return start_all_gather(own).wait();
 }
 
 Tensor Ranks::reduce_scatter(const Tensor& parts) {
-  STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
-  if (!impl_) return tree_sum(parts);
-  Tensor input = parts.contiguous().view({-1}).cpu();
-  Tensor received = at::empty_like(input);
-  std::vector<int64_t> equal_counts;
-  impl_->run("a sum over the ranks", [&] {
-    return impl_->group->alltoall_base(received, input, equal_counts, equal_counts,
-                                       impl_->within<c10d::AllToAllOptions>());
-  });
-  return tree_sum(received.view(parts.sizes())).to(parts.device());
+  return start_reduce_scatter(parts).wait();
+}
+
+Tensor Ranks::all_reduce(const Tensor& own) {
+  if (!impl_) return own;
+  const int64_t part = (own.size(0) + size() - 1) / size();
+  Tensor rows = at::zeros({size() * part}, own.options());
+  rows.narrow(0, 0, own.size(0)).copy_(own);
+  return all_gather(reduce_scatter(rows.view({size(), part}))).view({-1}).narrow(0, 0, own.size(0));
 }
 
 std::vector<double> Ranks::sum(std::span<const double> values) {
@@ -259,26 +359,25 @@ void Ranks::barrier() {
 }
 
 void Ranks::set_patience(milliseconds patience) {
-  if (!impl_) return;
-  impl_->patience = patience;
+  if (impl_) impl_->run->patience = patience;
 }
 
 void Ranks::request_stop() {
-  if (impl_) impl_->watch->request_stop();
+  if (impl_) impl_->run->watch->request_stop();
 }
 
 bool Ranks::stop_requested() const {
-  return impl_ && impl_->watch->stop_requested();
+  return impl_ && impl_->run->watch->stop_requested();
 }
 
 void Ranks::set_activity(const std::string& activity) {
-  if (impl_) impl_->watch->set_activity(activity);
+  if (impl_) impl_->run->watch->set_activity(activity);
 }
 
 void Ranks::announce_failure(const std::string& message) noexcept {
-  if (!impl_ || impl_->failed) return;  // a failed collective is another's fault
+  if (!impl_ || impl_->run->failed) return;  // a failed collective is another's fault
   try {
-    impl_->watch->announce_failure(message);
+    impl_->run->watch->announce_failure(message);
     // Rank 0 serves the message too: the others need a moment to read it.
     if (rank() == 0) ::sleep(2);
   } catch (const std::exception&) {  // the store is gone, and with it who would listen

@@ -135,7 +135,8 @@ data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size
           .max_steps = config.train.max_steps,
           .rank = rank,
           .world_size = world_size,
-          .in_order = config.train.deterministic};
+          .in_order = config.train.deterministic,
+          .in_rounds = world_size > 1 && config.parallel.shard == "full"};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <regex>
 
+#include "sharded_blocks.h"
 #include "streamo/core/error.h"
 #include "streamo/core/suggest.h"
 
@@ -30,23 +31,6 @@ bool is_norm_or_bias_by_name(std::string name) {
   return std::regex_search(name, kPattern);
 }
 
-const torch::Tensor& find_entry(const std::map<std::string, torch::Tensor>& state,
-                                const std::string& name, torch::IntArrayRef shape) {
-  const auto it = state.find(name);
-  if (it == state.end()) {
-    throw Error(ErrorKind::kCheckpoint, "the optimizer state is missing", name,
-                "resume with the freezing options of the run that saved it, or from weights only");
-  }
-  if (it->second.sizes() != shape) {
-    throw Error(ErrorKind::kCheckpoint,
-                fmt::format("the optimizer state has {} numbers, {} are expected",
-                            it->second.numel(), c10::multiply_integers(shape)),
-                name, "resume with the model that the checkpoint was made from");
-  }
-  return it->second;
-}
-
-constexpr const char* kStep = ".step";
 constexpr int64_t kBlock = dist::FlatShards::kGranule;
 
 // Sums of squares of each kBlock numbers in double, the last block filled with zeros: [blocks]. By
@@ -91,11 +75,20 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSha
   if (!alone()) {
     std::vector<int64_t> numels;
     for (const NamedParameter& parameter : parameters_) numels.push_back(parameter.numel());
-    shards_ = std::make_unique<dist::FlatShards>(ranks(), std::move(numels));
+    shards_ = std::make_unique<dist::FlatShards>(sharing_.groups, std::move(numels));
   }
   for (size_t i = 0; i < parameters_.size(); ++i) {
     slots_.push_back(make_slot(i));
     groups_.insert(group_of(i));
+  }
+  if (sharing_.blocks) {
+    std::vector<int64_t> numels;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      if (!slots_[i].values.defined()) continue;
+      whole_parameters_.push_back(i);
+      numels.push_back(slots_[i].values.numel());
+    }
+    whole_shards_ = std::make_unique<dist::FlatShards>(sharing_.groups, std::move(numels));
   }
 }
 
@@ -103,27 +96,63 @@ AdamW::Slot AdamW::make_slot(size_t i) const {
   const NamedParameter& parameter = parameters_[i];
   Slot slot;
   slot.decay = decays(config_.decay, parameter.name, parameter.tensor.dim());
-  torch::Tensor value = parameter.tensor.detach();
-  if (value.scalar_type() != torch::kFloat) parameter.tensor.set_grad_dtype(torch::kFloat);
+  if (parameter.tensor.scalar_type() != torch::kFloat)
+    parameter.tensor.set_grad_dtype(torch::kFloat);
+  slot.kept = shards_state() ? shards_->own(i) : dist::FlatShards::Range{0, parameter.numel()};
+  slot.shape = parameter.tensor.sizes().vec();
   const bool all_rows = !parameter.rows.defined();
-  if (!all_rows) value = value.index_select(0, parameter.rows);
-  slot.shape = value.sizes().vec();
-  slot.values = value.view({-1});
-  slot.kept = shards_state() ? shards_->own(i) : dist::FlatShards::Range{0, slot.values.numel()};
-  const torch::Tensor kept = slot.values.narrow(0, slot.kept.begin, slot.kept.size());
-  if (!all_rows || kept.scalar_type() != torch::kFloat)
-    slot.master = kept.to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  slot.exp_avg = torch::zeros_like(kept, kept.options().dtype(torch::kFloat));
+  if (sharing_.blocks) slot.own = sharing_.blocks->own_part(parameter.tensor);
+  if (!slot.own.defined()) {
+    torch::Tensor value = parameter.tensor.detach();
+    if (!all_rows) value = value.index_select(0, parameter.rows);
+    slot.shape = value.sizes().vec();
+    slot.values = value.view({-1});
+    slot.own = slot.values.narrow(0, slot.kept.begin, slot.kept.size());
+  }
+  if (!all_rows || slot.own.scalar_type() != torch::kFloat)
+    slot.master = slot.own.to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  slot.exp_avg = torch::zeros_like(slot.own, slot.own.options().dtype(torch::kFloat));
   slot.exp_avg_sq = torch::zeros_like(slot.exp_avg);
   slot.step = torch::zeros({}, slot.exp_avg.options());
   return slot;
 }
 
 void AdamW::end_micro_batch() {
-  if (!sharing_.deterministic) return;
+  if (!sharing_.deterministic && !sharing_.blocks) return;
+  const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> gradients;
-  for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
-  tree_.add(std::move(gradients));
+  if (sharing_.blocks) {
+    gradients = sum_micro_batch();
+  } else {
+    for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
+  }
+  if (sharing_.deterministic) {
+    tree_.add(std::move(gradients));
+  } else if (sums_.empty()) {
+    sums_ = std::move(gradients);
+  } else {
+    for (size_t i = 0; i < sums_.size(); ++i) sums_[i].add_(gradients[i]);
+  }
+}
+
+// This rank's parts of the sums over the ranks, of a micro-batch of each.
+std::vector<torch::Tensor> AdamW::sum_micro_batch() {
+  std::vector<torch::Tensor> sums(slots_.size()), whole;
+  present_.resize(slots_.size());
+  sharing_.blocks->end_micro_batch();
+  for (const size_t i : whole_parameters_) {
+    whole.push_back(take_gradient(i));
+    if (whole.back().defined()) present_[i] = 1;
+  }
+  whole = whole_shards_->reduce_scatter(std::move(whole), parameters_.front().tensor.scalar_type());
+  for (size_t i = 0; i < whole.size(); ++i) sums[whole_parameters_[i]] = whole[i].to(torch::kFloat);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].values.defined()) continue;
+    auto [sum, on_this_rank] = sharing_.blocks->take_gradient(parameters_[i].tensor);
+    sums[i] = std::move(sum);
+    if (on_this_rank) present_[i] = 1;
+  }
+  return sums;
 }
 
 torch::Tensor AdamW::take_gradient(size_t parameter) {
@@ -142,21 +171,33 @@ void AdamW::collect() {
   if (collected_) return;
   collected_ = true;
   const torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> gradients = tree_.take();
-  if (gradients.empty()) {  // summed by autograd
-    for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
-  }
-  if (!alone()) {
-    std::vector<double> present;
-    for (const torch::Tensor& gradient : gradients) present.push_back(gradient.defined() ? 1 : 0);
-    present = ranks().sum(present);
-    gradients =
-        shards_->reduce_scatter(std::move(gradients), parameters_.front().tensor.scalar_type());
-    for (size_t i = 0; i < present.size(); ++i) {
-      if (present[i] == 0) gradients[i].reset();
+  std::vector<torch::Tensor> gradients = sharing_.deterministic ? tree_.take() : std::move(sums_);
+  sums_.clear();
+  if (sharing_.blocks) {
+    gradients.resize(slots_.size());
+    present_.resize(slots_.size());
+    drop_absent(gradients, std::exchange(present_, {}));
+  } else {
+    if (gradients.empty()) {  // summed by autograd
+      for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
+    }
+    if (!alone()) {
+      std::vector<double> present;
+      for (const torch::Tensor& gradient : gradients) present.push_back(gradient.defined() ? 1 : 0);
+      gradients =
+          shards_->reduce_scatter(std::move(gradients), parameters_.front().tensor.scalar_type());
+      drop_absent(gradients, std::move(present));
     }
   }
   for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = std::move(gradients[i]);
+}
+
+// A sum over ranks none of which had a gradient is no gradient.
+void AdamW::drop_absent(std::vector<torch::Tensor>& gradients, std::vector<double> present) const {
+  present = ranks().sum(present);
+  for (size_t i = 0; i < present.size(); ++i) {
+    if (present[i] == 0) gradients[i].reset();
+  }
 }
 
 std::vector<torch::Tensor> AdamW::gradients() const {
@@ -176,7 +217,7 @@ double AdamW::clip_grad_norm(double max_norm) {
     norm = std::sqrt(squared_norm_in_order());
   } else {
     if (!grads.empty()) norm = torch::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
-    if (!alone()) norm = std::sqrt(ranks().sum(norm * norm));
+    if (!alone()) norm = std::sqrt(sharing_.groups.inside->sum(norm * norm));
   }
   // The small constant is torch's own, kept so that a clipped run equals a PyTorch one.
   const double scale = max_norm / (norm + 1e-6);
@@ -188,6 +229,7 @@ double AdamW::clip_grad_norm(double max_norm) {
 // The blocks of all parts in the order of the parameters' numbers. What fills up the last parts is
 // zero, and adding zero changes nothing.
 double AdamW::squared_norm_in_order() const {
+  dist::Ranks& group = *sharing_.groups.inside;
   std::vector<int64_t> counts;  // blocks of a part
   for (size_t i = 0; i < slots_.size(); ++i) {
     const int64_t part = shards_ ? shards_->part(i) : slots_[i].values.numel();
@@ -201,12 +243,12 @@ double AdamW::squared_norm_in_order() const {
     const torch::Tensor squares = block_squares(slots_[i].gradient);
     own.narrow(0, column, squares.numel()).copy_(squares);
   }
-  const torch::Tensor all = ranks().all_gather(own);
+  const torch::Tensor all = group.all_gather(own);
   const auto squares = all.accessor<double, 2>();
   double sum = 0.0;
   column = 0;
   for (const int64_t count : counts) {
-    for (int rank = 0; rank < ranks().size(); ++rank) {
+    for (int rank = 0; rank < group.size(); ++rank) {
       for (int64_t block = 0; block < count; ++block) sum += squares[rank][column + block];
     }
     column += count;
@@ -250,14 +292,13 @@ void AdamW::update(const Group& group, double lr) {
     if (group_of(i) != group || !slot.gradient.defined()) continue;
     slot.step.add_(1);
     if (slot.kept.size() == 0) continue;
-    const torch::Tensor kept = slot.values.narrow(0, slot.kept.begin, slot.kept.size());
-    weights.push_back(slot.master.defined() ? slot.master : kept);
+    weights.push_back(slot.master.defined() ? slot.master : slot.own);
     grads.push_back(slot.gradient);
     exp_avgs.push_back(slot.exp_avg);
     exp_avg_sqs.push_back(slot.exp_avg_sq);
     steps.push_back(slot.step);
     if (slot.master.defined()) {
-      rounded.push_back(kept);
+      rounded.push_back(slot.own);
       masters.push_back(slot.master);
     }
   }
@@ -274,10 +315,11 @@ void AdamW::publish_values() {
   if (shards_state()) {
     std::vector<torch::Tensor> own, whole;
     for (const Slot& slot : slots_) {
-      own.push_back(slot.values.narrow(0, slot.kept.begin, slot.kept.size()));
+      if (!slot.values.defined()) continue;  // gathered where a block uses it
+      own.push_back(slot.own);
       whole.push_back(slot.gradient.defined() ? slot.values : torch::Tensor());
     }
-    shards_->all_gather(own, whole);
+    (whole_shards_ ? *whole_shards_ : *shards_).all_gather(own, whole);
   }
   for (size_t i = 0; i < slots_.size(); ++i) {
     NamedParameter& parameter = parameters_[i];
@@ -290,56 +332,9 @@ void AdamW::zero_grad() {
   for (NamedParameter& parameter : parameters_) parameter.tensor.mutable_grad().reset();
   for (Slot& slot : slots_) slot.gradient.reset();
   tree_.clear();
+  sums_.clear();
+  present_.clear();
   collected_ = false;
-}
-
-std::map<std::string, torch::Tensor> AdamW::state() {
-  std::map<std::string, torch::Tensor> state;
-  for (const auto& [suffix, member] : kEntries) {
-    std::vector<torch::Tensor> own, whole;
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      const torch::Tensor& kept = slots_[i].*member;
-      const bool here = kept.defined() && ranks().first();
-      own.push_back(kept.defined() ? kept : torch::zeros_like(slots_[i].exp_avg));
-      const bool all_kept = !shards_state();
-      whole.push_back(!here      ? torch::Tensor()
-                      : all_kept ? kept
-                                 : torch::empty({slots_[i].values.numel()}, kept.options()));
-    }
-    if (shards_state()) shards_->all_gather(own, whole);
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      if (whole[i].defined()) state[parameters_[i].name + suffix] = whole[i].view(slots_[i].shape);
-    }
-  }
-  for (size_t i = 0; i < slots_.size() && ranks().first(); ++i)
-    state[parameters_[i].name + kStep] = slots_[i].step;
-  return state;
-}
-
-void AdamW::load_state(const std::map<std::string, torch::Tensor>& state) {
-  const torch::NoGradGuard no_grad;
-  // All is checked before anything is copied: a refused state leaves this object as it was.
-  std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;  // to, from
-  std::set<std::string> known;
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    const std::string& name = parameters_[i].name;
-    Slot& slot = slots_[i];
-    known.insert(name + kStep);
-    copies.emplace_back(slot.step, find_entry(state, name + kStep, {}));
-    for (const auto& [suffix, member] : kEntries) {
-      if (!(slot.*member).defined()) continue;
-      known.insert(name + suffix);
-      const torch::Tensor& saved = find_entry(state, name + suffix, slot.shape);
-      copies.emplace_back(slot.*member,
-                          saved.reshape({-1}).narrow(0, slot.kept.begin, slot.kept.size()));
-    }
-  }
-  for (const auto& [name, tensor] : state) {
-    if (known.contains(name)) continue;
-    throw Error(ErrorKind::kCheckpoint, "the optimizer state has an entry that nothing here needs",
-                name, "resume with the freezing options and dtype of the run that saved it");
-  }
-  for (auto& [to, from] : copies) to.copy_(from);
 }
 
 }  // namespace streamo::train

@@ -140,8 +140,14 @@ void describe_run(ConfigSchema& schema, RunConfig& config) {
              "A loss or gradient that is not finite: stop, or skip that step.",
              one_of({"stop", "skip"}));
   schema.add("parallel.shard", &config.parallel.shard,
-             "What each rank keeps a part of: none, or optimizer: AdamW's moments and masters.",
-             one_of({"none", "optimizer"}));
+             "What each rank keeps a part of: none; optimizer: AdamW's moments and masters; full: "
+             "also the weights and gradients of all blocks.",
+             one_of({"none", "optimizer", "full"}));
+  schema.add(
+      "parallel.shard_group_size", &config.parallel.shard_group_size,
+      "Ranks over which the parts are spread, a divisor of their number; each group of so many "
+      "has all of them. 0: all ranks are one group.",
+      at_least(0));
   schema.add("checkpoint.dir", &config.checkpoint.dir,
              "Run folder: metrics, checkpoints, report, final model.", a_path());
   schema.add("checkpoint.every_steps", &config.checkpoint.every_steps,

@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 21> kFreeKeys = {"data.eval",
+constexpr std::array<std::string_view, 22> kFreeKeys = {"data.eval",
                                                         "data.num_workers",
                                                         "data.frame_memory_mb",
                                                         "data.frame_cache",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 21> kFreeKeys = {"data.eval",
                                                         "train.grad_accum_steps",
                                                         "train.nonfinite",
                                                         "parallel.shard",
+                                                        "parallel.shard_group_size",
                                                         "checkpoint.dir",
                                                         "checkpoint.resume",
                                                         "checkpoint.every_steps",

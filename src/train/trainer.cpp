@@ -11,9 +11,11 @@
 #include "model_setup.h"
 #include "resume.h"
 #include "same_run.h"
+#include "sharded_blocks.h"
 #include "step_sums.h"
 #include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
@@ -78,6 +80,8 @@ struct Trainer::Impl {
   data::Index index_;
   data::Plan plan_;
   loss::StreamingLoss loss_;
+  dist::ShardGroups groups_;
+  std::shared_ptr<ShardedBlocks> blocks_;  // null unless parallel.shard is full
   AdamW optimizer_;
   Schedule schedule_;
   checkpoint::SnapshotStore snapshots_;
@@ -99,6 +103,19 @@ std::vector<data::PlanItem> plan_items(const data::Index& index) {
   for (const data::Item& item : index.items)
     items.push_back({.tokens = item.tokens, .cost = static_cast<double>(item.tokens)});
   return items;
+}
+
+dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config) {
+  const int64_t size = config.parallel.shard_group_size;
+  if (size > 0 && (ranks->size() % size != 0 || config.parallel.shard == "none")) {
+    throw core::Error(
+        core::ErrorKind::kConfig,
+        config.parallel.shard == "none"
+            ? "parallel.shard is none, so there is nothing to spread over groups"
+            : fmt::format("{} ranks cannot be divided into groups of {}", ranks->size(), size),
+        "parallel.shard_group_size", "choose a divisor of the number of ranks, or 0 for one group");
+  }
+  return dist::ShardGroups::split(ranks, static_cast<int>(size));
 }
 
 void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
@@ -125,10 +142,16 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       index_(make_index()),
       plan_(plan_items(index_), plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
+      groups_(shard_groups(ranks_, config_)),
+      blocks_(config_.parallel.shard == "full" && ranks_->size() > 1
+                  ? std::make_shared<ShardedBlocks>(*ranks_, groups_, *model_)
+                  : nullptr),
       optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
                  {.ranks = ranks_,
+                  .groups = groups_,
                   .shard_state = config_.parallel.shard != "none",
-                  .deterministic = config_.train.deterministic}),
+                  .deterministic = config_.train.deterministic,
+                  .blocks = blocks_}),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
@@ -215,12 +238,14 @@ Outcome Trainer::Impl::run() {
   return finish();
 }
 
-// What one rank does for all, while the others wait.
+// What one rank does for all, with all weights, while the others wait.
 template <typename Work>
 void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
   ranks_->set_activity(fmt::format("{} after step {}", what, step_));
   ranks_->set_patience(kPatienceOutsideSteps);
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
   if (ranks_->first()) work();
+  if (blocks_) blocks_->make_parts(/*changed=*/false);
   ranks_->barrier();
 }
 
@@ -271,10 +296,13 @@ void Trainer::Impl::restore() {
                          .data_fingerprint = source_.fingerprint(),
                          .micro_batches = plan_.micro_batches_of_step()},
                         *from);
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/true);
   load_weights(*model_, snapshot, *from);
+  if (blocks_) blocks_->make_parts(/*changed=*/true);
   optimizer_.load_state(snapshot.optimizer);
   loss_.set_running_counts(state.at("loss_running_counts").get<std::array<double, 3>>());
   step_ = saved_step_ = snapshot.step;
+  if (ranks_->first() && config_.checkpoint.resume == "auto") snapshots_.finish_save(step_);
   core::log_info("resuming from {} (step {})", from->string(), step_);
 }
 

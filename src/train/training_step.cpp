@@ -67,23 +67,38 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
   return outcome;
 }
 
+bool TrainingStep::in_rounds() const {
+  return parts_.ranks.size() > 1 && parts_.config.parallel.shard == "full";
+}
+
+bool TrainingStep::stops_here() {
+  const bool asked = asked_to_stop_();
+  return in_rounds() ? parts_.ranks.sum(asked ? 1.0 : 0.0) > 0 : asked;
+}
+
 // Forward and backward of this rank's micro-batches; false when it was stopped before the last.
 bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& totals,
                               StepSums& sums) {
-  for (const data::MicroBatch& batch : step.micro_batches) {
-    if (asked_to_stop_()) return false;
-    if (!batch.targets.empty()) {  // else nothing in it carries a loss
-      const torch::Tensor hidden_states =
-          parts_.model.forward(to_model_input(batch, parts_.model, parts_.device));
-      const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
-      const loss::LossTerms terms = parts_.loss(rows, parts_.model.lm_head_weight(),
-                                                static_cast<double>(totals.supervised_tokens));
-      terms.loss.backward();
-      sums.add(batch.number, terms, rows);
-    }
+  const size_t rounds = in_rounds() ? static_cast<size_t>(step.rounds) : step.micro_batches.size();
+  for (size_t round = 0; round < rounds; ++round) {
+    if (stops_here()) return false;
+    core::fault_point("train.micro_batch");
+    if (round < step.micro_batches.size()) compute(step.micro_batches[round], totals, sums);
     parts_.optimizer.end_micro_batch();
   }
   return true;
+}
+
+void TrainingStep::compute(const data::MicroBatch& batch, const StepTotals& totals,
+                           StepSums& sums) {
+  if (batch.targets.empty()) return;  // nothing in it carries a loss
+  const torch::Tensor hidden_states =
+      parts_.model.forward(to_model_input(batch, parts_.model, parts_.device));
+  const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
+  const loss::LossTerms terms = parts_.loss(rows, parts_.model.lm_head_weight(),
+                                            static_cast<double>(totals.supervised_tokens));
+  terms.loss.backward();
+  sums.add(batch.number, terms, rows);
 }
 
 // False when the step is skipped.

@@ -38,7 +38,8 @@ class TrainingStep {
     int64_t micro_batches;             // of a step, over all ranks
     std::filesystem::path run_folder;  // for nonfinite_step.json
   };
-  // `asked_to_stop` is looked at before each micro-batch.
+  // `asked_to_stop` is looked at before each micro-batch; by all ranks together where they go
+  // through their micro-batches together (parallel.shard full).
   TrainingStep(Parts parts, std::function<bool()> asked_to_stop)
       : parts_(std::move(parts)), asked_to_stop_(std::move(asked_to_stop)) {}
 
@@ -49,7 +50,10 @@ class TrainingStep {
   StepOutcome run(const data::StepBatch& step, const StepTotals& totals, StepMetrics& metrics);
 
  private:
+  bool in_rounds() const;
+  bool stops_here();
   bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepSums& sums);
+  void compute(const data::MicroBatch& batch, const StepTotals& totals, StepSums& sums);
   bool update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics);
   bool require_finite(const data::StepBatch& step, const StepSums& sums,
                       const StepMetrics& metrics);

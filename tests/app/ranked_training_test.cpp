@@ -7,8 +7,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "support/train_processes.h"
 
@@ -56,13 +58,14 @@ class RankedTraining : public testing::Test {
 
   // A run of `ranks` processes in its folder, `micro_batches` a step.
   std::vector<CommandResult> run(
-      int ranks, const std::string& name, const std::vector<std::string>& overrides = {},
+      int ranks, const std::string& name, const std::string& overrides = "",
       const std::function<OwnOfRank(int)>& own = [](int) { return OwnOfRank(); },
       int micro_batches = kMicroBatches) const {
     std::vector<std::string> arguments = {
         "config.json", "checkpoint.dir=" + name,
         fmt::format("train.grad_accum_steps={}", micro_batches / ranks)};
-    arguments.insert(arguments.end(), overrides.begin(), overrides.end());
+    std::istringstream words(overrides);
+    arguments.insert(arguments.end(), std::istream_iterator<std::string>(words), {});
     return TrainProcesses({.folder = folder_, .arguments = arguments, .ranks = ranks, .own = own})
         .wait();
   }
@@ -89,7 +92,7 @@ class RankedTraining : public testing::Test {
       EXPECT_TRUE(bytes == read(folder_ / other / file)) << other << "/" << file;
     }
   }
-  // The fault `what` on the rank `of`, nothing on the others.
+  // `own` on the rank `of`, nothing on the others.
   static std::function<OwnOfRank(int)> only(int of, const OwnOfRank& own) {
     return [=](int rank) { return rank == of ? own : OwnOfRank(); };
   }
@@ -100,7 +103,7 @@ class RankedTraining : public testing::Test {
 
 struct Case {
   const char* name;
-  std::vector<std::string> overrides;
+  const char* overrides;
 };
 
 class SameResult : public RankedTraining, public testing::WithParamInterface<Case> {};
@@ -114,16 +117,21 @@ TEST_P(SameResult, OnOneTwoAndFourRanks) {  // bit for bit
 
 INSTANTIATE_TEST_SUITE_P(
     All, SameResult,
-    testing::Values(Case{"Plain", {}},
-                    Case{"Packing", {"data.packing=true", "data.max_length=1500"}},
-                    Case{"WholeStateOnEach", {"parallel.shard=none"}},
-                    Case{"FrozenVision", {"model.freeze_vision=true"}},
-                    Case{"TrainedRowsOnly", {"model.freeze_language=true"}},
-                    Case{"RunningCounts", {"loss.alpha_scope=running"}},
-                    Case{"Clipped", {"optim.clip_grad_norm=0.01"}},
-                    // 29 samples: the last step of an epoch has one micro-batch, three ranks none.
-                    Case{"RanksWithoutWork",
-                         {"train.max_steps=0", "train.epochs=1", "checkpoint.keep=10"}}),
+    testing::Values(
+        Case{"Plain", ""}, Case{"Packing", "data.packing=true data.max_length=1500"},
+        Case{"WholeStateOnEach", "parallel.shard=none"},
+        Case{"BlocksInParts", "parallel.shard=full"},
+        Case{"BlocksInPartsAndRecomputed", "parallel.shard=full model.gradient_checkpointing=true"},
+        Case{"BlocksInPartsOfFrozenVision", "parallel.shard=full model.freeze_vision=true"},
+        Case{"BlocksInPartsOfFrozenLanguage", "parallel.shard=full model.freeze_language=true"},
+        Case{"BlocksInPartsOfRanksWithoutWork",
+             "parallel.shard=full train.max_steps=0 train.epochs=1"},
+        Case{"FrozenVision", "model.freeze_vision=true"},
+        Case{"TrainedRowsOnly", "model.freeze_language=true"},
+        Case{"RunningCounts", "loss.alpha_scope=running"},
+        Case{"Clipped", "optim.clip_grad_norm=0.01"},
+        // 29 samples: the last step of an epoch has one micro-batch, three ranks none.
+        Case{"RanksWithoutWork", "train.max_steps=0 train.epochs=1 checkpoint.keep=10"}),
     [](const auto& info) { return info.param.name; });
 
 // A video that is there when the run is indexed and cannot be decoded, a sample without an answer
@@ -144,7 +152,7 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
   std::ofstream(folder_ / "raw.json") << samples.dump();
   write_config(folder_ / "raw.json");
   for (const int ranks : {1, 2, 4})
-    expect_all(run(ranks, std::to_string(ranks), {"data.max_bad_fraction=0.5"}), 0);
+    expect_all(run(ranks, std::to_string(ranks), "data.max_bad_fraction=0.5"), 0);
   expect_same_run("1", "2");
   expect_same_run("1", "4");
   EXPECT_THAT(read(folder_ / "4/skipped.jsonl"), HasSubstr("cut.mp4"));
@@ -153,15 +161,32 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
 
 // Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
 TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
-  const std::vector<std::string> overrides = {"train.deterministic=false", "train.max_steps=20",
-                                              "optim.lr=1e-4"};
+  const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
   expect_all(run(1, "1", overrides), 0);
-  expect_all(run(4, "4", overrides), 0);
-  const auto one = losses("1"), four = losses("4");
+  const auto one = losses("1");
   ASSERT_EQ(one.size(), 20U);
-  ASSERT_EQ(four.size(), 20U);
-  for (const auto& [step, value] : one)
-    EXPECT_NEAR(four.at(step).first, value.first, 1e-6 * value.first) << "step " << step;
+  for (const std::string shard : {"none", "optimizer", "full"}) {
+    expect_all(run(4, shard, overrides + " parallel.shard=" + shard), 0);
+    const auto four = losses(shard);
+    ASSERT_EQ(four.size(), 20U);
+    for (const auto& [step, value] : one)
+      EXPECT_NEAR(four.at(step).first, value.first, 1e-6 * value.first) << shard << " " << step;
+  }
+}
+
+// Two groups of two ranks, and four of one.
+TEST_F(RankedTraining, GroupsOfRanksHaveTheSameResult) {
+  expect_all(run(1, "1"), 0);
+  for (const std::string sharding :
+       {"optimizer parallel.shard_group_size=2", "optimizer parallel.shard_group_size=1",
+        "full parallel.shard_group_size=2"}) {
+    expect_all(run(4, "4", "parallel.shard=" + sharding), 0);
+    expect_same_run("1", "4");
+    fs::remove_all(folder_ / "4");
+  }
+  const auto refused = run(4, "3", "parallel.shard_group_size=3");
+  expect_all(refused, 10);
+  EXPECT_THAT(refused[0].err, HasSubstr("4 ranks cannot be divided into groups of 3"));
 }
 
 TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
@@ -176,7 +201,7 @@ TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
     EXPECT_THAT(results[0].err, HasSubstr("resuming from"));
     expect_same_run("whole", name);
   }
-  const auto refused = run(2, "whole", {}, only(-1, {}), /*micro_batches=*/8);
+  const auto refused = run(2, "whole", "", only(-1, {}), /*micro_batches=*/8);
   expect_all(refused, 10);
   EXPECT_THAT(refused[0].err, HasSubstr("micro-batches of a step (train.grad_accum_steps x ranks): "
                                         "4 -> 8"));
@@ -185,7 +210,7 @@ TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
 TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
   expect_all(run(2, "whole"), 0);
   const auto begin = std::chrono::steady_clock::now();
-  const auto killed = run(2, "killed", {}, only(1, fault("train.step:4:kill")));
+  const auto killed = run(2, "killed", "", only(1, fault("train.step:4:kill")));
   EXPECT_EQ(killed[1].exit_code, 137);
   EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
   EXPECT_THAT(killed[0].err, HasSubstr("rank 1 on "));
@@ -195,9 +220,21 @@ TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
   expect_same_run("whole", "killed");
 }
 
+// In the middle of gathering a block's weights, in the forward or the backward pass.
+TEST_F(RankedTraining, AKilledRankEndsTheOthersThatWaitForItsPartOfABlock) {
+  const std::string overrides = "parallel.shard=full";
+  expect_all(run(2, "whole", overrides), 0);
+  const auto killed = run(2, "killed", overrides, only(1, fault("train.micro_batch:6:kill")));
+  EXPECT_EQ(killed[1].exit_code, 137);
+  EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
+  EXPECT_THAT(killed[0].err, HasSubstr("ended without a word, last seen at step 3"));
+  expect_all(run(2, "killed", "parallel.shard=none"), 0);  // of another kind: the same state
+  expect_same_run("whole", "killed");
+}
+
 TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
   expect_all(run(2, "whole"), 0);
-  const auto stopped = run(2, "stopped", {}, only(1, fault("train.step:3:term")));
+  const auto stopped = run(2, "stopped", "", only(1, fault("train.step:3:term")));
   expect_all(stopped, 20);
   EXPECT_TRUE(fs::exists(folder_ / "stopped/checkpoint-3"));
   expect_all(run(2, "stopped"), 0);
@@ -205,7 +242,7 @@ TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
 }
 
 TEST_F(RankedTraining, ARankThatHangsIsNamed) {
-  const auto results = run(2, "hung", {}, only(0, fault("train.step:4:hang")));
+  const auto results = run(2, "hung", "", only(0, fault("train.step:4:hang")));
   EXPECT_EQ(results[1].exit_code, 22) << results[1].err;
   EXPECT_THAT(results[1].err, HasSubstr("rank 0 on "));
   EXPECT_THAT(results[1].err, HasSubstr("is still at step 4"));
@@ -213,7 +250,7 @@ TEST_F(RankedTraining, ARankThatHangsIsNamed) {
 }
 
 TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
-  const auto results = run(2, "mixed", {}, only(1, {.arguments = {"optim.lr=2e-3"}}));
+  const auto results = run(2, "mixed", "", only(1, {.arguments = {"optim.lr=2e-3"}}));
   expect_all(results, 10);
   for (const CommandResult& result : results) {
     EXPECT_THAT(result.err, HasSubstr("rank 0 and rank 1 were started for different runs"));
@@ -222,8 +259,7 @@ TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
 }
 
 TEST_F(RankedTraining, WhatIsNotFiniteStopsAllOrIsSkipped) {
-  std::vector<std::string> overrides = {"optim.lr=1e30", "optim.clip_grad_norm=0",
-                                        "optim.warmup_ratio=0"};
+  const std::string overrides = "optim.lr=1e30 optim.clip_grad_norm=0 optim.warmup_ratio=0";
   const auto stopped = run(2, "stopped", overrides);
   expect_all(stopped, 23);
   const json dump = json::parse(read(folder_ / "stopped/nonfinite_step.json"));
@@ -231,8 +267,7 @@ TEST_F(RankedTraining, WhatIsNotFiniteStopsAllOrIsSkipped) {
   ASSERT_EQ(dump["micro_batches"].size(), 4U);
   EXPECT_EQ(dump["micro_batches"][3]["rank"], 1);
   EXPECT_EQ(dump["micro_batches"][3]["samples"].size(), 1U);
-  overrides.emplace_back("train.nonfinite=skip");
-  const auto skipped = run(2, "skipped", overrides);
+  const auto skipped = run(2, "skipped", overrides + " train.nonfinite=skip");
   expect_all(skipped, 0);
   EXPECT_THAT(skipped[0].err, HasSubstr("at step 4, "));
   EXPECT_THAT(skipped[0].err, HasSubstr("the step is skipped"));

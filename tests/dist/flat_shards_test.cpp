@@ -26,7 +26,7 @@ TEST_P(FlatShardsOf, PartsCoverEachTensorOnce) {
   const auto [size, bucket] = GetParam();
   std::vector<std::vector<FlatShards::Range>> ranges(static_cast<size_t>(size));
   test::with_ranks(size, [&, bucket = bucket](const std::shared_ptr<Ranks>& ranks) {
-    const FlatShards shards(*ranks, kNumels, bucket);
+    const FlatShards shards(ShardGroups::split(ranks, 0), kNumels, bucket);
     for (size_t i = 0; i < kNumels.size(); ++i)
       ranges[static_cast<size_t>(ranks->rank())].push_back(shards.own(i));
   });
@@ -53,7 +53,7 @@ TEST_P(FlatShardsOf, SumsAreThoseOfAllRanksAndCompletionIsTheWhole) {
   for (int rank = 0; rank < size; ++rank) given.push_back(values_of(rank));
   if (size > 1) given[1][2].reset();  // nothing to add
   test::with_ranks(size, [&, bucket = bucket](const std::shared_ptr<Ranks>& ranks) {
-    FlatShards shards(*ranks, kNumels, bucket);
+    FlatShards shards(ShardGroups::split(ranks, 0), kNumels, bucket);
     const auto own =
         shards.reduce_scatter(given[static_cast<size_t>(ranks->rank())], torch::kFloat);
     std::vector<Tensor> whole;
@@ -76,7 +76,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, FlatShardsOf,
 
 TEST(FlatShards, Bf16TrafficIsSummedInFp32) {
   test::with_ranks(2, [](const std::shared_ptr<Ranks>& ranks) {
-    FlatShards shards(*ranks, {2048});
+    FlatShards shards(ShardGroups::split(ranks, 0), {2048});
     // 1 + 1/256 needs nine bits of mantissa: bf16 has eight.
     const float value = ranks->rank() == 0 ? 1.0F : 1.0F / 256;
     const auto own = shards.reduce_scatter({torch::full({2048}, value)}, torch::kBFloat16);

@@ -65,6 +65,30 @@ TEST(Ranks, SumsAreMadeInTheTreeThatIsPromised) {
   });
 }
 
+TEST(Ranks, AreSplitIntoGroups) {
+  const Tensor values = torch::rand({4, 1001});
+  test::with_ranks(4, [&](const std::shared_ptr<Ranks>& ranks) {
+    const int64_t rank = ranks->rank();
+    EXPECT_TRUE(
+        ranks->all_reduce(values[rank]).equal((values[0] + values[1]) + (values[2] + values[3])));
+    const ShardGroups groups = ShardGroups::split(ranks, 2);
+    EXPECT_EQ(groups.inside->size(), 2);
+    EXPECT_EQ(groups.across->size(), 2);
+    EXPECT_EQ(groups.inside->rank(), rank % 2);
+    EXPECT_EQ(groups.across->rank(), rank / 2);
+    const Tensor in_group = values[rank / 2 * 2] + values[rank / 2 * 2 + 1];
+    EXPECT_TRUE(groups.inside->all_reduce(values[rank]).equal(in_group));
+    EXPECT_TRUE(
+        groups.across->all_reduce(values[rank]).equal(values[rank % 2] + values[rank % 2 + 2]));
+    const ShardGroups one = ShardGroups::split(ranks, 0), each = ShardGroups::split(ranks, 1);
+    EXPECT_EQ(one.inside, ranks);
+    EXPECT_EQ(one.across->size(), 1);
+    EXPECT_EQ(each.inside->size(), 1);
+    EXPECT_EQ(each.across->size(), 4);
+    ranks->barrier();
+  });
+}
+
 TEST(Ranks, AStopAskedOfOneIsSeenByAll) {
   with_ranks(3, [](Ranks& ranks) {
     EXPECT_FALSE(ranks.stop_requested());

@@ -65,6 +65,8 @@ class ScriptedModel final : public model::VisionLanguageModel {
   }
   torch::Tensor forward(const model::ModelInput&) override { unscripted(); }
   model::Part part_of(const std::string&) const override { unscripted(); }
+  std::vector<model::Block> blocks() const override { return {}; }
+  void set_block_hooks(nn::BlockHooks* /*hooks*/) override {}
   void set_gradient_checkpointing(bool) override {}
   int64_t num_layers() const override { return 1; }
   double initializer_range(const std::string&) const override { return 0.02; }

@@ -36,6 +36,7 @@ struct StepBatch {
   int64_t step = 0;
   double epoch = 0;
   std::vector<MicroBatch> micro_batches = {};  // empty ones too, all of whose samples were bad
+  int64_t rounds = 0;                          // micro-batches of the rank that has most
   std::vector<BadSample> bad = {};
   double wait_seconds = 0;  // how long the step had to wait for its data
 

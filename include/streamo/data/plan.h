@@ -28,6 +28,9 @@ struct PlanOptions {
   // Each rank gets micro-batches that stand in a row, the same number while there are enough,
   // whatever they cost: the order of sums then does not depend on the number of ranks.
   bool in_order = false;
+  // The ranks go through their micro-batches together, one of each at a time: those of about the
+  // same cost then, and no rank has more than one more than another.
+  bool in_rounds = false;
 
   int64_t micro_batches_of_step() const { return grad_accum_steps * world_size; }
 };
@@ -46,6 +49,7 @@ struct MicroBatchPlan {
 struct StepPlan {
   double epoch = 0;                           // after this step
   std::vector<MicroBatchPlan> micro_batches;  // of this rank
+  int64_t rounds = 0;                         // micro-batches of the rank that has most
 };
 
 // Which rank computes each of some micro-batches of these costs: the costliest first, each to the
@@ -72,7 +76,11 @@ class Plan {
   std::vector<std::vector<size_t>> micro_batches_of_epoch(int64_t epoch) const;
   int64_t count_steps() const;
   void go_to_epoch_of(int64_t step);
-  std::vector<int> deal(std::span<const std::vector<size_t>> micro_batches) const;
+  struct Dealt {
+    size_t micro_batch;
+    int rank;
+  };
+  std::vector<Dealt> deal(std::span<const std::vector<size_t>> micro_batches) const;
 
   std::vector<PlanItem> items_;
   PlanOptions options_;

@@ -27,8 +27,9 @@ class FlatShards {
     int64_t size() const { return end - begin; }
   };
 
-  // numels[i]: of tensor i. `ranks` must outlive this. A bucket has at least one tensor.
-  FlatShards(Ranks& ranks, std::vector<int64_t> numels, int64_t bucket_numel = 16 << 20);
+  // Cut inside a group of ranks, summed over all groups. numels[i]: of tensor i. A bucket has at
+  // least one tensor.
+  FlatShards(ShardGroups groups, std::vector<int64_t> numels, int64_t bucket_numel = 16 << 20);
 
   size_t size() const { return numels_.size(); }
   // The part of tensor i that belongs to this rank.
@@ -38,11 +39,21 @@ class FlatShards {
   int64_t part(size_t i) const { return parts_[i]; }
 
   // Collective. values[i]: [numel], or undefined on a rank that has nothing to add; released as
-  // soon as it was sent. Sent as `traffic`, summed in fp32 in the tree of Ranks. Returns the sums
-  // of this rank's parts, fp32 [own(i).size()].
+  // soon as it was sent. Sent as `traffic`, summed in fp32 in the tree of Ranks (of a group's
+  // ranks, then of the groups, between which fp32 is sent). Returns the sums of this rank's parts,
+  // fp32 [own(i).size()].
   std::vector<at::Tensor> reduce_scatter(std::vector<at::Tensor> values, at::ScalarType traffic);
-  // Collective. own[i]: [own(i).size()], of one type -> whole[i] [numel], where defined.
+  // Collective in the group. own[i]: [own(i).size()], of one type -> whole[i] [numel], where
+  // defined.
   void all_gather(const std::vector<at::Tensor>& own, const std::vector<at::Tensor>& whole);
+
+  // The same in two halves, all buckets at once: what is begun by all ranks in one order goes on
+  // while they compute.
+  using Pending = std::vector<Ranks::Pending>;
+  Pending start_reduce_scatter(std::vector<at::Tensor> values, at::ScalarType traffic);
+  std::vector<at::Tensor> finish_reduce_scatter(Pending pending) const;
+  Pending start_all_gather(const std::vector<at::Tensor>& own);
+  void finish_all_gather(Pending pending, const std::vector<at::Tensor>& whole) const;
 
  private:
   struct Bucket {
@@ -50,7 +61,17 @@ class FlatShards {
     int64_t row = 0;             // sum of their parts
   };
 
-  Ranks& ranks_;
+  Ranks::Pending send_values(const Bucket& bucket, std::vector<at::Tensor>& values,
+                             at::ScalarType traffic);
+  void receive_sums(const Bucket& bucket, const at::Tensor& of_group,
+                    std::vector<at::Tensor>& sums) const;
+  Ranks::Pending send_parts(const Bucket& bucket, const std::vector<at::Tensor>& own_parts);
+  void receive_parts(const Bucket& bucket, const at::Tensor& rows,
+                     const std::vector<at::Tensor>& whole) const;
+
+  Ranks& ranks() const { return *groups_.inside; }
+
+  ShardGroups groups_;
   std::vector<int64_t> numels_, parts_;
   std::vector<Bucket> buckets_;
 };

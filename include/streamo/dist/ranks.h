@@ -52,6 +52,21 @@ class Ranks {
   at::Tensor reduce_scatter(const at::Tensor& parts);
   // Collective. own [n] -> [size, n], the rows of all ranks.
   at::Tensor all_gather(const at::Tensor& own);
+  // Collective. own [n] -> [n], the sum over the ranks.
+  at::Tensor all_reduce(const at::Tensor& own);
+  // The same two, begun now and awaited later: what is sent must not change until then. Begun by
+  // all ranks in the same order, in which the other collectives take part.
+  class Pending {
+   public:
+    at::Tensor wait();  // once
+
+   private:
+    friend class Ranks;
+    struct State;
+    std::shared_ptr<State> state_;
+  };
+  Pending start_reduce_scatter(const at::Tensor& parts);
+  Pending start_all_gather(const at::Tensor& own);
   // Collective. Returns when all ranks have called it.
   void barrier();
 
@@ -69,8 +84,20 @@ class Ranks {
   void announce_failure(const std::string& message) noexcept;
 
  private:
+  friend struct ShardGroups;
   struct Impl;
   std::unique_ptr<Impl> impl_;  // null: alone
+};
+
+// The ranks of a run as a grid. What is kept in parts is cut inside a group, whose ranks stand in a
+// row (those of one machine, say), and is the same in all groups.
+struct ShardGroups {
+  std::shared_ptr<Ranks> inside;  // this rank's group
+  std::shared_ptr<Ranks> across;  // those that keep the same parts in other groups
+
+  // Collective. Groups of `group_size`, which divides ranks->size(); 0: one group of all. The two
+  // share patience and fate with `ranks`, which must outlive them.
+  static ShardGroups split(const std::shared_ptr<Ranks>& ranks, int group_size);
 };
 
 }  // namespace streamo::dist

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "streamo/nn/block_hooks.h"
+
 namespace streamo::model {
 
 struct ImageGrid {  // patches of one picture
@@ -36,8 +38,14 @@ struct KvCache {
   int64_t next_position = 0;  // text position that follows what is held
 };
 
-// Number of parameters by the part they belong to.
+// What a parameter belongs to.
 enum class Part { kVision, kMerger, kLanguage, kEmbedding };
+
+// One of the repeated blocks, a layer of the vision tower or of the decoder.
+struct Block {
+  Part part;
+  std::vector<torch::Tensor> parameters;
+};
 
 class VisionLanguageModel : public torch::nn::Module {
  public:
@@ -64,6 +72,10 @@ class VisionLanguageModel : public torch::nn::Module {
 
   virtual Part part_of(const std::string& parameter_name) const = 0;
   virtual void set_gradient_checkpointing(bool enabled) = 0;
+  // In the order of the forward pass, as hooks number them; and who is told when forward() and its
+  // backward pass use their parameters (null: nobody).
+  virtual std::vector<Block> blocks() const = 0;
+  virtual void set_block_hooks(nn::BlockHooks* hooks) = 0;
   virtual int64_t pixels_per_token_side() const = 0;  // patch * merge: 28
   virtual int64_t num_layers() const = 0;
   // Standard deviation of random initial weights: vision tower and decoder have their own.

@@ -9,7 +9,9 @@
 // With several ranks each adds up the gradients of its own micro-batches; once a step they are
 // summed over the ranks, each rank receiving a part of every parameter. It updates its parts and
 // all get the new values (ZeRO stage 1: Rajbhandari et al., arXiv 1910.02054), so that state and
-// update cost 1 / ranks; or the summed gradients are completed and every rank updates all.
+// update cost 1 / ranks; or the summed gradients are completed and every rank updates all. Where
+// the blocks' parameters are kept in parts (RankSharing::blocks), gradients are summed over the
+// ranks after each micro-batch, so that no rank keeps whole ones.
 #pragma once
 
 #include <torch/torch.h>
@@ -29,6 +31,8 @@
 #include "streamo/train/gradient_tree.h"
 
 namespace streamo::train {
+
+class ShardedBlocks;
 
 struct NamedParameter {
   std::string name;
@@ -60,9 +64,12 @@ bool decays(const std::string& rule, const std::string& name, int64_t dimensions
 // How ranks share the work. One who is alone does all of it.
 struct RankSharing {
   std::shared_ptr<dist::Ranks> ranks = std::make_shared<dist::Ranks>();
+  dist::ShardGroups groups = dist::ShardGroups::split(ranks, 0);  // what is in parts is cut inside
   bool shard_state = true;  // each rank keeps the state of its parts alone
   // All sums in an order that does not depend on how many ranks there are.
   bool deterministic = false;
+  // Whose parameters are in parts too, and their gradients summed already; null: all are whole.
+  std::shared_ptr<ShardedBlocks> blocks = nullptr;
 };
 
 class AdamW {
@@ -70,7 +77,8 @@ class AdamW {
   // Throws core::Error{kConfig} when nothing is trainable or the rule is unknown.
   AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSharing sharing = {});
 
-  // To be called after each micro-batch of a step, also one in which nothing was computed. The sum
+  // To be called after each micro-batch of a step, also one in which nothing was computed; with
+  // `blocks` it is collective. The sum
   // over micro-batches is autograd's own, in their order; with `deterministic` it is made in a tree
   // over them, which the tree over ranks goes on with: the result is the same bits on 1 rank and on
   // 2^k, where each has 2^m micro-batches. Costs a copy of the gradients a level of the tree.
@@ -101,7 +109,9 @@ class AdamW {
  private:
   struct Slot {  // of parameters_[i], or of its trained rows, as one row of `numel` numbers
     dist::FlatShards::Range kept;  // the numbers whose state is here: all, or this rank's part
-    torch::Tensor values;  // [numel]: a view of the parameter, or a copy of the trained rows
+    torch::Tensor values;  // [numel]: a view of the parameter, or a copy of the trained rows;
+                           // undefined for those of sharded blocks
+    torch::Tensor own;     // [kept]: a view of them, or the part that the blocks have
     torch::Tensor master;  // fp32 [kept]; undefined for fp32 values, which are their own
     torch::Tensor exp_avg, exp_avg_sq;  // fp32 [kept]
     torch::Tensor step;                 // fp32 scalar
@@ -117,6 +127,8 @@ class AdamW {
   // From the parameters' .grad() to the slots' gradients, summed over the ranks. Once a step.
   void collect();
   torch::Tensor take_gradient(size_t parameter);
+  std::vector<torch::Tensor> sum_micro_batch();
+  void drop_absent(std::vector<torch::Tensor>& gradients, std::vector<double> present) const;
   std::vector<torch::Tensor> gradients() const;
   double squared_norm_in_order() const;
   void complete_gradients();
@@ -139,6 +151,11 @@ class AdamW {
   std::set<Group> groups_;
   std::unique_ptr<dist::FlatShards> shards_;  // null: alone
   GradientTree tree_;                         // of the micro-batches, with `deterministic`
+  // With `blocks`: parameters of none of them, and what of the step's gradients was summed so far.
+  std::vector<size_t> whole_parameters_;
+  std::unique_ptr<dist::FlatShards> whole_shards_;
+  std::vector<torch::Tensor> sums_;  // this rank's parts
+  std::vector<double> present_;      // 1: this rank had a gradient
   bool collected_ = false;
 };
 

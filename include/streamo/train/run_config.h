@@ -55,6 +55,7 @@ struct RunConfig {
   } train;
   struct Parallel {
     std::string shard = "optimizer";
+    int64_t shard_group_size = 0;
   } parallel;
   struct Checkpoint {
     std::string dir = "runs/run", resume = "auto";

@@ -129,6 +129,20 @@ void Model::set_gradient_checkpointing(bool enabled) {
   model_->set_gradient_checkpointing(enabled);
 }
 
+std::vector<Block> Model::blocks() const {
+  std::vector<Block> blocks;
+  for (auto& parameters : visual_->block_parameters())
+    blocks.push_back({Part::kVision, std::move(parameters)});
+  for (auto& parameters : model_->block_parameters())
+    blocks.push_back({Part::kLanguage, std::move(parameters)});
+  return blocks;
+}
+
+void Model::set_block_hooks(nn::BlockHooks* hooks) {
+  visual_->set_block_hooks(hooks);
+  model_->set_block_hooks(hooks, visual_->block_parameters().size());
+}
+
 int64_t Model::pixels_per_token_side() const {
   return config_.vision.patch_size * config_.vision.spatial_merge_size;
 }

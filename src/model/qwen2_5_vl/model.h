@@ -29,6 +29,8 @@ class Model : public VisionLanguageModel {
 
   Part part_of(const std::string& parameter_name) const override;
   void set_gradient_checkpointing(bool enabled) override;
+  std::vector<Block> blocks() const override;
+  void set_block_hooks(nn::BlockHooks* hooks) override;
   int64_t pixels_per_token_side() const override;
   int64_t num_layers() const override { return config_.text.num_hidden_layers; }
   double initializer_range(const std::string& parameter_name) const override;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "streamo/nn/attention.h"
-#include "streamo/nn/recompute.h"
+#include "streamo/nn/block_hooks.h"
 
 namespace streamo::model::qwen2_5_vl {
 namespace {
@@ -115,17 +115,20 @@ Tensor Decoder::forward(Tensor x, const Tensor& position_ids,
                         std::span<const int64_t> cu_seqlens) const {
   const nn::RotaryTable table = rotary(x, position_ids);
   const std::vector<int64_t> borders(cu_seqlens.begin(), cu_seqlens.end());
-  for (const auto& layer : layers_) {
-    if (recompute_ && torch::GradMode::is_enabled()) {
-      const auto held = [layer, table, borders](const Tensor& input) {
-        return layer->forward(input, table, borders);
-      };
-      x = nn::recompute(held, x, layer->parameters());
-    } else {
-      x = layer->forward(x, table, borders);
-    }
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const auto& layer = layers_[i];
+    const auto held = [layer, table, borders](const Tensor& input) {
+      return layer->forward(input, table, borders);
+    };
+    x = nn::run_block(held, x, layer->parameters(), recompute_, hooks_, first_block_ + i);
   }
   return norm_->forward(x);
+}
+
+std::vector<std::vector<Tensor>> Decoder::block_parameters() const {
+  std::vector<std::vector<Tensor>> parameters;
+  for (const auto& layer : layers_) parameters.push_back(layer->parameters());
+  return parameters;
 }
 
 void Decoder::reserve(KvCache& cache, int64_t length, const Tensor& like) const {

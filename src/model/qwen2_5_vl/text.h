@@ -60,6 +60,12 @@ class Decoder : public torch::nn::Module {
 
   const torch::Tensor& embedding_weight() const { return embed_tokens_->weight; }
   void set_gradient_checkpointing(bool enabled) { recompute_ = enabled; }
+  std::vector<std::vector<torch::Tensor>> block_parameters() const;
+  // Its layers are the blocks from number `first` on.
+  void set_block_hooks(nn::BlockHooks* hooks, size_t first) {
+    hooks_ = hooks;
+    first_block_ = first;
+  }
 
  private:
   nn::RotaryTable rotary(const torch::Tensor& x, const torch::Tensor& position_ids) const;
@@ -67,6 +73,8 @@ class Decoder : public torch::nn::Module {
 
   TextConfig config_;
   bool recompute_ = false;
+  nn::BlockHooks* hooks_ = nullptr;
+  size_t first_block_ = 0;
   std::shared_ptr<Embedding> embed_tokens_;
   std::vector<std::shared_ptr<DecoderLayer>> layers_;
   std::shared_ptr<nn::RmsNorm> norm_;

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "streamo/nn/attention.h"
-#include "streamo/nn/recompute.h"
+#include "streamo/nn/block_hooks.h"
 
 namespace streamo::model::qwen2_5_vl {
 namespace {
@@ -152,21 +152,26 @@ Tensor VisionTower::forward(const Tensor& pixel_values, std::span<const ImageGri
         std::find(full.begin(), full.end(), static_cast<int64_t>(i)) == full.end();
     if (windowed != in_windows) x = select(x, windowed ? order : inverse);
     in_windows = windowed;
-    x = run_block(blocks_[i], x, windowed ? by_window : by_picture,
+    x = run_block(i, x, windowed ? by_window : by_picture,
                   windowed ? layout.cu_windows : layout.cu_pictures);
   }
   return merger_->forward(in_windows ? select(x, inverse) : x);
 }
 
-Tensor VisionTower::run_block(const std::shared_ptr<VisionBlock>& block, const Tensor& x,
-                              const nn::RotaryTable& rotary,
+Tensor VisionTower::run_block(size_t number, const Tensor& x, const nn::RotaryTable& rotary,
                               const std::vector<int64_t>& borders) const {
-  if (!recompute_ || !torch::GradMode::is_enabled()) return block->forward(x, rotary, borders);
+  const auto& block = blocks_[number];
   // Outlives this call: what it needs is copied.
   const auto held = [block, rotary, borders](const Tensor& input) {
     return block->forward(input, rotary, borders);
   };
-  return nn::recompute(held, x, block->parameters());
+  return nn::run_block(held, x, block->parameters(), recompute_, hooks_, number);
+}
+
+std::vector<std::vector<Tensor>> VisionTower::block_parameters() const {
+  std::vector<std::vector<Tensor>> parameters;
+  for (const auto& block : blocks_) parameters.push_back(block->parameters());
+  return parameters;
 }
 
 }  // namespace streamo::model::qwen2_5_vl

@@ -64,13 +64,16 @@ class VisionTower : public torch::nn::Module {
   // [P, channels * 2 * 14 * 14] -> [V, H], in the order of the input.
   torch::Tensor forward(const torch::Tensor& pixel_values, std::span<const ImageGrid> grid) const;
   void set_gradient_checkpointing(bool enabled) { recompute_ = enabled; }
+  std::vector<std::vector<torch::Tensor>> block_parameters() const;
+  void set_block_hooks(nn::BlockHooks* hooks) { hooks_ = hooks; }
 
  private:
-  torch::Tensor run_block(const std::shared_ptr<VisionBlock>& block, const torch::Tensor& x,
-                          const nn::RotaryTable& rotary, const std::vector<int64_t>& borders) const;
+  torch::Tensor run_block(size_t number, const torch::Tensor& x, const nn::RotaryTable& rotary,
+                          const std::vector<int64_t>& borders) const;
 
   VisionConfig config_;
   bool recompute_ = false;
+  nn::BlockHooks* hooks_ = nullptr;
   std::shared_ptr<nn::PatchEmbed> patch_embed_;
   std::vector<std::shared_ptr<VisionBlock>> blocks_;
   std::shared_ptr<PatchMerger> merger_;
