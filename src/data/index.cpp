@@ -45,7 +45,8 @@ class Splitter {
       if (item.tokens + round > max_length) break;
       item.tokens += round;
       item.supervised += counts[i + 1].supervised;
-      item.frames += text::count_placeholders(rest.messages[i].content);
+      for (int64_t left = text::count_placeholders(rest.messages[i].content); left > 0; --left)
+        item.visual_tokens += pictures[static_cast<size_t>(item.frames++)];
       ++item.num_rounds;
     }
     return item;
