@@ -27,7 +27,7 @@ TEST(ThresholdPage, ShowsBothChartsTheTableAndTheWantedPoint) {
   EXPECT_THAT(html, HasSubstr("threshold 0.8000: meets 100.0 %"));
   EXPECT_THAT(html, HasSubstr("class=\"mark\""));
   EXPECT_THAT(html, Not(HasSubstr("recall <b>")));  // a curve's end says nothing here
-  EXPECT_THAT(html, Not(HasSubstr("http")));  // nothing is fetched
+  EXPECT_THAT(html, Not(HasSubstr("http")));        // nothing is fetched
 }
 
 TEST(ThresholdPage, MarksNothingWhenNothingIsWanted) {
