@@ -158,6 +158,8 @@ class TrainProcesses {
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const std::string out = output(rank, "out"), err = output(rank, "err");
+    for (const std::string& former : {out, err})  // a signal may come before it opens its own
+      std::filesystem::remove(former);
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // with the test
