@@ -16,6 +16,7 @@
 #include "streamo/core/log.h"
 #include "streamo/data/dataset_check.h"
 #include "streamo/train/run_config.h"
+#include "streamo/video/frame_cache.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -101,10 +102,19 @@ fs::path model_directory(const train::RunConfig& config, const fs::path& scratch
   }
 }
 
+// What the cache knows of a video need not be read from the video again.
+std::shared_ptr<video::FrameCache> known_videos(const train::RunConfig& config) {
+  if (!fs::is_directory(config.data.frame_cache)) return nullptr;
+  return std::make_shared<video::FrameCache>(
+      video::FrameCacheOptions{.folder = config.data.frame_cache, .is_read_only = true});
+}
+
 std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
   config.data.num_workers = num_workers;
   const ScratchFolder scratch;
-  data::SampleSource source = train::open_source(config, config.data.train, /*model_dir=*/{});
+  const auto known = known_videos(config);
+  data::SampleSource source =
+      train::open_source(config, config.data.train, /*model_dir=*/{}, known);
   const fs::path model_dir = model_directory(config, scratch.path(), source);
   source.set_pixel_limits(train::pixel_limits(config, model_dir));
   std::unique_ptr<text::Tokenizer> tokenizer;
@@ -122,7 +132,8 @@ std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
   sets.push_back({"train", checker.check("checking", source, options)});
   if (!config.data.eval.empty()) {
     // Played turn by turn, whatever its length: no windows, no steps.
-    const data::SampleSource held_out = train::open_source(config, config.data.eval, model_dir);
+    const data::SampleSource held_out =
+        train::open_source(config, config.data.eval, model_dir, known);
     sets.push_back({"eval", checker.check("checking data.eval", held_out,
                                           {.chat = nullptr, .index = options.index})});
   }

@@ -284,6 +284,7 @@ void Trainer::Impl::restore() {
   optimizer_.load_state(snapshot.optimizer);
   loss_.set_running_counts(state.at("loss_running_counts").get<std::array<double, 3>>());
   step_ = saved_step_ = snapshot.step;
+  if (ranks_->first() && config_.checkpoint.resume == "auto") snapshots_.finish_save(step_);
   core::log_info("resuming from {} (step {})", from->string(), step_);
 }
 

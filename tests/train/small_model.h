@@ -61,6 +61,9 @@ class SmallModel final : public model::VisionLanguageModel {
   int64_t pixels_per_token_side() const override { return 28; }
   int64_t num_layers() const override { return 3; }
   model::Flops forward_flops(const model::Workload&) const override { return {}; }
+  model::Activations activations(const model::Workload&, const model::Training&) const override {
+    return {};
+  }
   double initializer_range(const std::string&) const override { return 0.02; }
 
   Tensor embedding;

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "activations.h"
 #include "config.h"
 #include "flops.h"
 #include "streamo/model/vision_language_model.h"
@@ -36,6 +37,9 @@ class Model : public VisionLanguageModel {
   int64_t num_layers() const override { return config_.text.num_hidden_layers; }
   Flops forward_flops(const Workload& work) const override {
     return qwen2_5_vl::forward_flops(config_, work);
+  }
+  Activations activations(const Workload& work, const Training& training) const override {
+    return qwen2_5_vl::activations(config_, work, training);
   }
   double initializer_range(const std::string& parameter_name) const override;
   std::string size_key(const std::string& parameter_name, int64_t side) const override {
