@@ -1,10 +1,7 @@
 // streamo check CONFIG|FILE: what is wrong or odd about a dataset, before a run finds out.
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +9,7 @@
 #include <utility>
 
 #include "app/command.h"
+#include "app/scratch_folder.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/data/dataset_check.h"
@@ -34,30 +32,6 @@ struct Arguments {
 struct CheckedSet {
   std::string key;  // of the config: "train" or "eval"
   data::DatasetCheck check;
-};
-
-// For what training would write into the run folder.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (fs::temp_directory_path() / "streamo-check-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw core::Error(core::ErrorKind::kDisk,
-                        fmt::format("cannot make a folder: {}", std::strerror(errno)), name,
-                        "set TMPDIR to a folder with some space");
-    }
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 // A config is one object (with comments), and none of its keys is a sample's.

@@ -21,5 +21,6 @@ void add_report_command(CLI::App& app);
 void add_score_command(CLI::App& app);
 void add_prepare_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
+void add_plan_command(CLI::App& app);
 
 }  // namespace streamo::app

@@ -55,9 +55,7 @@ Activations activations(const Config& config, const Workload& work, const Traini
     found.kept += patches * 4 * channels;
   }
   if (training.vision) {
-    found.kept +=
-        patches *
-        (number(vision.depth) * (training.recomputed ? block.input : block.kept) + patch_values);
+    found.kept += patches * number(vision.depth) * (training.recomputed ? block.input : block.kept);
   }
   const double seeing = training.vision && training.recomputed
                             ? block.working + block.kept
