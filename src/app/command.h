@@ -18,5 +18,6 @@ void add_doctor_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_score_command(CLI::App& app);
 void add_prepare_command(CLI::App& app);
+void add_watch_command(CLI::App& app);
 
 }  // namespace streamo::app
