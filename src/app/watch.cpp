@@ -90,8 +90,12 @@ stream::SessionOptions session_options(const Arguments& arguments, const train::
   throw core::Error(ErrorKind::kData, fault.reason, "--video", "check it, or give another");
 }
 
+bool is_live(const Arguments& arguments) {
+  return arguments.live || video::must_be_read_once(arguments.video);
+}
+
 WatchFeed::Source open_video(const Arguments& arguments, const video::SampleOptions& options) {
-  if (arguments.live || video::must_be_read_once(arguments.video)) {
+  if (is_live(arguments)) {
     auto opened = video::LiveSampler::open(arguments.video, options);
     if (!opened) unreadable(opened.fault());
     auto sampler = std::make_shared<video::LiveSampler>(*std::move(opened));
@@ -112,14 +116,6 @@ class Show {
     if (!arguments.json && terminal_has_true_colour()) screen_.emplace();
   }
 
-  // A piece of an answer, before its second is complete.
-  void tell(std::string_view piece) const {
-    if (!arguments_.json && !screen_ && core::stdout_is_terminal()) {
-      fmt::print("{}", piece);
-      std::fflush(stdout);
-    }
-  }
-
   void add(const WatchedSecond& second) {
     if (page_) page_->add(second, truth_ ? truth_->at(second.frame.index) : nullptr);
     if (arguments_.json) {
@@ -128,7 +124,7 @@ class Show {
     } else if (screen_) {
       screen_->show(second);
     } else {
-      fmt::print("{}{}\n", core::stdout_is_terminal() ? "\r" : "", to_line(second));
+      fmt::print("{}\n", to_line(second));
     }
     std::fflush(stdout);
   }
@@ -216,7 +212,7 @@ void watch(stream::Session& session, WatchFeed& feed, std::vector<AskedQuestion>
     if (!*frame) break;
     const double start = core::monotonic_seconds();
     WatchedSecond second{.frame = **frame, .round = {}, .questions = {}};
-    second.round = session.push(**frame, [&show](std::string_view piece) { show.tell(piece); });
+    second.round = session.push(**frame);
     second.latency = core::monotonic_seconds() - start;
     second.lag = feed.lag();
     second.dropped = feed.dropped() - std::exchange(dropped, feed.dropped());
@@ -254,7 +250,8 @@ void run(const Arguments& arguments) {
   WatchFeed feed(open_video(arguments, options),
                  {.fps = fps,
                   .realtime = arguments.realtime,
-                  .behind = arguments.behind == "drop" ? Behind::kDrop : Behind::kQueue});
+                  .behind = arguments.behind == "drop" ? Behind::kDrop : Behind::kQueue,
+                  .live = is_live(arguments)});
   Show show(arguments, fps, known);
   watch(session, feed, questions_of(arguments, config, known), arguments, fps, show);
 }

@@ -1,10 +1,9 @@
 // The frames of `streamo watch`, at speed or in real time.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
+#include <cstdint>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -20,6 +19,7 @@ struct FeedOptions {
   // Frame k comes k/fps seconds after the first; else as soon as it is asked for.
   bool realtime = false;
   Behind behind = Behind::kQueue;  // in real time: when the model is not ready for the next frame
+  bool live = false;               // nobody knows how long the source lets one wait
 };
 
 class WatchFeed {
@@ -28,7 +28,7 @@ class WatchFeed {
   using Source = std::function<Result()>;  // the next frame; nullopt after the last
 
   WatchFeed(Source source, FeedOptions options);
-  ~WatchFeed();  // waits for the frame that is being read
+  ~WatchFeed();  // leaves a source behind that does not come back
   WatchFeed(const WatchFeed&) = delete;
   WatchFeed& operator=(const WatchFeed&) = delete;
 
@@ -36,27 +36,18 @@ class WatchFeed {
   // `asked_to_stop`.
   Result next(const std::function<bool()>& asked_to_stop);
 
-  int64_t dropped() const { return dropped_; }
+  int64_t dropped() const;
   // Seconds since the frame just returned was due; 0 when not in real time.
   double lag() const { return lag_; }
 
  private:
-  void read_in_time();
-  double due(const video::Frame& frame) const;
+  struct Queue;  // shared with the thread that reads
 
   Source source_;
   FeedOptions options_;
-  double started_ = 0;  // when the first frame came
-  int64_t first_index_ = 0;
-  int64_t dropped_ = 0;
-  double lag_ = 0;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<video::Frame> waiting_;
-  std::optional<core::Fault> fault_;
-  bool ended_ = false, stopping_ = false;
+  std::shared_ptr<Queue> queue_;  // null: frames are read when they are asked for
   std::thread reader_;
+  double lag_ = 0;
 };
 
 }  // namespace streamo::app
