@@ -5,6 +5,10 @@ extern "C" {
 #include <libavutil/mem.h>
 }
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -23,17 +27,20 @@ constexpr const char* kNetworkProtocols =
     "http,https,tls,tcp,udp,udplite,rtp,rtsp,rtsps,srtp,rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,srt,"
     "rist,ftp,sftp,mmsh,mmst,httpproxy,crypto,data";
 constexpr const char* kNoProtocol = "none";
-constexpr const char* kPipes = "pipe,file";
+constexpr const char* kPipes = "pipe";
 
-// What FFmpeg is to read for standard input, a named pipe or a device; none for files and URLs.
-std::optional<std::string> pipe_url(const fs::path& source, Reading reading) {
-  if (reading == Reading::kTwice) return std::nullopt;
-  if (source == "-") return "pipe:0";
+// Standard input, a named pipe or a device, opened; none for files and URLs. FFmpeg gets nothing
+// but the descriptor.
+core::Result<std::optional<FileDescriptor>> open_pipe(const fs::path& source, Reading reading) {
+  std::optional<FileDescriptor> none;
+  if (reading == Reading::kTwice || is_url(source)) return none;
+  if (source == "-") return std::optional(FileDescriptor(::dup(STDIN_FILENO)));
   std::error_code error;
   const fs::file_status status = fs::status(local_file(source), error);
-  const bool is_pipe = fs::is_fifo(status) || fs::is_character_file(status);
-  if (is_url(source) || !is_pipe) return std::nullopt;
-  return "file:" + local_file(source).string();
+  if (!fs::is_fifo(status) && !fs::is_character_file(status)) return none;
+  FileDescriptor pipe(::open(local_file(source).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!pipe) return file_fault(source, std::generic_category().message(errno));
+  return std::optional(std::move(pipe));
 }
 
 class Options {
@@ -153,7 +160,9 @@ std::optional<core::Fault> missing_content(const fs::path& source) {
 core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels,
                                 Reading reading) {
   const fs::path& path = watch->path;
-  const std::optional<std::string> pipe = pipe_url(path, reading);
+  core::Result<std::optional<FileDescriptor>> opened_pipe = open_pipe(path, reading);
+  if (!opened_pipe) return opened_pipe.fault();
+  std::optional<FileDescriptor> pipe = *std::move(opened_pipe);
   if (!pipe) {
     if (auto fault = missing_content(path)) return *std::move(fault);
   }
@@ -163,7 +172,7 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   Options options;
   options.set("protocol_whitelist", pipe ? kPipes : is_local ? kNoProtocol : kNetworkProtocols);
   options.set("pattern_type", "none");  // "shot_%03d.jpg" is one file's name
-  std::string url = pipe.value_or(path.string());
+  std::string url = pipe ? fmt::format("pipe:{}", pipe->get()) : path.string();
   if (is_local) {
     if (auto fault = too_many_packets(path)) return *std::move(fault);
     source = std::make_unique<FileSource>(local_file(path).string(), watch->limit);
@@ -182,6 +191,7 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
     return unreadable(path, result);
   }
   Input input(watch, std::move(source), InputPtr(opened));
+  input.pipe_ = std::move(pipe);
   if (auto fault = input.choose_stream(max_pixels, reading)) return *std::move(fault);
   return input;
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ffmpeg_handles.h"
+#include "file_descriptor.h"
 #include "file_source.h"
 #include "file_watch.h"
 #include "streamo/core/error.h"
@@ -57,6 +58,7 @@ class Input {
   std::optional<core::Fault> choose_stream(int64_t max_pixels, Reading reading);
 
   std::shared_ptr<FileWatch> watch_;
+  std::optional<FileDescriptor> pipe_;  // of what is read once
   std::unique_ptr<FileSource> source_;  // none for a URL
   InputPtr context_;                    // destroyed first: it closes what it opened through source_
   int stream_index_ = -1;
