@@ -22,5 +22,6 @@ void add_score_command(CLI::App& app);
 void add_prepare_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
+void add_watch_command(CLI::App& app);
 
 }  // namespace streamo::app

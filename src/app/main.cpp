@@ -42,9 +42,9 @@ int main(int argc, char** argv) {
   for (const auto add :
        {add_synthesize_command, add_convert_command, add_check_command, add_frames_command,
         add_prepare_command, add_plan_command, add_train_command, add_eval_command,
-        add_benchmark_command, add_thresholds_command, add_score_command, add_export_command,
-        add_report_command, add_compare_command, add_inspect_command, add_config_command,
-        add_doctor_command}) {
+        add_watch_command, add_benchmark_command, add_thresholds_command, add_score_command,
+        add_export_command, add_report_command, add_compare_command, add_inspect_command,
+        add_config_command, add_doctor_command}) {
     add(app);
   }
   try {

@@ -14,14 +14,13 @@ size_t first_user_message(const std::vector<Message>& messages) {
                              messages.begin());
 }
 
-// The text of a user turn before its time tag: the question, without its closing newline.
+}  // namespace
+
 std::string question_of(const std::string& user_content) {
   const size_t tag =
       user_content.starts_with('<') ? 0 : user_content.rfind("\n<", user_content.rfind("s>"));
   return tag == 0 || tag == std::string::npos ? "" : user_content.substr(0, tag);
 }
-
-}  // namespace
 
 int64_t num_rounds(const Conversation& conversation) {
   const size_t first = first_user_message(conversation.messages);
@@ -36,18 +35,20 @@ int64_t placeholders_before(const Conversation& conversation, int64_t round) {
   return count;
 }
 
-Conversation window_of(const Conversation& conversation, int64_t first, int64_t count) {
+Conversation window_of(const Conversation& conversation, int64_t first, int64_t count,
+                       int64_t sinks) {
   const std::vector<Message>& all = conversation.messages;
   const size_t head = first_user_message(all);
   const size_t begin = head + 2 * static_cast<size_t>(first);
   const size_t end = begin + 2 * static_cast<size_t>(count);
-  STREAMO_CHECK(first >= 0 && count > 0 && end <= all.size(),
+  STREAMO_CHECK(sinks >= 0 && sinks <= first && count > 0 && end <= all.size(),
                 "the window lies outside the conversation");
   Conversation window = conversation;
-  window.messages.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(head));
+  const size_t kept = head + 2 * static_cast<size_t>(sinks);
+  window.messages.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(kept));
   window.messages.insert(window.messages.end(), all.begin() + static_cast<std::ptrdiff_t>(begin),
                          all.begin() + static_cast<std::ptrdiff_t>(end));
-  std::string& opening = window.messages[head].content;
+  std::string& opening = window.messages[kept].content;
   for (size_t turn = begin; question_of(opening).empty() && turn > head; turn -= 2) {
     const std::string open_question = question_of(all[turn - 2].content);
     if (!open_question.empty()) opening = open_question + "\n" + opening;
@@ -55,12 +56,14 @@ Conversation window_of(const Conversation& conversation, int64_t first, int64_t 
   return window;
 }
 
-Sample window_of(Sample sample, int64_t first, int64_t count) {
+Sample window_of(Sample sample, int64_t first, int64_t count, int64_t sinks) {
+  const int64_t kept = placeholders_before(sample.conversation, sinks);
   const int64_t begin = placeholders_before(sample.conversation, first);
   const int64_t end = placeholders_before(sample.conversation, first + count);
-  Sample window{sample.id, window_of(sample.conversation, first, count), {}};
-  window.frames.assign(std::make_move_iterator(sample.frames.begin() + begin),
-                       std::make_move_iterator(sample.frames.begin() + end));
+  Sample window{sample.id, window_of(sample.conversation, first, count, sinks), {}};
+  const auto frames = std::make_move_iterator(sample.frames.begin());
+  window.frames.assign(frames, frames + kept);
+  window.frames.insert(window.frames.end(), frames + begin, frames + end);
   return window;
 }
 
@@ -68,7 +71,8 @@ int64_t image_tokens(video::FrameSize size, int64_t token_side) {
   return (size.height / token_side) * (size.width / token_side);
 }
 
-Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side) {
+Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side,
+                 int64_t seen_rounds) {
   STREAMO_CHECK(num_placeholders(sample.conversation) == static_cast<int64_t>(sample.frames.size()),
                 "every placeholder has its picture");
   std::vector<int64_t> tokens_of_frame;
@@ -76,10 +80,14 @@ Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side
     tokens_of_frame.push_back(image_tokens(frame.size, token_side));
   text::TokenSequence sequence;
   std::span<const int64_t> left = tokens_of_frame;
-  for (const Message& message : sample.conversation.messages) {
-    const auto here = static_cast<size_t>(text::count_placeholders(message.content));
-    chat.append(message, left.first(here), sequence);
+  const std::vector<Message>& messages = sample.conversation.messages;
+  const size_t learnt_from = first_user_message(messages) + 2 * static_cast<size_t>(seen_rounds);
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const auto here = static_cast<size_t>(text::count_placeholders(messages[i].content));
+    chat.append(messages[i], left.first(here), sequence);
     left = left.subspan(here);
+    if (i + 1 == learnt_from)
+      std::fill(sequence.labels.begin(), sequence.labels.end(), text::kIgnore);
   }
   Example example;
   for (size_t i = 1; i < sequence.labels.size(); ++i) {
@@ -96,8 +104,8 @@ Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side
 }
 
 core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
-                                     int64_t token_side) {
-  Example example = tokenize(std::move(sample), chat, token_side);
+                                     int64_t token_side, int64_t seen_rounds) {
+  Example example = tokenize(std::move(sample), chat, token_side, seen_rounds);
   if (example.rows.empty())
     return core::Fault{example.id + ": nothing to learn from, no assistant turn"};
   return example;

@@ -22,40 +22,73 @@ core::Result<int64_t> tokens_of_picture(video::FrameSize size, const std::string
   }
 }
 
-// Cuts a conversation into windows of at most max_length tokens, each as long as it can be.
+// Those of a message, which stand behind the ones counted so far.
+void count_pictures(const text::Message& message, const std::vector<int64_t>& picture_tokens,
+                    Item& item) {
+  for (int64_t left = text::count_placeholders(message.content); left > 0; --left)
+    item.visual_tokens += picture_tokens[static_cast<size_t>(item.frames++)];
+}
+
+// Cuts a conversation into windows of at most max_length tokens and context.max_rounds, each as
+// long as it can be.
 class Splitter {
  public:
   Splitter(const Conversation& conversation, const text::ChatFormat& chat,
-           std::vector<int64_t> picture_tokens)
-      : conversation_(conversation), chat_(chat), picture_tokens_(std::move(picture_tokens)) {}
+           std::vector<int64_t> picture_tokens, int64_t max_length, const ContextRule& context)
+      : conversation_(conversation),
+        chat_(chat),
+        picture_tokens_(std::move(picture_tokens)),
+        max_length_(max_length),
+        context_(context) {}
 
-  // The longest window from round `first` that fits; num_rounds 0 when not even one round does.
-  Item longest_from(int64_t first, int64_t max_length) const {
-    const int64_t rounds = num_rounds(conversation_) - first;
-    const Conversation rest = window_of(conversation_, first, rounds);
-    const int64_t frames_before = placeholders_before(conversation_, first);
-    const std::span<const int64_t> pictures =
-        std::span(picture_tokens_).subspan(static_cast<size_t>(frames_before));
+  // The longest window in which round `first` is the first to learn from. Where the rounds that it
+  // should begin with leave no room for that, it begins with `first`; num_rounds 0 when not even
+  // this fits.
+  Item longest_for(int64_t first) const {
+    const Item item = longest_from(std::max<int64_t>(first - context_.overlap_rounds, 0), first);
+    return item.num_rounds > item.seen_rounds ? item : longest_from(first, first);
+  }
+
+ private:
+  Item longest_from(int64_t begin, int64_t first) const {
+    int64_t rounds = num_rounds(conversation_) - begin;
+    if (context_.max_rounds > 0) rounds = std::min(rounds, context_.max_rounds);
+    Item item{.first_round = begin,
+              .sink_rounds = std::min(context_.sink_rounds, begin),
+              .seen_rounds = first - begin};
+    const Conversation rest = window_of(conversation_, begin, rounds, item.sink_rounds);
+    const std::vector<int64_t> pictures = pictures_of(begin, item.sink_rounds);
     const std::vector<MessageTokens> counts = count_message_tokens(rest.messages, chat_, pictures);
     const size_t head = rest.messages.size() - 2 * static_cast<size_t>(rounds);
-    Item item{.first_round = first};
-    for (size_t i = 0; i < head; ++i) item.tokens += counts[i].all;
+    for (size_t i = 0; i < head; ++i) {  // system message and sinks
+      item.tokens += counts[i].all;
+      count_pictures(rest.messages[i], pictures, item);
+    }
     for (size_t i = head; i + 1 < counts.size(); i += 2) {
       const int64_t round = counts[i].all + counts[i + 1].all;
-      if (item.tokens + round > max_length) break;
+      if (item.tokens + round > max_length_) break;
       item.tokens += round;
-      item.supervised += counts[i + 1].supervised;
-      for (int64_t left = text::count_placeholders(rest.messages[i].content); left > 0; --left)
-        item.visual_tokens += pictures[static_cast<size_t>(item.frames++)];
+      if (item.num_rounds >= item.seen_rounds) item.supervised += counts[i + 1].supervised;
+      count_pictures(rest.messages[i], pictures, item);
       ++item.num_rounds;
     }
     return item;
   }
 
- private:
+  // Tokens of the pictures of the sinks, then of all from round `begin` on.
+  std::vector<int64_t> pictures_of(int64_t begin, int64_t sinks) const {
+    const auto first = picture_tokens_.begin();
+    std::vector<int64_t> tokens(first, first + placeholders_before(conversation_, sinks));
+    tokens.insert(tokens.end(), first + placeholders_before(conversation_, begin),
+                  picture_tokens_.end());
+    return tokens;
+  }
+
   const Conversation& conversation_;
   const text::ChatFormat& chat_;
   std::vector<int64_t> picture_tokens_;
+  int64_t max_length_;
+  ContextRule context_;
 };
 
 SampleItems read_items(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
@@ -103,17 +136,21 @@ core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conver
 SampleItems items_of(const Conversation& conversation, std::vector<int64_t> picture_tokens,
                      size_t sample, const text::ChatFormat& chat, const IndexOptions& options) {
   SampleItems result;
-  const Splitter splitter(conversation, chat, std::move(picture_tokens));
+  const ContextRule context =
+      options.overlong == Overlong::kSplit ? options.context : ContextRule{};
+  const Splitter splitter(conversation, chat, std::move(picture_tokens), options.max_length,
+                          context);
   const int64_t rounds = num_rounds(conversation);
   for (int64_t first = 0; first < rounds;) {
-    Item item = splitter.longest_from(first, options.max_length);
+    Item item = splitter.longest_for(first);
     item.sample = sample;
-    result.overlong |= item.num_rounds < rounds - first;
+    const int64_t end = item.first_round + item.num_rounds;
+    result.overlong |= end < rounds;
     if (item.num_rounds == 0 || (result.overlong && options.overlong == Overlong::kDrop)) {
       return {.reason = fmt::format("longer than data.max_length = {} tokens", options.max_length),
               .overlong = true};
     }
-    first += item.num_rounds;
+    first = end;
     result.items.push_back(item);
     if (options.overlong == Overlong::kTruncate) break;
   }

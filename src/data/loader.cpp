@@ -49,8 +49,9 @@ struct Loader::Impl {
   core::Result<Example> load(const Item& item) const {
     auto sample = source.load(item.sample);
     if (!sample) return sample.fault();
-    return encode_example(window_of(*std::move(sample), item.first_round, item.num_rounds), chat,
-                          options.token_side);
+    return encode_example(
+        window_of(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat,
+        options.token_side, item.sink_rounds + item.seen_rounds);
   }
 
   // With the lock held: the next item to read, nullopt when all steps are handed out.

@@ -102,10 +102,15 @@ class Examiner {
         items_of(conversation, picture_tokens, index_, *options_.chat, options_.index);
     if (found.reason) return found.reason;
     for (const Item& item : found.items) {
-      const auto first =
-          picture_tokens.begin() + placeholders_before(conversation, item.first_round);
-      result_.visual_tokens += std::accumulate(first, first + item.frames, int64_t{0});
-      result_.turns += item.num_rounds;
+      const auto tokens_of_rounds = [&](int64_t first, int64_t end) {
+        const auto pictures = picture_tokens.begin();
+        return std::accumulate(pictures + placeholders_before(conversation, first),
+                               pictures + placeholders_before(conversation, end), int64_t{0});
+      };
+      result_.visual_tokens += tokens_of_rounds(0, item.sink_rounds);
+      result_.visual_tokens +=
+          tokens_of_rounds(item.first_round, item.first_round + item.num_rounds);
+      result_.turns += item.num_rounds - item.seen_rounds;
     }
     if (found.overlong && options_.index.overlong == Overlong::kTruncate) {
       result_.findings.emplace_back(

@@ -64,7 +64,8 @@ core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatF
   const data::Conversation& conversation = sample.conversation;
   Timeline timeline{
       sample.id, conversation.video_name, conversation.task_type, conversation.source, fps, {}};
-  stream::Session session(model, format, {.max_answer_tokens = options.max_answer_tokens});
+  stream::Session session(
+      model, format, {.max_answer_tokens = options.max_answer_tokens, .context = options.context});
   const bool has_system = !messages.empty() && messages[0].role == "system";
   session.begin(has_system ? messages[0].content : "");
   size_t next_frame = 0;

@@ -1,8 +1,13 @@
 #include "streamo/stream/session.h"
 
 #include <algorithm>
+#include <map>
 
+#include "stream/choose.h"
+#include "stream/questions.h"
+#include "stream/window_caches.h"
 #include "streamo/core/error.h"
+#include "streamo/data/conversation.h"
 #include "streamo/data/example.h"
 #include "streamo/text/trim.h"
 
@@ -12,132 +17,200 @@ namespace {
 using text::TokenId;
 using torch::Tensor;
 
-Tensor to_tensor(std::span<const TokenId> ids, torch::Device device) {
-  const std::vector<int64_t> wide(ids.begin(), ids.end());
-  return torch::tensor(wide, torch::kInt64).to(device);
-}
-
 // A frame placeholder that the model spelled out is no picture: the answer ends within it.
 std::string without_placeholder(std::string text) {
   while (text::count_placeholders(text) > 0) text.pop_back();
   return text;
 }
 
+// A character of several tokens is none before its last.
+bool ends_within_character(std::string_view text) {
+  return text.ends_with("\xEF\xBF\xBD");
+}
+
+Tensor state_rows(model::VisionLanguageModel& model, const text::SpecialTokens& special) {
+  const c10::InferenceMode inference;
+  const Tensor weight = model.lm_head_weight();
+  const std::vector<int64_t> ids(special.states.begin(), special.states.end());
+  return weight.index_select(0, torch::tensor(ids, torch::kInt64).to(weight.device()));
+}
+
 }  // namespace
+
+struct Session::Impl {
+  Impl(model::VisionLanguageModel& the_model, const text::ChatFormat& the_format,
+       SessionOptions the_options)
+      : model(the_model),
+        format(the_format),
+        options(the_options),
+        rows(state_rows(the_model, the_format.special())),
+        windows(the_model, the_format, the_options.context) {}
+
+  struct Turn {          // what a window is computed again from
+    std::string tagged;  // the user's message without questions
+    SeenPictures pictures;
+    std::string said;
+  };
+
+  Round decide(const Tensor& hidden_state, bool may_respond) const;
+  std::vector<TokenId> generate(const OnText& on_text);
+  Round turn(const WindowCaches::UserContent& content, const SeenPictures& pictures,
+             bool may_respond, const OnText& on_text, const std::optional<std::string>& forced,
+             std::string* said);
+  WindowCaches::UserContent content_of(int64_t round, const std::string& tagged) const {
+    return [this, round, tagged](bool begins_window) {
+      return questions.lines(round, begins_window) + tagged;
+    };
+  }
+  void forget_old_turns();
+  void compute_again();
+
+  model::VisionLanguageModel& model;
+  const text::ChatFormat& format;
+  SessionOptions options;
+  Tensor rows;  // [3, H]: of the output projection, those that name a state
+  WindowCaches windows;
+  std::string system_prompt;
+  Questions questions;
+  std::map<int64_t, Turn> turns;  // of push(), by round: those in the oldest window
+  int64_t last_index = -1;        // of a frame
+  std::string last_question;      // of step()
+};
 
 Session::Session(model::VisionLanguageModel& model, const text::ChatFormat& format,
                  SessionOptions options)
-    : model_(model),
-      format_(format),
-      options_(options),
-      assistant_prompt_(format.assistant_prompt()),
-      device_(model.lm_head_weight().device()) {
-  const c10::InferenceMode inference;
-  const Tensor ids = to_tensor(format.special().states, device_);
-  state_rows_ = model_.lm_head_weight().index_select(0, ids);
-}
+    : impl_(std::make_unique<Impl>(model, format, options)) {}
+Session::Session(Session&&) noexcept = default;
+Session::~Session() = default;
 
 void Session::begin(const std::string& system_prompt) {
-  cache_ = {};
-  pending_ = {};
-  if (!system_prompt.empty()) format_.append({"system", system_prompt}, {}, pending_);
+  impl_->system_prompt = system_prompt;
+  impl_->windows.begin(system_prompt);
+  impl_->questions.clear();
+  impl_->turns.clear();
+  impl_->last_index = -1;
+  impl_->last_question.clear();
+}
+
+QuestionId Session::ask(std::string question, double second) {
+  return impl_->questions.ask(std::move(question), second);
+}
+
+bool Session::withdraw(QuestionId id) {
+  bool was_asked = false;
+  const bool known = impl_->questions.withdraw(id, &was_asked);
+  if (was_asked) impl_->compute_again();
+  return known;
+}
+
+Round Session::push(const video::Frame& frame, const OnText& on_text) {
+  const c10::InferenceMode inference;
+  Impl& self = *impl_;
+  STREAMO_CHECK(frame.index > self.last_index, "frames come in the order of time");
+  self.last_index = frame.index;
+  const int64_t round = self.windows.round();
+  self.questions.put_due(round, static_cast<double>(frame.index) / self.options.fps);
+  Impl::Turn turn{data::time_tag(frame.index, self.options.fps) + "\n<stream>",
+                  look_at(self.model, std::span(&frame, 1)),
+                  {}};
+  Round result = self.turn(self.content_of(round, turn.tagged), turn.pictures,
+                           self.questions.any_open(), on_text, std::nullopt, &turn.said);
+  self.turns.emplace(round, std::move(turn));
+  self.forget_old_turns();
+  return result;
 }
 
 Round Session::step(const std::string& user_content, std::span<const video::Frame> frames,
                     const std::optional<std::string>& forced) {
   const c10::InferenceMode inference;
-  Round round = decide(feed_turn(user_content, frames));
-  const std::string_view state = text::kStateTokens[static_cast<size_t>(round.state)];
-  std::string said(state);
+  Impl& self = *impl_;
+  const std::string question = data::question_of(user_content);
+  const auto content = [&](bool begins_window) {
+    const bool again = begins_window && question.empty() && !self.last_question.empty();
+    return again ? self.last_question + "\n" + user_content : user_content;
+  };
+  std::string said;
+  Round result = self.turn(content, look_at(self.model, frames), true, {}, forced, &said);
+  if (!question.empty()) self.last_question = question;
+  return result;
+}
+
+int64_t Session::length() const {
+  return impl_->windows.length();
+}
+
+int64_t Session::cache_bytes() const {
+  return impl_->windows.bytes();
+}
+
+Round Session::Impl::turn(const WindowCaches::UserContent& content, const SeenPictures& pictures,
+                          bool may_respond, const OnText& on_text,
+                          const std::optional<std::string>& forced, std::string* said) {
+  Round round = decide(windows.feed_turn(content, pictures), may_respond);
+  *said = text::kStateTokens[static_cast<size_t>(round.state)];
   std::vector<TokenId> fed;
   if (round.state == text::State::kResponse) {
-    fed = generate(round.state);
+    fed = generate(on_text);
     const std::string answer =
-        without_placeholder(format_.tokenizer().decode(fed, /*skip_special=*/true));
+        without_placeholder(format.tokenizer().decode(fed, /*skip_special=*/true));
     round.answer = text::trimmed(answer);
-    said += answer;
+    *said += answer;
     fed.pop_back();  // the last choice has not been fed back
   }
-  remember(forced.value_or(said), fed);
+  if (forced) *said = *forced;
+  windows.end_round(*said, fed);
   return round;
 }
 
-// Everything up to the place where the model speaks; returns the hidden state there, [1, H].
-Tensor Session::feed_turn(const std::string& user_content, std::span<const video::Frame> frames) {
-  std::vector<int64_t> image_tokens;
-  std::vector<Tensor> patches;
-  std::vector<model::ImageGrid> grid;
-  for (const video::Frame& frame : frames) {
-    const int64_t side = model_.pixels_per_token_side();
-    STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
-                  "pictures come in whole visual tokens");
-    image_tokens.push_back(data::image_tokens(frame.size, side));
-    const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
-    std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
-    std::vector<model::ImageGrid> own;
-    patches.push_back(model_.patchify(picture.to(device_), &own));
-    grid.insert(grid.end(), own.begin(), own.end());
-  }
-  format_.append({"user", user_content}, image_tokens, pending_);
-  std::vector<TokenId> ids = std::move(pending_.input_ids);
-  pending_ = {};
-  ids.insert(ids.end(), assistant_prompt_.begin(), assistant_prompt_.end());
-  return feed(ids, patches.empty() ? Tensor() : torch::cat(patches), grid);
-}
-
-Tensor Session::feed(std::span<const TokenId> ids, const Tensor& pixel_values,
-                     const std::vector<model::ImageGrid>& grid) {
-  int64_t next_position = 0;
-  model::ModelInput input;
-  input.input_ids = to_tensor(ids, device_);
-  input.position_ids =
-      model_.position_ids(ids, grid, cache_.next_position, &next_position).to(device_);
-  input.cu_seqlens = {0, static_cast<int64_t>(ids.size())};
-  input.pixel_values = pixel_values;
-  input.image_grid = grid;
-  const Tensor hidden_states = model_.forward_cached(input, cache_);
-  cache_.next_position = next_position;
-  return hidden_states.slice(0, -1);
-}
-
-Round Session::decide(const Tensor& hidden_state) const {
-  const Tensor logits = torch::linear(hidden_state, state_rows_).to(torch::kFloat).cpu().squeeze(0);
+Round Session::Impl::decide(const Tensor& hidden_state, bool may_respond) const {
+  const Tensor logits = torch::linear(hidden_state, rows).to(torch::kFloat).cpu().squeeze(0);
   const Tensor probabilities = torch::softmax(logits, 0);
   Round round;
   std::copy_n(probabilities.const_data_ptr<float>(), text::kNumStates, round.probabilities.begin());
-  round.state = static_cast<text::State>(logits.argmax().item<int64_t>());
+  round.state = choose_state(round.probabilities, options.thresholds, may_respond);
   return round;
 }
 
 // The state and the tokens chosen after it. All but the last have been fed; the last is the one
 // that ended the answer: <|im_end|>, any other token without a text of its own (nothing sensible
 // can follow it), or the one at the limit.
-std::vector<TokenId> Session::generate(text::State state) {
-  const text::Tokenizer& tokenizer = format_.tokenizer();
-  std::vector<TokenId> ids = {format_.special().states[static_cast<size_t>(state)]};
-  const Tensor weight = model_.lm_head_weight();
-  for (int64_t i = 0; i < options_.max_answer_tokens; ++i) {
-    const Tensor logits = torch::linear(feed(std::span(ids).last(1), {}, {}), weight);
-    ids.push_back(static_cast<TokenId>(logits.argmax().item<int64_t>()));
+std::vector<TokenId> Session::Impl::generate(const OnText& on_text) {
+  const text::Tokenizer& tokenizer = format.tokenizer();
+  constexpr auto kResponse = static_cast<size_t>(text::State::kResponse);
+  std::vector<TokenId> ids = {format.special().states[kResponse]};
+  const Tensor weight = model.lm_head_weight();
+  core::Rng rng{options.sampling.seed, static_cast<uint64_t>(windows.round())};
+  size_t told = 0;
+  for (int64_t i = 0; i < options.max_answer_tokens; ++i) {
+    const Tensor logits = torch::linear(windows.feed_said(ids.back()), weight).squeeze(0);
+    ids.push_back(choose_token(logits, options.sampling, rng));
     if (tokenizer.decode(std::span(ids).last(1), /*skip_special=*/true).empty()) break;
+    if (!on_text) continue;
+    const std::string answer = tokenizer.decode(ids, /*skip_special=*/true);
+    if (answer.size() <= told || ends_within_character(answer)) continue;
+    on_text(std::string_view(answer).substr(told));
+    told = answer.size();
   }
   return ids;
 }
 
-// Makes `assistant_content` the turn's answer. `fed` is what the model has been fed of its own;
-// what differs from the tokens that training would show for this content is taken back.
-void Session::remember(const std::string& assistant_content, std::span<const TokenId> fed) {
-  text::TokenSequence turn;
-  turn.input_ids = {
-      format_.special().im_end};  // of the turn before: makes append() join by newline
-  format_.append({"assistant", assistant_content}, {}, turn);
-  const auto said = std::span<const TokenId>(turn.input_ids).subspan(1 + assistant_prompt_.size());
-  const auto split = std::mismatch(fed.begin(), fed.end(), said.begin(), said.end()).first;
-  const auto kept = static_cast<size_t>(split - fed.begin());
-  const auto taken_back = static_cast<int64_t>(fed.size() - kept);
-  cache_.length -= taken_back;
-  cache_.next_position -= taken_back;  // text tokens take one position each
-  pending_.input_ids.assign(said.begin() + static_cast<std::ptrdiff_t>(kept), said.end());
+void Session::Impl::forget_old_turns() {
+  const auto sinks = turns.lower_bound(options.context.sink_rounds);
+  const auto window = turns.lower_bound(windows.oldest_round());
+  if (window != turns.end() && (sinks == turns.end() || sinks->first < window->first)) {
+    turns.erase(sinks, window);
+  }
+}
+
+void Session::Impl::compute_again() {
+  const c10::InferenceMode inference;
+  const int64_t oldest = windows.oldest_round();
+  windows.begin(system_prompt);
+  for (const auto& [round, turn] : turns) {
+    if (round >= oldest && windows.round() < oldest) windows.jump(oldest);
+    windows.feed_turn(content_of(round, turn.tagged), turn.pictures);
+    windows.end_round(turn.said, {});
+  }
 }
 
 }  // namespace streamo::stream

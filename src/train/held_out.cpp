@@ -38,6 +38,7 @@ bool HeldOut::evaluate(model::VisionLanguageModel& model, const text::ChatFormat
   const eval::EvaluateOptions options = {.teacher_forced = config_.eval.teacher_forced,
                                          .max_samples = max_samples,
                                          .num_threads = static_cast<int>(config_.data.num_workers),
+                                         .context = config_.data.context,
                                          .progress = [&](int64_t, int64_t) {
                                            if (asked_to_stop()) throw Stopped();
                                          }};

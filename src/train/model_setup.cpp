@@ -131,6 +131,7 @@ data::SampleSource open_source(const RunConfig& config, const std::vector<std::s
 data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
   return {.max_length = config.data.max_length,
           .overlong = data::parse_overlong(config.data.overlong),
+          .context = config.data.context,
           .token_side = token_side,
           .num_workers = static_cast<int>(config.data.num_workers)};
 }
@@ -151,12 +152,18 @@ data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {
   const data::ConversationOptions conversation = source_options(config).conversation;
-  const nlohmann::ordered_json settings = {{"system_prompt", conversation.system_prompt},
-                                           {"default_question", conversation.default_question},
-                                           {"fps", conversation.fps},
-                                           {"min_pixels", config.data.min_pixels},
-                                           {"max_pixels", config.data.max_pixels},
-                                           {"resize", config.data.resize}};
+  nlohmann::ordered_json settings = {{"system_prompt", conversation.system_prompt},
+                                     {"default_question", conversation.default_question},
+                                     {"fps", conversation.fps},
+                                     {"min_pixels", config.data.min_pixels},
+                                     {"max_pixels", config.data.max_pixels},
+                                     {"resize", config.data.resize}};
+  const data::ContextRule& context = config.data.context;
+  if (context.max_rounds > 0) {
+    settings["window_rounds"] = context.max_rounds;
+    settings["window_overlap"] = context.overlap_rounds;
+    settings["window_sinks"] = context.sink_rounds;
+  }
   return {{kConversationFile, settings.dump(2) + "\n"}};
 }
 
@@ -171,6 +178,10 @@ void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
     config.data.min_pixels = settings.at("min_pixels");
     config.data.max_pixels = settings.at("max_pixels");
     config.data.resize = settings.value("resize", "fast");  // not in older files
+    config.data.context = {.max_rounds = settings.value("window_rounds", int64_t{0}),
+                           .overlap_rounds = settings.value("window_overlap", int64_t{0}),
+                           .sink_rounds = settings.value("window_sinks", int64_t{0})};
+    data::check_context(config.data.context, path.string());
     if (config.data.resize != "fast" && config.data.resize != "exact") {
       throw core::Error(core::ErrorKind::kModel, "\"resize\" is neither fast nor exact",
                         path.string(), "correct it");

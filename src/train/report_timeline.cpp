@@ -26,6 +26,9 @@ struct Strip {
   double fps = 1;
   std::vector<Turn> turns;
 
+  bool has_truth() const {
+    return std::any_of(turns.begin(), turns.end(), [](const Turn& t) { return !t.truth.empty(); });
+  }
   double x(size_t turn) const {
     return kLeft + (kWidth - kLeft) * static_cast<double>(turn) / static_cast<double>(turns.size());
   }
@@ -116,8 +119,8 @@ std::string seconds_axis(const Strip& strip) {
 }
 
 std::string strip_svg(const Strip& strip) {
-  std::string svg = row(strip, "true", kTrueTop, &Turn::truth) +
-                    row(strip, "predicted", kPredictedTop, &Turn::predicted) + disagreements(strip);
+  std::string svg = row(strip, "predicted", kPredictedTop, &Turn::predicted);
+  if (strip.has_truth()) svg += row(strip, "true", kTrueTop, &Turn::truth) + disagreements(strip);
   const std::string standby = probability_curve(strip, 1, "standby");
   if (!standby.empty()) {
     svg += fmt::format(
@@ -133,8 +136,7 @@ std::string strip_svg(const Strip& strip) {
 }
 
 // Questions and answers in the order of time.
-std::string dialogue(const Strip& strip) {
-  constexpr size_t kMost = 9;
+std::string dialogue(const Strip& strip, size_t most_lines) {
   std::vector<std::string> lines;
   const auto add = [&](size_t turn, const char* css, const char* who, const std::string& text) {
     if (text.empty()) return;
@@ -154,15 +156,17 @@ std::string dialogue(const Strip& strip) {
       add(i, "said", "said", turn.answer.empty() ? "(nothing)" : turn.answer);
   }
   std::string html;
-  for (size_t i = 0; i < std::min(lines.size(), kMost); ++i) html += lines[i];
-  if (lines.size() > kMost) {
-    html +=
-        fmt::format("<li><time></time><i></i><span>and {} more</span></li>", lines.size() - kMost);
+  for (size_t i = 0; i < std::min(lines.size(), most_lines); ++i) html += lines[i];
+  if (lines.size() > most_lines) {
+    html += fmt::format("<li><time></time><i></i><span>and {} more</span></li>",
+                        lines.size() - most_lines);
   }
   return "<ul class=\"dialogue\">" + html + "</ul>";
 }
 
-std::string card(const Json& timeline) {
+}  // namespace
+
+std::string timeline_card(const Json& timeline, size_t most_lines) {
   const Strip strip = read_strip(timeline);
   if (strip.turns.empty()) return "";
   std::string title = text_at(timeline, "/video_name");
@@ -172,10 +176,8 @@ std::string card(const Json& timeline) {
       "class=\"tag\">{}</span></header>{}{}"
       "</article>\n",
       escape_html(title), escape_html(text_at(timeline, "/task_type")), strip_svg(strip),
-      dialogue(strip));
+      dialogue(strip, most_lines));
 }
-
-}  // namespace
 
 std::string timeline_cards(const Json& eval, size_t count) {
   if (!eval.is_object() || !eval.contains("timelines") || !eval["timelines"].is_array()) return "";
@@ -190,8 +192,9 @@ std::string timeline_cards(const Json& eval, size_t count) {
       if (round < timelines.size() && chosen.size() < count) chosen.push_back(timelines[round]);
     }
   }
+  constexpr size_t kMostLines = 9;
   std::string html;
-  for (const Json* timeline : chosen) html += card(*timeline);
+  for (const Json* timeline : chosen) html += timeline_card(*timeline, kMostLines);
   return html;
 }
 

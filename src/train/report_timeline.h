@@ -7,6 +7,10 @@
 
 namespace streamo::train {
 
+// A card of one timeline (eval::to_json), with at most `most_lines` questions and answers. Where no
+// turn has a truth, only what the model did is shown.
+std::string timeline_card(const Json& timeline, size_t most_lines);
+
 // Cards of up to `count` samples, taken from the tasks in turn. "" without timelines.
 std::string timeline_cards(const Json& eval, size_t count);
 

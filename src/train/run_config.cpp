@@ -64,6 +64,15 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              "Samples above max_length: drop, split into windows that carry the open question, or "
              "truncate.",
              one_of({"drop", "split", "truncate"}));
+  schema.add("data.window_rounds", &data.context.max_rounds,
+             "With overlong = split: rounds of a window at most, in training, evaluation and live "
+             "(docs/live.md); 0: as many as max_length takes, and in evaluation all.",
+             at_least(0));
+  schema.add("data.window_overlap", &data.context.overlap_rounds,
+             "Rounds of the window before that a new one begins with; learnt from once.",
+             at_least(0));
+  schema.add("data.window_sinks", &data.context.sink_rounds,
+             "First rounds of the conversation that every window keeps.", at_least(0));
   schema.add("data.packing", &data.packing,
              "Fill each micro-batch up to max_length tokens with whole samples; attention stays "
              "inside each.");
@@ -187,6 +196,7 @@ void check_together(const RunConfig& config) {
   if (config.data.max_pixels > 0 && config.data.min_pixels > config.data.max_pixels) {
     refuse("data.min_pixels is larger than data.max_pixels", "swap them");
   }
+  data::check_context(config.data.context, "data.window_rounds, window_overlap, window_sinks");
   if (config.eval.every_steps > 0 && config.data.eval.empty()) {
     refuse("eval.every_steps is set and data.eval is empty",
            "name an annotation file to evaluate on");

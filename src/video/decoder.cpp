@@ -41,8 +41,9 @@ core::Result<CodecPtr> open_codec(const fs::path& path, const AVStream& stream,
 
 }  // namespace
 
-core::Result<Demuxer> Demuxer::open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels) {
-  core::Result<Input> input = Input::open(watch, max_pixels);
+core::Result<Demuxer> Demuxer::open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels,
+                                    Reading reading) {
+  core::Result<Input> input = Input::open(watch, max_pixels, reading);
   if (!input) return input.fault();
   return Demuxer(*std::move(input));
 }

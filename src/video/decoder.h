@@ -20,7 +20,8 @@ namespace streamo::video {
 class Demuxer {
  public:
   static core::Result<Demuxer> open(const std::shared_ptr<FileWatch>& watch,
-                                    int64_t max_pixels = kMaxPixels);
+                                    int64_t max_pixels = kMaxPixels,
+                                    Reading reading = Reading::kTwice);
 
   const AVStream& stream() const { return input_.stream(); }
   const std::filesystem::path& path() const { return input_.path(); }

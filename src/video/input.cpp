@@ -5,6 +5,10 @@ extern "C" {
 #include <libavutil/mem.h>
 }
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -23,6 +27,21 @@ constexpr const char* kNetworkProtocols =
     "http,https,tls,tcp,udp,udplite,rtp,rtsp,rtsps,srtp,rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,srt,"
     "rist,ftp,sftp,mmsh,mmst,httpproxy,crypto,data";
 constexpr const char* kNoProtocol = "none";
+constexpr const char* kPipes = "pipe";
+
+// Standard input, a named pipe or a device, opened; none for files and URLs. FFmpeg gets nothing
+// but the descriptor.
+core::Result<std::optional<FileDescriptor>> open_pipe(const fs::path& source, Reading reading) {
+  std::optional<FileDescriptor> none;
+  if (reading == Reading::kTwice || is_url(source)) return none;
+  if (source == "-") return std::optional(FileDescriptor(::dup(STDIN_FILENO)));
+  std::error_code error;
+  const fs::file_status status = fs::status(local_file(source), error);
+  if (!fs::is_fifo(status) && !fs::is_character_file(status)) return none;
+  FileDescriptor pipe(::open(local_file(source).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!pipe) return file_fault(source, std::generic_category().message(errno));
+  return std::optional(std::move(pipe));
+}
 
 class Options {
  public:
@@ -138,16 +157,22 @@ std::optional<core::Fault> missing_content(const fs::path& source) {
   return std::nullopt;
 }
 
-core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels) {
+core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels,
+                                Reading reading) {
   const fs::path& path = watch->path;
-  if (auto fault = missing_content(path)) return *std::move(fault);
-  const bool is_local = !is_url(path);
+  core::Result<std::optional<FileDescriptor>> opened_pipe = open_pipe(path, reading);
+  if (!opened_pipe) return opened_pipe.fault();
+  std::optional<FileDescriptor> pipe = *std::move(opened_pipe);
+  if (!pipe) {
+    if (auto fault = missing_content(path)) return *std::move(fault);
+  }
+  const bool is_local = !pipe && !is_url(path);
   InputPtr context = make_context(*watch);
   std::unique_ptr<FileSource> source;
   Options options;
-  options.set("protocol_whitelist", is_local ? kNoProtocol : kNetworkProtocols);
+  options.set("protocol_whitelist", pipe ? kPipes : is_local ? kNoProtocol : kNetworkProtocols);
   options.set("pattern_type", "none");  // "shot_%03d.jpg" is one file's name
-  std::string url = path.string();
+  std::string url = pipe ? fmt::format("pipe:{}", pipe->get()) : path.string();
   if (is_local) {
     if (auto fault = too_many_packets(path)) return *std::move(fault);
     source = std::make_unique<FileSource>(local_file(path).string(), watch->limit);
@@ -166,11 +191,12 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
     return unreadable(path, result);
   }
   Input input(watch, std::move(source), InputPtr(opened));
-  if (auto fault = input.choose_stream(max_pixels)) return *std::move(fault);
+  input.pipe_ = std::move(pipe);
+  if (auto fault = input.choose_stream(max_pixels, reading)) return *std::move(fault);
   return input;
 }
 
-std::optional<core::Fault> Input::choose_stream(int64_t max_pixels) {
+std::optional<core::Fault> Input::choose_stream(int64_t max_pixels, Reading reading) {
   const fs::path& path = watch_->path;
   for (unsigned i = 0; i < context_->nb_streams; ++i) {
     if (auto fault = oversized(path, *context_->streams[i], max_pixels)) return fault;
@@ -181,10 +207,12 @@ std::optional<core::Fault> Input::choose_stream(int64_t max_pixels) {
   if (stream_index_ < 0) return file_fault(path, "there is no video stream in it");
   AVStream* chosen = context_->streams[stream_index_];
   if (auto fault = oversized(path, *chosen, max_pixels)) return fault;
-  if (is_url(path)) {
+  if (reading == Reading::kTwice && is_url(path)) {
     if (auto fault = endless(path, *context_)) return fault;
   }
-  if (auto fault = cut_off(path, *context_, chosen)) return fault;
+  if (reading == Reading::kTwice) {
+    if (auto fault = cut_off(path, *context_, chosen)) return fault;
+  }
   for (unsigned i = 0; i < context_->nb_streams; ++i) {
     if (static_cast<int>(i) != stream_index_) context_->streams[i]->discard = AVDISCARD_ALL;
   }

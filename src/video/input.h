@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ffmpeg_handles.h"
+#include "file_descriptor.h"
 #include "file_source.h"
 #include "file_watch.h"
 #include "streamo/core/error.h"
@@ -29,6 +30,11 @@ inline constexpr size_t kMaxAllocation = size_t{768} << 20;
 // waits. URLs are not looked at.
 std::optional<core::Fault> missing_content(const std::filesystem::path& path);
 
+enum class Reading {
+  kTwice,  // a file or URL with an end
+  kOnce,   // also what has none: standard input ("-"), pipes, live streams
+};
+
 // An opened file. FFmpeg may read this file and nothing else: a playlist, a script or an external
 // reference in it reaches neither other files nor the network. A URL may lead to other URLs, never
 // to files.
@@ -36,7 +42,8 @@ class Input {
  public:
   // The chosen stream is the one with the default disposition, else the largest; never an attached
   // picture. `max_pixels`: of a picture.
-  static core::Result<Input> open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels);
+  static core::Result<Input> open(const std::shared_ptr<FileWatch>& watch, int64_t max_pixels,
+                                  Reading reading = Reading::kTwice);
 
   const AVStream& stream() const { return *context_->streams[stream_index_]; }
   int stream_index() const { return stream_index_; }
@@ -48,9 +55,10 @@ class Input {
  private:
   Input(std::shared_ptr<FileWatch> watch, std::unique_ptr<FileSource> source, InputPtr context)
       : watch_(std::move(watch)), source_(std::move(source)), context_(std::move(context)) {}
-  std::optional<core::Fault> choose_stream(int64_t max_pixels);
+  std::optional<core::Fault> choose_stream(int64_t max_pixels, Reading reading);
 
   std::shared_ptr<FileWatch> watch_;
+  std::optional<FileDescriptor> pipe_;  // of what is read once
   std::unique_ptr<FileSource> source_;  // none for a URL
   InputPtr context_;                    // destroyed first: it closes what it opened through source_
   int stream_index_ = -1;

@@ -5,9 +5,8 @@
 #include <cmath>
 #include <utility>
 
-#include "picture_scaler.h"
+#include "frame_converter.h"
 #include "picture_source.h"
-#include "streamo/video/bicubic_resize.h"
 
 namespace streamo::video {
 namespace fs = std::filesystem;
@@ -28,30 +27,15 @@ void check_options(const SampleOptions& options) {
   }
 }
 
-core::Result<FrameSize> target_size(const fs::path& path, FrameSize size,
-                                    const SampleOptions& options) {
-  if (size.height <= 0 || size.width <= 0 || int64_t{size.height} * size.width > kMaxPixels) {
-    return file_fault(
-        path, fmt::format("pictures of {}x{} pixels cannot be used", size.width, size.height));
-  }
-  if (!options.pixel_limits) return size;
-  try {
-    return smart_resize(size, *options.pixel_limits);
-  } catch (const core::Error& refused) {
-    return file_fault(path, refused.what());
-  }
-}
-
 }  // namespace
 
 struct SecondSampler::Impl {
-  Impl(std::shared_ptr<FileWatch> file, PictureSource opened, ResizeMode mode)
-      : watch(std::move(file)), path(watch->path), source(std::move(opened)), resize(mode) {}
+  Impl(std::shared_ptr<FileWatch> file, PictureSource opened)
+      : watch(std::move(file)), path(watch->path), source(std::move(opened)) {}
 
   std::optional<core::Fault> start(const SampleOptions& options);
   core::Result<std::optional<Frame>> next();
   core::Result<const Frame*> convert_shown(int64_t k);
-  std::vector<uint8_t> convert(const AVFrame& picture);
   double seconds(int64_t ticks) const {
     return static_cast<double>(ticks) * av_q2d(source.demuxer().stream().time_base);
   }
@@ -59,10 +43,7 @@ struct SecondSampler::Impl {
   std::shared_ptr<FileWatch> watch;
   fs::path path;
   PictureSource source;
-  FrameSize target;  // of all samples: that of the first picture
-  ResizeMode resize;
-  Turn turn;
-  std::optional<PictureScaler> scaler;  // to the target or, when exact, to the picture's own size
+  std::optional<FrameConverter> converter;
   VideoInfo info;
   int64_t next_index = 0;
   Frame converted;  // of the picture number `converted_number`
@@ -70,12 +51,9 @@ struct SecondSampler::Impl {
 };
 
 std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& options) {
-  const AVFrame& first = source.first();
-  turn = display_turn(source.demuxer().stream());
-  const FrameSize size = turn.displayed({first.height, first.width});
-  const core::Result<FrameSize> wanted = target_size(path, size, options);
-  if (!wanted) return wanted.fault();
-  target = *wanted;
+  auto made = FrameConverter::make(path, source.demuxer().stream(), source.first(), options);
+  if (!made) return made.fault();
+  converter.emplace(*std::move(made));
   const Timeline& timeline = source.timeline();
   info.start = seconds(timeline.start);
   info.duration = seconds(timeline.end - timeline.start);
@@ -83,19 +61,9 @@ std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& optio
   info.num_pictures = timeline.pictures;
   info.longest_still = seconds(timeline.longest_still);
   info.announced_duration = source.demuxer().announced_duration();
-  info.size = size;
+  info.size = converter->original();
   info.num_samples = source.grid().count(timeline);
   return std::nullopt;
-}
-
-// [height, width, 3] of the target size; empty when FFmpeg cannot convert this kind of picture.
-std::vector<uint8_t> SecondSampler::Impl::convert(const AVFrame& picture) {
-  const bool exact = resize == ResizeMode::kExact;
-  const FrameSize size = exact ? turn.displayed({picture.height, picture.width}) : target;
-  if (!scaler || scaler->target() != size) scaler.emplace(size, turn);
-  std::vector<uint8_t> rgb = scaler->convert(picture);
-  if (!exact || rgb.empty()) return rgb;
-  return resize_bicubic(rgb, size, target);
 }
 
 // Each picture once, for however many samples it is on screen.
@@ -106,8 +74,8 @@ core::Result<const Frame*> SecondSampler::Impl::convert_shown(int64_t k) {
   if (picture.number != converted_number) {
     converted.pts_time = seconds(picture.ticks);
     converted.keyframe = picture.frame->key_frame != 0;
-    converted.size = target;
-    converted.rgb = convert(*picture.frame);
+    converted.size = converter->target();
+    converted.rgb = converter->convert(*picture.frame);
     if (converted.rgb.empty()) {
       return file_fault(path, fmt::format("cannot convert its pictures to RGB ({})",
                                           ffmpeg_reason(AVERROR(ENOSYS))));
@@ -125,7 +93,7 @@ core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
   return run_watched<SecondSampler>(watch, [watch, options]() -> core::Result<SecondSampler> {
     core::Result<PictureSource> source = PictureSource::open(watch, options);
     if (!source) return source.fault();
-    auto impl = std::make_shared<Impl>(watch, std::move(*source), options.resize);
+    auto impl = std::make_shared<Impl>(watch, std::move(*source));
     if (const auto fault = impl->start(options)) return *fault;
     return SecondSampler(std::move(impl));
   });

@@ -62,8 +62,9 @@ class Indices : public testing::Test {
   static Example encoded(const SampleSource& source, const Item& item) {
     auto sample = source.load(item.sample);
     EXPECT_TRUE(sample) << sample.reason();
-    auto example = encode_example(window_of(*std::move(sample), item.first_round, item.num_rounds),
-                                  chat(), kTokenSide);
+    auto example = encode_example(
+        window_of(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat(),
+        kTokenSide, item.sink_rounds + item.seen_rounds);
     EXPECT_TRUE(example) << example.reason();
     return *std::move(example);
   }
@@ -157,6 +158,32 @@ TEST_F(Indices, DropListsTheSample) {
   EXPECT_EQ(index.overlong_samples, 1);
   EXPECT_THAT(report.entries().at("raw.json:0"),
               HasSubstr("data.max_length = " + std::to_string(max_length)));
+}
+
+TEST_F(Indices, OverlappingWindowsLearnFromEachTurnOnce) {
+  const SampleSource source = source_of({raw("twelve.mp4")});
+  SampleReport report;
+  const Index whole = index_of(source, 32768, Overlong::kSplit, report);
+  for (const ContextRule& context :
+       {ContextRule{.max_rounds = 5}, ContextRule{.max_rounds = 5, .overlap_rounds = 3},
+        ContextRule{.max_rounds = 6, .overlap_rounds = 2, .sink_rounds = 2}}) {
+    for (const int64_t max_length : {32768, 150}) {  // 150: fewer rounds than max_rounds fit
+      const Index index = build_index(
+          source, chat(), {.max_length = max_length, .context = context, .num_workers = 2}, report);
+      expect_exact(source, index, max_length);
+      int64_t next = 0, supervised = 0;
+      for (const Item& item : index.items) {
+        EXPECT_EQ(item.first_round + item.seen_rounds, next);
+        EXPECT_LE(item.num_rounds, context.max_rounds);
+        EXPECT_LE(item.seen_rounds, context.overlap_rounds);
+        if (max_length > 150) EXPECT_EQ(item.first_round, window_begin(context, next));
+        next = item.first_round + item.num_rounds;
+        supervised += item.supervised;
+      }
+      EXPECT_EQ(next, 12);
+      EXPECT_EQ(supervised, whole.items[0].supervised);
+    }
+  }
 }
 
 TEST_F(Indices, ALastTurnWithoutAnswerDoesNotShiftThePictures) {

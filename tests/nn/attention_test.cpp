@@ -100,5 +100,39 @@ TEST_P(CachedAttention, EqualsTheLastRowsOfCausalAttention) {
 
 INSTANTIATE_TEST_SUITE_P(NewTokens, CachedAttention, testing::Values(1, 2, 5, 9));
 
+// Long enough for blocks of keys, with and without some left over: the last rows of one pass of
+// LibTorch's kernel, in float64.
+TEST(CachedAttentionBlocks, EqualOnePass) {
+  for (const int64_t held : {128, 300, 1024}) {
+    for (const int64_t fresh : {1, 2, 150}) {
+      const int64_t length = held + fresh;
+      const Tensor q = torch::randn({length, 8, 64}), k = torch::randn({length, 2, 64}),
+                   v = torch::randn({length, 2, 64});
+      const auto heads_first = [](const Tensor& x) {
+        return x.transpose(0, 1).unsqueeze(0).to(torch::kDouble);
+      };
+      const Tensor all =
+          at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), {}, 0.0,
+                                           true, std::nullopt, true)
+              .squeeze(0)
+              .transpose(0, 1)
+              .reshape({length, 8 * 64})
+              .to(torch::kFloat);
+      const auto cache = [&](const Tensor& x) {
+        const Tensor tensor = torch::full({1, 2, length + 7, 64}, NAN);
+        tensor.slice(2, 0, length).copy_(x.transpose(0, 1).unsqueeze(0));
+        return tensor.slice(2, 0, length);
+      };
+      const Tensor last = cached_attention(q.slice(0, held), cache(k), cache(v));
+      EXPECT_LT((last - all.slice(0, held)).abs().max().item<float>(), 2e-6F)
+          << held << " " << fresh;
+      const auto half = [](const Tensor& x) { return x.to(torch::kBFloat16); };
+      const Tensor rounded =
+          cached_attention(half(q.slice(0, held)), half(cache(k)), half(cache(v)));
+      EXPECT_LT((rounded.to(torch::kFloat) - all.slice(0, held)).abs().max().item<float>(), 2e-2F);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace streamo::nn

@@ -40,8 +40,8 @@ class ScriptedModel final : public model::VisionLanguageModel {
     const std::lock_guard lock(mutex_);
     held_ = held;
     ++forwards_;
-    if (input.pixel_values.defined())
-      pixel_means_.push_back(input.pixel_values.mean().item<float>());
+    if (input.image_features.defined())
+      pixel_means_.push_back(input.image_features.mean().item<float>());
     return hidden_states;
   }
   torch::Tensor lm_head_weight() override { return torch::eye(vocab_size_) * kConfidence; }
@@ -59,10 +59,12 @@ class ScriptedModel final : public model::VisionLanguageModel {
   }
   int64_t pixels_per_token_side() const override { return 28; }
 
-  // What a session has no business with.
-  torch::Tensor encode_images(const torch::Tensor&, std::span<const model::ImageGrid>) override {
-    unscripted();
+  torch::Tensor encode_images(const torch::Tensor& pixel_values,
+                              std::span<const model::ImageGrid>) override {
+    return pixel_values;
   }
+
+  // What a session has no business with.
   torch::Tensor forward(const model::ModelInput&) override { unscripted(); }
   model::Part part_of(const std::string&) const override { unscripted(); }
   model::Flops forward_flops(const model::Workload&) const override { unscripted(); }

@@ -22,11 +22,15 @@ struct Example {
   std::vector<video::Frame> frames;  // in the order of their placeholders
 };
 
-// Rounds [first, first + count) of a conversation: a round is a user message and the assistant's.
-// The system prompt is kept. A window that begins mid-stream asks the open question again, as a
-// live context window does: the last question before it, unless its first turn asks one itself.
-Conversation window_of(const Conversation& conversation, int64_t first, int64_t count);
-Sample window_of(Sample sample, int64_t first, int64_t count);  // with its pictures
+// Rounds [first, first + count) of a conversation, after its first `sinks` (at most `first`): a
+// round is a user message and the assistant's. The system prompt is kept. Round `first` asks the
+// open question again (context_window.h): the last question before it, unless it asks one itself.
+Conversation window_of(const Conversation& conversation, int64_t first, int64_t count,
+                       int64_t sinks = 0);
+Sample window_of(Sample sample, int64_t first, int64_t count,
+                 int64_t sinks = 0);  // with its pictures
+// The text of a user message before its time tag: the question, without its closing newline.
+std::string question_of(const std::string& user_content);
 int64_t num_rounds(const Conversation& conversation);
 // Of the rounds before `round`: the number of its first picture.
 int64_t placeholders_before(const Conversation& conversation, int64_t round);
@@ -35,10 +39,12 @@ int64_t placeholders_before(const Conversation& conversation, int64_t round);
 int64_t image_tokens(video::FrameSize size, int64_t token_side);
 
 // Pictures must be as many as placeholders (STREAMO_CHECK).
-Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side);
+// The answers of the first `seen_rounds` are not supervised.
+Example tokenize(Sample sample, const text::ChatFormat& chat, int64_t token_side,
+                 int64_t seen_rounds = 0);
 // For training: a Fault when nothing is supervised.
 core::Result<Example> encode_example(Sample sample, const text::ChatFormat& chat,
-                                     int64_t token_side);
+                                     int64_t token_side, int64_t seen_rounds = 0);
 
 struct MessageTokens {
   int64_t all = 0, supervised = 0;

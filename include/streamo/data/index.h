@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "streamo/data/context_window.h"
 #include "streamo/data/sample_report.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/text/chat_format.h"
@@ -21,14 +22,18 @@ Overlong parse_overlong(const std::string& name);  // drop | split | truncate
 struct IndexOptions {
   int64_t max_length = 32768;  // tokens of one item
   Overlong overlong = Overlong::kSplit;
-  int64_t token_side = 28;  // pixels of a visual token's side
+  ContextRule context = {};  // of the windows, when split
+  int64_t token_side = 28;   // pixels of a visual token's side
   int num_workers = 4;
 };
 
 struct Item {
-  size_t sample = 0;        // of the SampleSource
-  int64_t first_round = 0;  // rounds of the conversation
+  size_t sample = 0;  // of the SampleSource
+  // The window: the conversation's first `sink_rounds`, and `num_rounds` from `first_round` on. Of
+  // these the first `seen_rounds` belonged to the window before, and are not learnt from again.
+  int64_t first_round = 0;
   int64_t num_rounds = 0;
+  int64_t sink_rounds = 0, seen_rounds = 0;
   int64_t tokens = 0;
   int64_t supervised = 0;  // of the tokens
   int64_t frames = 0;
@@ -39,7 +44,7 @@ struct Item {
 struct SampleItems {
   std::vector<Item> items = {};
   std::optional<std::string> reason = {};  // why there are none
-  bool overlong = false;                   // it is longer than max_length
+  bool overlong = false;                   // it is longer than one window
 };
 
 struct Index {

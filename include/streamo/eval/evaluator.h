@@ -23,6 +23,7 @@ struct EvaluateOptions {
   int64_t max_samples = 0;  // 0: all; else that many, spread evenly over the source
   int num_threads = 0;      // samples at a time; 0: one a processor core
   int64_t max_answer_tokens = 64;
+  data::ContextRule context = {};                             // that of training
   std::function<void(int64_t done, int64_t total)> progress;  // after each sample; never at once
 };
 

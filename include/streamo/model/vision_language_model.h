@@ -29,7 +29,8 @@ struct ModelInput {
   torch::Tensor input_ids;          // [L] int64
   torch::Tensor position_ids;       // [3, L] int64: temporal, height, width
   std::vector<int64_t> cu_seqlens;  // [samples + 1] host; attention never crosses a border
-  torch::Tensor pixel_values;  // [P, channels * 2 * patch * patch] float; undefined: no pictures
+  torch::Tensor pixel_values;    // [P, channels * 2 * patch * patch] float; undefined: no pictures
+  torch::Tensor image_features;  // [V, H]: of encode_images(), where the pictures were seen before
   std::vector<ImageGrid> image_grid;  // the pictures in the order of their placeholders
 };
 

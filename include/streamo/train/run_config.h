@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "streamo/core/config_schema.h"
+#include "streamo/data/context_window.h"
 #include "streamo/text/special_tokens.h"
 
 namespace streamo::train {
@@ -30,6 +31,7 @@ struct RunConfig {
     std::string resize = "fast";
     int64_t max_length = 32768;
     std::string overlong = "split";
+    data::ContextRule context = {};
     bool packing = true;
     int64_t num_workers = 4, seed = 0, frame_memory_mb = 256;
     std::string frame_cache;

@@ -33,9 +33,11 @@ Tensor Model::encode_images(const Tensor& pixel_values, std::span<const ImageGri
 
 Tensor Model::embed(const ModelInput& input) {
   const Tensor text = model_->embed(input.input_ids);
-  if (!input.pixel_values.defined()) return text;
+  if (!input.pixel_values.defined() && !input.image_features.defined()) return text;
   const Tensor places = input.input_ids.eq(config_.image_token_id).nonzero().squeeze(1);
-  const Tensor features = encode_images(input.pixel_values, input.image_grid);
+  const Tensor features = input.image_features.defined()
+                              ? input.image_features
+                              : encode_images(input.pixel_values, input.image_grid);
   STREAMO_CHECK(places.size(0) == features.size(0), "as many <|image_pad|> as visual tokens");
   return text.index_copy(0, places, features.to(text.scalar_type()));
 }

@@ -1,0 +1,190 @@
+#include "stream/window_caches.h"
+
+#include <algorithm>
+
+#include "streamo/core/error.h"
+#include "streamo/data/example.h"
+
+namespace streamo::stream {
+namespace {
+
+using text::TokenId;
+using torch::Tensor;
+
+Tensor to_tensor(std::span<const TokenId> ids, torch::Device device) {
+  const std::vector<int64_t> wide(ids.begin(), ids.end());
+  return torch::tensor(wide, torch::kInt64).to(device);
+}
+
+// The first `length` tokens of one cache into another.
+void copy_prefix(const model::KvCache& from, int64_t length, model::KvCache& to) {
+  const auto copy = [length](const std::vector<Tensor>& source, std::vector<Tensor>& target) {
+    target.resize(source.size());
+    for (size_t i = 0; i < source.size(); ++i) {
+      if (!target[i].defined() || target[i].size(2) < length)
+        target[i] = torch::empty_like(source[i]);
+      target[i].slice(2, 0, length).copy_(source[i].slice(2, 0, length));
+    }
+  };
+  copy(from.keys, to.keys);
+  copy(from.values, to.values);
+}
+
+}  // namespace
+
+SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::Frame> frames) {
+  SeenPictures seen;
+  if (frames.empty()) return seen;
+  const torch::Device device = model.lm_head_weight().device();
+  const int64_t side = model.pixels_per_token_side();
+  std::vector<Tensor> patches;
+  for (const video::Frame& frame : frames) {
+    STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
+                  "pictures come in whole visual tokens");
+    seen.tokens.push_back(data::image_tokens(frame.size, side));
+    const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
+    std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
+    std::vector<model::ImageGrid> own;
+    patches.push_back(model.patchify(picture.to(device), &own));
+    seen.grid.insert(seen.grid.end(), own.begin(), own.end());
+  }
+  seen.features = model.encode_images(torch::cat(patches), seen.grid);
+  return seen;
+}
+
+WindowCaches::WindowCaches(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                           const data::ContextRule& rule)
+    : model_(model),
+      format_(format),
+      rule_(rule),
+      assistant_prompt_(format.assistant_prompt()),
+      device_(model.lm_head_weight().device()) {
+  data::check_context(rule, "context of a live session");
+  begin("");
+}
+
+void WindowCaches::begin(const std::string& system_prompt) {
+  while (!windows_.empty()) {
+    spare_.push_back(std::move(windows_.back().cache));
+    windows_.pop_back();
+  }
+  prefix_ = {};
+  round_ = 0;
+  if (!system_prompt.empty()) format_.append({"system", system_prompt}, {}, prefix_.pending);
+  open_window(0);
+}
+
+void WindowCaches::jump(int64_t round) {
+  STREAMO_CHECK(round >= round_ && round_ == std::min(rule_.sink_rounds, round),
+                "a conversation goes on behind its sinks");
+  if (round == round_) return;  // nothing is left out
+  round_ = round;
+  open_window(round);
+  spare_.push_back(std::move(windows_.front().cache));
+  windows_.pop_front();
+}
+
+// What the window judging now holds of the prefix, it holds as any window would: it came first.
+void WindowCaches::open_window(int64_t first) {
+  Window window{.first = first, .cache = {}, .pending = prefix_.pending};
+  if (!spare_.empty()) {
+    window.cache = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  if (prefix_.fed > 0) copy_prefix(windows_.front().cache, prefix_.fed, window.cache);
+  window.cache.length = prefix_.fed;
+  window.cache.next_position = prefix_.next_position;
+  windows_.push_back(std::move(window));
+}
+
+void WindowCaches::close_full_window() {
+  if (windows_.front().first == data::window_begin(rule_, round_)) return;
+  spare_.push_back(std::move(windows_.front().cache));
+  windows_.pop_front();
+}
+
+void WindowCaches::note_prefix() {
+  const Window& window = windows_.front();
+  prefix_ = {window.cache.length, window.cache.next_position, window.pending};
+}
+
+Tensor WindowCaches::feed_turn(const UserContent& content, const SeenPictures& pictures) {
+  if (rule_.max_rounds > 0 && round_ > windows_.back().first && round_ % rule_.stride() == 0) {
+    open_window(round_);
+  }
+  close_full_window();
+  Tensor judged;
+  for (Window& window : windows_) {
+    const bool begins = round_ > 0 && window.first == round_;
+    format_.append({"user", content(begins)}, pictures.tokens, window.pending);
+    std::vector<TokenId> ids = std::move(window.pending.input_ids);
+    window.pending = {};
+    ids.insert(ids.end(), assistant_prompt_.begin(), assistant_prompt_.end());
+    const Tensor hidden_state = feed(window, ids, pictures);
+    if (!judged.defined()) judged = hidden_state;
+  }
+  return judged;
+}
+
+Tensor WindowCaches::feed_said(TokenId id) {
+  return feed(windows_.front(), std::span(&id, 1), {});
+}
+
+Tensor WindowCaches::feed(Window& window, std::span<const TokenId> ids,
+                          const SeenPictures& pictures) {
+  int64_t next_position = 0;
+  model::ModelInput input;
+  input.input_ids = to_tensor(ids, device_);
+  input.position_ids =
+      model_.position_ids(ids, pictures.grid, window.cache.next_position, &next_position)
+          .to(device_);
+  input.cu_seqlens = {0, static_cast<int64_t>(ids.size())};
+  input.image_features = pictures.features;
+  input.image_grid = pictures.grid;
+  const Tensor hidden_states = model_.forward_cached(input, window.cache);
+  window.cache.next_position = next_position;
+  return hidden_states.slice(0, -1);
+}
+
+void WindowCaches::end_round(const std::string& assistant_content, std::span<const TokenId> fed) {
+  for (Window& window : windows_) {
+    remember(window, assistant_content, fed);
+    fed = {};  // the others have not been fed what the model said
+  }
+  ++round_;
+  if (round_ == rule_.sink_rounds) note_prefix();
+}
+
+void WindowCaches::remember(Window& window, const std::string& assistant_content,
+                            std::span<const TokenId> fed) const {
+  text::TokenSequence turn;
+  turn.input_ids = {
+      format_.special().im_end};  // of the turn before: makes append() join by newline
+  format_.append({"assistant", assistant_content}, {}, turn);
+  const auto said = std::span<const TokenId>(turn.input_ids).subspan(1 + assistant_prompt_.size());
+  const auto split = std::mismatch(fed.begin(), fed.end(), said.begin(), said.end()).first;
+  const auto kept = static_cast<size_t>(split - fed.begin());
+  const auto taken_back = static_cast<int64_t>(fed.size() - kept);
+  window.cache.length -= taken_back;
+  window.cache.next_position -= taken_back;  // text tokens take one position each
+  window.pending.input_ids.assign(said.begin() + static_cast<std::ptrdiff_t>(kept), said.end());
+}
+
+int64_t WindowCaches::length() const {
+  const Window& window = windows_.front();
+  return window.cache.length + static_cast<int64_t>(window.pending.input_ids.size());
+}
+
+int64_t WindowCaches::bytes() const {
+  size_t bytes = 0;
+  const auto add = [&bytes](const model::KvCache& cache) {
+    for (const auto* tensors : {&cache.keys, &cache.values}) {
+      for (const Tensor& tensor : *tensors) bytes += tensor.nbytes();
+    }
+  };
+  for (const Window& window : windows_) add(window.cache);
+  for (const model::KvCache& cache : spare_) add(cache);
+  return static_cast<int64_t>(bytes);
+}
+
+}  // namespace streamo::stream

@@ -1,0 +1,38 @@
+// From the pictures of one video to frames of one size.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "picture_scaler.h"
+#include "streamo/core/error.h"
+#include "streamo/video/sampler.h"
+
+namespace streamo::video {
+
+class FrameConverter {
+ public:
+  // The size of all frames is that of the first picture, resized as the options say.
+  static core::Result<FrameConverter> make(const std::filesystem::path& path,
+                                           const AVStream& stream, const AVFrame& first,
+                                           const SampleOptions& options);
+
+  FrameSize original() const { return original_; }  // as shown, before resizing
+  FrameSize target() const { return target_; }
+
+  // [height, width, 3] of the target size; empty when FFmpeg cannot convert this kind of picture.
+  std::vector<uint8_t> convert(const AVFrame& picture);
+
+ private:
+  FrameConverter(Turn turn, FrameSize original, FrameSize target, ResizeMode resize)
+      : turn_(turn), original_(original), target_(target), resize_(resize) {}
+
+  Turn turn_;
+  FrameSize original_, target_;
+  ResizeMode resize_;
+  std::optional<PictureScaler> scaler_;  // to the target or, when exact, to the picture's own size
+};
+
+}  // namespace streamo::video
