@@ -41,8 +41,8 @@ class SnapshotStore {
   // warning.
   void save(const Snapshot& snapshot) const;
 
-  // What comes after publishing: `latest` and the removal of old ones. For a start that goes on from
-  // the newest checkpoint, as the former process may have died in between. Throws
+  // What comes after publishing: `latest` and the removal of old ones. For a start that goes on
+  // from the newest checkpoint, as the former process may have died in between. Throws
   // core::Error{kDisk} as save() does.
   void finish_save(int64_t step) const;
 
