@@ -22,10 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // Of a line of metrics.jsonl: what depends on the machine, and how far the run is to go.
-constexpr std::array<std::string_view, 7> kNotComputed = {
-    "total_steps",  "tokens_per_second", "video_seconds_per_second",
-    "data_wait",    "peak_memory_bytes", "eta_seconds",
-    "train_seconds"};
+constexpr std::array<std::string_view, 8> kNotComputed = {
+    "total_steps",   "tokens_per_second", "video_seconds_per_second",
+    "data_wait",     "peak_memory_bytes", "eta_seconds",
+    "train_seconds", "rank_balance"};
 
 ReportData read_run(const fs::path& folder) {
   if (!fs::is_directory(folder)) {

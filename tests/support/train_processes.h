@@ -30,6 +30,7 @@ namespace streamo::test {
 struct OwnOfRank {
   std::map<std::string, std::string> environment = {};
   std::vector<std::string> arguments = {};
+  std::vector<std::string> prefix = {};  // words before the command, which they run in their place
 };
 
 inline OwnOfRank fault(const std::string& what) {
@@ -43,6 +44,7 @@ class TrainProcesses {
     std::vector<std::string> arguments;  // of `streamo train`
     int ranks = 1;
     std::function<OwnOfRank(int rank)> own = [](int) { return OwnOfRank(); };
+    std::chrono::seconds time_to_follow{12};  // as their launcher grants it
   };
 
   explicit TrainProcesses(Setup setup) : setup_(std::move(setup)), port_(free_port()) {
@@ -60,9 +62,8 @@ class TrainProcesses {
   }
 
   // What they printed and how they ended, in order of the ranks. What still runs after `limit` is
-  // killed (exit code 137), and as by any launcher what still runs kTimeToFollow after one failed:
+  // killed (exit code 137), and as by any launcher what still runs time_to_follow after one failed:
   // a process that dies before all have come together is unknown to the others.
-  static constexpr std::chrono::seconds kTimeToFollow{12};
   std::vector<CommandResult> wait(std::chrono::milliseconds limit = std::chrono::seconds(120)) {
     auto deadline = std::chrono::steady_clock::now() + limit;
     for (bool all_ended = false, failed = false; !all_ended;) {
@@ -74,7 +75,7 @@ class TrainProcesses {
           if (late) ::kill(process.pid, SIGKILL);
         } else if (!failed && exit_code(process) != 0 && exit_code(process) != kStopped) {
           failed = true;
-          deadline = std::min(deadline, std::chrono::steady_clock::now() + kTimeToFollow);
+          deadline = std::min(deadline, std::chrono::steady_clock::now() + setup_.time_to_follow);
         }
       }
       if (!all_ended) std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -131,8 +132,6 @@ class TrainProcesses {
 
   std::vector<std::string> environment_of(int rank) const {
     std::vector<std::string> variables = {"OMP_NUM_THREADS=1"};
-    for (const auto& [name, value] : setup_.own(rank).environment)
-      variables.push_back(name + "=" + value);
     if (setup_.ranks > 1) {
       for (const auto& [name, value] :
            std::map<std::string, int>{{"RANK", rank},
@@ -143,16 +142,19 @@ class TrainProcesses {
         variables.push_back(fmt::format("{}={}", name, value));
       variables.emplace_back("MASTER_ADDR=127.0.0.1");
     }
+    for (const auto& [name, value] : setup_.own(rank).environment)
+      variables.push_back(name + "=" + value);
     return variables;
   }
 
   pid_t start(int rank) const {
     // All made before the fork: between it and exec only system calls are safe.
-    std::vector<std::string> words = {"env"};
+    const OwnOfRank own = setup_.own(rank);
+    std::vector<std::string> words = own.prefix;
+    words.emplace_back("env");
     for (const std::string& variable : environment_of(rank)) words.push_back(variable);
     words.insert(words.end(), {STREAMO_BINARY, "train"});
     words.insert(words.end(), setup_.arguments.begin(), setup_.arguments.end());
-    const OwnOfRank own = setup_.own(rank);
     words.insert(words.end(), own.arguments.begin(), own.arguments.end());
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
