@@ -22,7 +22,8 @@ Frame sample(int64_t index, FrameSize size) {
   Frame frame{.index = index,
               .time = static_cast<double>(index) / 2,
               .pts_time = static_cast<double>(index) / 2 - 0.25,
-              .size = size};
+              .size = size,
+              .rgb = {}};
   frame.rgb.resize(static_cast<size_t>(size.height) * static_cast<size_t>(size.width) * 3);
   for (size_t i = 0; i < frame.rgb.size(); i += 3) {
     frame.rgb[i] = static_cast<uint8_t>(index % 16 * 16);

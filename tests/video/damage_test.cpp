@@ -95,7 +95,9 @@ class DamageTest : public testing::TestWithParam<Kind> {
     EXPECT_TRUE(reason.starts_with(path.string() + ": ")) << reason;
     EXPECT_GT(reason.size(), path.string().size() + 10) << reason;
     EXPECT_EQ(reason.find("for 5 s and was given up"), std::string::npos) << reason;
-    return {.reason = reason};
+    Outcome outcome;
+    outcome.reason = reason;
+    return outcome;
   }
 
   fs::path folder_, path_, damaged_;
