@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "streamo/core/error.h"
+#include "streamo/data/context_window.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/eval/metrics.h"
 #include "streamo/model/vision_language_model.h"
