@@ -72,7 +72,7 @@ Tensor of_one_forward(model::VisionLanguageModel& model, const text::ChatFormat&
 class ContextEquivalence : public testing::Test {
  protected:
   const text::ChatFormat format_{text::small_tokenizer()};
-  const std::shared_ptr<model::VisionLanguageModel> model_ = small_model();
+  const std::shared_ptr<model::VisionLanguageModel> model_ = small_model(/*wide_heads=*/true);
   const data::Sample sample_ = ten_minutes();
 
   // Logits [kSeconds, V], second by second.
@@ -142,8 +142,8 @@ TEST_F(ContextEquivalence, MemoryIsThatOfTheWindows) {
   const torch::NoGradGuard no_gradient;
   of_the_session({.max_rounds = 50, .overlap_rounds = 25}, kFewSeconds);
   // Two windows of at most 50 rounds of some 30 tokens, each in a cache up to twice as large: 2
-  // layers of keys and values, 2 heads of 32 floats.
-  constexpr int64_t kBytesOfAToken = 2 * 2 * 2 * 32 * 4;
+  // layers of keys and values, a head of 64 floats.
+  constexpr int64_t kBytesOfAToken = 2 * 2 * 64 * 4;
   EXPECT_LE(most_bytes_, 2 * 2 * 50 * 32 * kBytesOfAToken);
 }
 
