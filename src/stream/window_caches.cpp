@@ -98,7 +98,7 @@ void WindowCaches::open_window(int64_t first) {
 }
 
 void WindowCaches::close_full_window() {
-  if (windows_.front().first == data::window_begin(rule_, round_)) return;
+  if (windows_.front().first >= data::window_begin(rule_, round_)) return;
   spare_.push_back(std::move(windows_.front().cache));
   windows_.pop_front();
 }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/file.h"
 #include "streamo/core/rng.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
@@ -11,7 +12,8 @@
 
 namespace streamo::stream {
 
-inline std::shared_ptr<model::VisionLanguageModel> small_model() {
+// `wide_heads`: of 64 channels, as those of real models, for which there are kernels of our own.
+inline std::shared_ptr<model::VisionLanguageModel> small_model(bool wide_heads = false) {
   const text::Tokenizer& tokenizer = text::small_tokenizer();
   const std::filesystem::path directory = text::tokenizer_directory() / "model";
   model::write_preset("example",
@@ -23,6 +25,14 @@ inline std::shared_ptr<model::VisionLanguageModel> small_model() {
                        .eos_token_id = tokenizer.special_id(text::kImEnd),
                        .pad_token_id = tokenizer.special_id(text::kEndOfText)},
                       directory);
+  if (wide_heads) {
+    const std::filesystem::path path = directory / "config.json";
+    auto config = nlohmann::ordered_json::parse(core::read_file(path));
+    config["num_attention_heads"] = 2;
+    config["num_key_value_heads"] = 1;
+    config["rope_scaling"]["mrope_section"] = {8, 12, 12};
+    core::write_file_atomic(path, config.dump());
+  }
   auto model = model::build_model(directory / "config.json");
   model::initialize_weights(*model, 3);
   return model;
