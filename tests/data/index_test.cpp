@@ -167,7 +167,7 @@ TEST_F(Indices, OverlappingWindowsLearnFromEachTurnOnce) {
   for (const ContextRule& context :
        {ContextRule{.max_rounds = 5}, ContextRule{.max_rounds = 5, .overlap_rounds = 3},
         ContextRule{.max_rounds = 6, .overlap_rounds = 2, .sink_rounds = 2}}) {
-    for (const int64_t max_length : {32768, 150}) {  // 150: fewer rounds than max_rounds fit
+    for (const int64_t max_length : {32768, 220}) {  // 220: fewer rounds than max_rounds fit
       const Index index = build_index(
           source, chat(), {.max_length = max_length, .context = context, .num_workers = 2}, report);
       expect_exact(source, index, max_length);
@@ -176,7 +176,7 @@ TEST_F(Indices, OverlappingWindowsLearnFromEachTurnOnce) {
         EXPECT_EQ(item.first_round + item.seen_rounds, next);
         EXPECT_LE(item.num_rounds, context.max_rounds);
         EXPECT_LE(item.seen_rounds, context.overlap_rounds);
-        if (max_length > 150) EXPECT_EQ(item.first_round, window_begin(context, next));
+        if (max_length > 220) EXPECT_EQ(item.first_round, window_begin(context, next));
         next = item.first_round + item.num_rounds;
         supervised += item.supervised;
       }
