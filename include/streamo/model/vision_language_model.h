@@ -29,9 +29,10 @@ struct ModelInput {
   torch::Tensor input_ids;          // [L] int64
   torch::Tensor position_ids;       // [3, L] int64: temporal, height, width
   std::vector<int64_t> cu_seqlens;  // [samples + 1] host; attention never crosses a border
-  torch::Tensor pixel_values;    // [P, channels * 2 * patch * patch] float; undefined: no pictures
-  torch::Tensor image_features;  // [V, H]: of encode_images(), where the pictures were seen before
+  torch::Tensor pixel_values;  // [P, channels * 2 * patch * patch] float; undefined: no pictures
   std::vector<ImageGrid> image_grid;  // the pictures in the order of their placeholders
+  // [V, H]: of encode_images(), where the pictures were seen before, in place of pixel_values.
+  torch::Tensor image_features = {};
 };
 
 // Keys and values of one live conversation, a pair [1, kv_heads, capacity, head_dim] a layer.
