@@ -3,6 +3,7 @@
 set -euo pipefail
 readonly kRoot=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly kStreamo=$kRoot/build/streamo
+readonly kTimeToFollow=15  # seconds
 # OpenMP threads that spin long while they wait take the cores from the threads that decode: with the default the
 # first steps take twice as long. Less than this and waking them costs more than it gives.
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
@@ -29,22 +30,27 @@ prepare() {
 }
 
 # Waits for processes and hands a stop signal to each exactly once per signal we get. The status is that of the one
-# whose fault it was: 21 only says that another process ended.
+# whose fault it was: 21 only says that another process ended. One that fails has the others killed if they do not
+# follow of themselves: before all have come together they cannot know of each other.
 wait_for() {
-  local process status result=0
-  trap 'kill -TERM "$@" 2>/dev/null || true' TERM INT
-  for process in "$@"; do
-    while :; do
+  local process status result=0 killer='' running=" $* "
+  trap 'kill -TERM $running 2>/dev/null || true' TERM INT
+  while [ -n "${running// /}" ]; do
+    # shellcheck disable=SC2086  # numbers of processes
+    wait -n $running 2>/dev/null || true  # until one has ended, or a signal has come to us
+    for process in $running; do
+      if kill -0 "$process" 2>/dev/null; then continue; fi
       status=0
-      wait "$process" || status=$?
-      kill -0 "$process" 2>/dev/null || break  # otherwise it was our own wait that the signal ended
+      wait "$process" 2>/dev/null || status=$?
+      running=${running/ $process / }
+      if [ "$result" = 0 ] || { [ "$result" = 21 ] && [ "$status" != 0 ]; }; then result=$status; fi
+      if [ "$status" = 0 ] || [ "$status" = 20 ] || [ -n "$killer" ] || [ -z "${running// /}" ]; then continue; fi
+      # shellcheck disable=SC2086
+      (sleep "$kTimeToFollow" && kill -KILL $running) >/dev/null 2>&1 &
+      killer=$!
     done
-    if [ "$status" -gt 128 ]; then
-      status=0
-      wait "$process" || status=$?
-    fi
-    if [ "$result" = 0 ] || { [ "$result" = 21 ] && [ "$status" != 0 ]; }; then result=$status; fi
   done
+  [ -z "$killer" ] || kill "$killer" 2>/dev/null || true
   trap - TERM INT
   return "$result"
 }

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Fetches a few camera clips out of Debian packages, without installing anything.
 #
-#   bash scripts/fetch_real_clips.sh [FOLDER]      FOLDER: build/real_clips unless given
+#   bash scripts/fetch_real_clips.sh [--all] [FOLDER]      FOLDER: build/real_clips unless given
 #
 # dataset/example/real_raw_data.json describes what happens in them; dataset/README.md has their sources and
-# licences. About 126 MB are downloaded, 14 MB kept. Needs Debian or Ubuntu (apt-get, dpkg).
+# licences. About 126 MB are downloaded, 14 MB kept. --all: nine more for the tests of the decoder (RealClips.*),
+# 85 MB more. Needs Debian or Ubuntu (apt-get, dpkg).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+all=
+if [[ ${1:-} == --all ]]; then all=yes; shift; fi
 folder=${1:-build/real_clips}
 
 fail() { echo "error: $*" >&2; exit 14; }
@@ -37,5 +40,9 @@ mkdir -p "$folder"
 download=$(mktemp -d "$folder/.download-XXXXXX")  # on the same disk, so that mv is a rename
 trap 'rm -rf "$download"' EXIT
 
-fetch opencv-doc vtest.avi tree.avi
-fetch forensics-samples-files movie-hello.mp4
+fetch opencv-doc vtest.avi tree.avi ${all:+Megamind.avi Megamind_bugy.avi}
+fetch forensics-samples-files movie-hello.mp4 ${all:+VID_20191220_170832.mp4 movie-hello.avi movie-hello.mpeg}
+[[ -n $all ]] || exit 0
+fetch openboard-common wannaworktogether.mp4
+fetch fillets-ng-data intro.mpg
+fetch python3-imageio cockatoo.mp4 realshort.mp4

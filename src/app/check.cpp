@@ -1,10 +1,7 @@
 // streamo check CONFIG|FILE: what is wrong or odd about a dataset, before a run finds out.
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,10 +9,12 @@
 #include <utility>
 
 #include "app/command.h"
+#include "app/scratch_folder.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/data/dataset_check.h"
 #include "streamo/train/run_config.h"
+#include "streamo/video/frame_cache.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -33,30 +32,6 @@ struct Arguments {
 struct CheckedSet {
   std::string key;  // of the config: "train" or "eval"
   data::DatasetCheck check;
-};
-
-// For what training would write into the run folder.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (fs::temp_directory_path() / "streamo-check-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw core::Error(core::ErrorKind::kDisk,
-                        fmt::format("cannot make a folder: {}", std::strerror(errno)), name,
-                        "set TMPDIR to a folder with some space");
-    }
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 // A config is one object (with comments), and none of its keys is a sample's.
@@ -101,10 +76,19 @@ fs::path model_directory(const train::RunConfig& config, const fs::path& scratch
   }
 }
 
+// What the cache knows of a video need not be read from the video again.
+std::shared_ptr<video::FrameCache> known_videos(const train::RunConfig& config) {
+  if (!fs::is_directory(config.data.frame_cache)) return nullptr;
+  return std::make_shared<video::FrameCache>(
+      video::FrameCacheOptions{.folder = config.data.frame_cache, .is_read_only = true});
+}
+
 std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
   config.data.num_workers = num_workers;
   const ScratchFolder scratch;
-  data::SampleSource source = train::open_source(config, config.data.train, /*model_dir=*/{});
+  const auto known = known_videos(config);
+  data::SampleSource source =
+      train::open_source(config, config.data.train, /*model_dir=*/{}, known);
   const fs::path model_dir = model_directory(config, scratch.path(), source);
   source.set_pixel_limits(train::pixel_limits(config, model_dir));
   std::unique_ptr<text::Tokenizer> tokenizer;
@@ -122,7 +106,8 @@ std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
   sets.push_back({"train", checker.check("checking", source, options)});
   if (!config.data.eval.empty()) {
     // Played turn by turn, whatever its length: no windows, no steps.
-    const data::SampleSource held_out = train::open_source(config, config.data.eval, model_dir);
+    const data::SampleSource held_out =
+        train::open_source(config, config.data.eval, model_dir, known);
     sets.push_back({"eval", checker.check("checking data.eval", held_out,
                                           {.chat = nullptr, .index = options.index})});
   }

@@ -11,6 +11,8 @@ void add_frames_command(CLI::App& app);
 void add_synthesize_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
+void add_benchmark_command(CLI::App& app);
+void add_thresholds_command(CLI::App& app);
 void add_export_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_config_command(CLI::App& app);
@@ -18,6 +20,8 @@ void add_doctor_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_score_command(CLI::App& app);
 void add_prepare_command(CLI::App& app);
+void add_compare_command(CLI::App& app);
+void add_plan_command(CLI::App& app);
 void add_watch_command(CLI::App& app);
 
 }  // namespace streamo::app

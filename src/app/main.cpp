@@ -41,8 +41,9 @@ int main(int argc, char** argv) {
   using namespace streamo::app;
   for (const auto add :
        {add_synthesize_command, add_convert_command, add_check_command, add_frames_command,
-        add_prepare_command, add_train_command, add_eval_command, add_watch_command,
-        add_score_command, add_export_command, add_report_command, add_inspect_command,
+        add_prepare_command, add_plan_command, add_train_command, add_eval_command,
+        add_watch_command, add_benchmark_command, add_thresholds_command, add_score_command,
+        add_export_command, add_report_command, add_compare_command, add_inspect_command,
         add_config_command, add_doctor_command}) {
     add(app);
   }
@@ -51,6 +52,8 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::Success& help) {
     return app.exit(help);
+  } catch (const CLI::RuntimeError& answer) {  // a command has printed it
+    return answer.get_exit_code();
   } catch (const CLI::ParseError& error) {
     return fail(
         (problem_of(app, error, argc, argv) + ", command line, see `streamo --help`").c_str(),

@@ -109,8 +109,12 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
                             snapshot.trainer_state.dump(2, ' ', false, kReplace) + "\n");
     core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder)));
   });
-  core::write_file_atomic(run_dir_ / kLatest, name_of(snapshot.step) + "\n");
-  prune(snapshot.step);
+  finish_save(snapshot.step);
+}
+
+void SnapshotStore::finish_save(int64_t step) const {
+  core::write_file_atomic(run_dir_ / kLatest, name_of(step) + "\n");
+  prune(step);
 }
 
 // Said before gigabytes are written in vain.

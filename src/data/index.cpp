@@ -22,6 +22,13 @@ core::Result<int64_t> tokens_of_picture(video::FrameSize size, const std::string
   }
 }
 
+// Those of a message, which stand behind the ones counted so far.
+void count_pictures(const text::Message& message, const std::vector<int64_t>& picture_tokens,
+                    Item& item) {
+  for (int64_t left = text::count_placeholders(message.content); left > 0; --left)
+    item.visual_tokens += picture_tokens[static_cast<size_t>(item.frames++)];
+}
+
 // Cuts a conversation into windows of at most max_length tokens and context.max_rounds, each as
 // long as it can be.
 class Splitter {
@@ -50,19 +57,19 @@ class Splitter {
               .sink_rounds = std::min(context_.sink_rounds, begin),
               .seen_rounds = first - begin};
     const Conversation rest = window_of(conversation_, begin, rounds, item.sink_rounds);
-    const std::vector<MessageTokens> counts =
-        count_message_tokens(rest.messages, chat_, pictures_of(begin, item.sink_rounds));
+    const std::vector<int64_t> pictures = pictures_of(begin, item.sink_rounds);
+    const std::vector<MessageTokens> counts = count_message_tokens(rest.messages, chat_, pictures);
     const size_t head = rest.messages.size() - 2 * static_cast<size_t>(rounds);
     for (size_t i = 0; i < head; ++i) {  // system message and sinks
       item.tokens += counts[i].all;
-      item.frames += text::count_placeholders(rest.messages[i].content);
+      count_pictures(rest.messages[i], pictures, item);
     }
     for (size_t i = head; i + 1 < counts.size(); i += 2) {
       const int64_t round = counts[i].all + counts[i + 1].all;
       if (item.tokens + round > max_length_) break;
       item.tokens += round;
       if (item.num_rounds >= item.seen_rounds) item.supervised += counts[i + 1].supervised;
-      item.frames += text::count_placeholders(rest.messages[i].content);
+      count_pictures(rest.messages[i], pictures, item);
       ++item.num_rounds;
     }
     return item;

@@ -236,8 +236,8 @@ ShardGroups ShardGroups::split(const std::shared_ptr<Ranks>& ranks, int group_si
     }
     return part;
   };
-  return {form(fmt::format("group-{}", group), place, group_size),
-          form(fmt::format("place-{}", place), group, ranks->size() / group_size)};
+  return {form(fmt::format("{}-group-{}", group_size, group), place, group_size),
+          form(fmt::format("{}-place-{}", group_size, place), group, ranks->size() / group_size)};
 }
 
 int Ranks::rank() const {

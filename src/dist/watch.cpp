@@ -61,6 +61,7 @@ Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size)
     peer.changed = Clock::now();
   }
   thread_ = std::thread([this] { run(); });
+  guard_ = std::thread([this] { guard(); });
 }
 
 Watch::~Watch() {
@@ -69,7 +70,30 @@ Watch::~Watch() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  thread_.join();  // while the guard still looks after it
+  {
+    const std::lock_guard lock(mutex_);
+    guard_stops_ = true;
+  }
+  changed_.notify_all();
+  guard_.join();
+}
+
+// Counts its own seconds: those in which the whole process was stopped are nobody's silence.
+void Watch::guard() {
+  std::unique_lock lock(mutex_);
+  int64_t seen = -1;
+  for (std::chrono::seconds silence{0}; silence < kSilence;) {
+    if (changed_.wait_for(lock, std::chrono::seconds(1), [this] { return guard_stops_; })) return;
+    const int64_t answers = answers_.load();
+    silence = answers == seen ? silence + std::chrono::seconds(1) : std::chrono::seconds(0);
+    seen = answers;
+  }
+  core::log_line("error: ",
+                 fmt::format("{} cannot be reached, its store has not answered for {} s, so this "
+                             "rank ends too",
+                             name_of(0), kSilence.count()));
+  std::_Exit(static_cast<int>(core::ErrorKind::kPeer));
 }
 
 std::string Watch::name_of(int rank) const {
@@ -181,6 +205,7 @@ void Watch::run() {
     try {
       write_beat();
       if (look) read_peers();
+      ++answers_;
       lock.lock();
     } catch (const std::exception& error) {
       lock.lock();

@@ -59,6 +59,7 @@ class Watch {
   };
   static Beat parse(const std::string& text);
   void run();
+  void guard();
   void write_beat();
   void read_peers();
   std::string name_of(int rank) const;
@@ -79,6 +80,10 @@ class Watch {
   bool beat_due_ = false;  // the others are to know of a new activity at once
   bool stopping_ = false;
   std::thread thread_;
+  // Another thread, since a request to a store on a machine that is cut off never returns.
+  std::atomic<int64_t> answers_{0};  // of the store
+  bool guard_stops_ = false;         // under mutex_
+  std::thread guard_;
 };
 
 }  // namespace streamo::dist

@@ -7,9 +7,9 @@
 #include <iterator>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <unordered_set>
 
+#include "eval/operator_threads.h"
 #include "streamo/core/parallel.h"
 #include "streamo/stream/session.h"
 #include "streamo/text/trim.h"
@@ -47,27 +47,6 @@ std::vector<size_t> chosen_samples(size_t size, int64_t wanted) {
   std::vector<size_t> chosen(count);
   for (size_t i = 0; i < count; ++i) chosen[i] = i * size / count;
   return chosen;
-}
-
-// Samples run side by side; the cores left over go to the operators inside. A small model is bound
-// by the overhead of each operator, which more threads an operator only raise.
-class OperatorThreads {
- public:
-  explicit OperatorThreads(int workers)
-      : before_(at::get_num_threads()), each_(std::max(1, before_ / workers)) {}
-  ~OperatorThreads() { at::set_num_threads(before_); }
-  OperatorThreads(const OperatorThreads&) = delete;
-  OperatorThreads& operator=(const OperatorThreads&) = delete;
-
-  void apply_to_this_thread() const { at::set_num_threads(each_); }
-
- private:
-  int before_, each_;
-};
-
-int worker_count(int asked, size_t samples) {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return std::clamp(asked > 0 ? asked : cores, 1, static_cast<int>(std::max<size_t>(samples, 1)));
 }
 
 void score(EvalReport& report) {

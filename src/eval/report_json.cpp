@@ -75,6 +75,10 @@ Json groups_json(const std::map<std::string, Metrics>& groups) {
   Json json = Json::object();
   for (const auto& [name, metrics] : groups) {
     const EventScore& events = metrics.events.back();
+    Json state_f1;
+    for (size_t i = 0; i < metrics.states.size(); ++i) {
+      state_f1[std::string(text::kStateNames[i])] = metrics.states[i].f1;
+    }
     json[name] = {{"samples", metrics.samples},
                   {"macro_f1", metrics.macro_f1},
                   {"answer_exact_match", or_null(metrics.answer_exact_match)},
@@ -90,6 +94,7 @@ Json groups_json(const std::map<std::string, Metrics>& groups) {
                   {"early_share", or_null(metrics.early_share)},
                   {"false_responses_per_minute", metrics.false_responses_per_minute},
                   {"duplicates", metrics.duplicates},
+                  {"state_f1", std::move(state_f1)},
                   {"mean_iou", or_null(metrics.spans.mean_iou)},
                   {"ece", or_null(metrics.calibration.ece)}};
   }

@@ -65,7 +65,7 @@ nlohmann::ordered_json to_json(const Timeline& timeline) {
           {"turns", std::move(turns)}};
 }
 
-std::vector<Timeline> read_timelines(const std::filesystem::path& path) {
+StoredEvaluation read_evaluation(const std::filesystem::path& path) {
   const auto refuse = [&](const std::string& what) {
     throw core::Error(core::ErrorKind::kData, what, path.string(),
                       "give a file of `streamo eval --out FILE`, or eval-<step>.json of a run");
@@ -74,7 +74,9 @@ std::vector<Timeline> read_timelines(const std::filesystem::path& path) {
   if (!json.is_object() || !json.contains("timelines") || !json["timelines"].is_array()) {
     refuse("no evaluation with timelines");
   }
-  std::vector<Timeline> timelines;
+  StoredEvaluation evaluation;
+  evaluation.teacher_forced = json.contains("mode") && json["mode"] == "teacher_forced";
+  std::vector<Timeline>& timelines = evaluation.timelines;
   for (const Json& entry : json["timelines"]) {
     try {
       timelines.push_back(parse_timeline(entry));
@@ -83,7 +85,11 @@ std::vector<Timeline> read_timelines(const std::filesystem::path& path) {
     }
   }
   if (timelines.empty()) refuse("no timeline in it");
-  return timelines;
+  return evaluation;
+}
+
+std::vector<Timeline> read_timelines(const std::filesystem::path& path) {
+  return read_evaluation(path).timelines;
 }
 
 }  // namespace streamo::eval

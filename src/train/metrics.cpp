@@ -41,6 +41,7 @@ Scalars to_scalars(const StepMetrics& metrics) {
       {"speed/tokens_per_second", metrics.tokens_per_second},
       {"speed/video_seconds_per_second", metrics.video_seconds_per_second},
       {"speed/data_wait", metrics.data_wait},
+      {"speed/rank_balance", metrics.rank_balance},
       {"memory/peak_gib", static_cast<double>(metrics.peak_memory_bytes) / kGibibyte},
       {"data/skipped", static_cast<double>(metrics.skipped)}};
   for (size_t state = 0; state < metrics.state_targets.size(); ++state) {
@@ -113,6 +114,7 @@ Json to_json(const StepMetrics& metrics) {
           {"tokens_per_second", metrics.tokens_per_second},
           {"video_seconds_per_second", metrics.video_seconds_per_second},
           {"data_wait", metrics.data_wait},
+          {"rank_balance", metrics.rank_balance},
           {"peak_memory_bytes", metrics.peak_memory_bytes},
           {"eta_seconds", metrics.eta_seconds},
           {"skipped", metrics.skipped}};

@@ -109,6 +109,16 @@ std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config) {
       .jpeg_quality = static_cast<int>(config.data.frame_cache_quality)});
 }
 
+video::SampleOptions sample_options(const RunConfig& config, const fs::path& model_dir) {
+  return {.fps = config.data.fps,
+          .pixel_limits = pixel_limits(config, model_dir),
+          .resize = video::parse_resize(config.data.resize)};
+}
+
+std::string system_prompt(const RunConfig& config) {
+  return source_options(config).conversation.system_prompt;
+}
+
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
                                const fs::path& model_dir,
                                std::shared_ptr<video::FrameCache> frame_cache) {

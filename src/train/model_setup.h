@@ -39,6 +39,11 @@ video::PixelLimits pixel_limits_to_be(const RunConfig& config);
 // The folder of data.frame_cache, null without one. Throws core::Error{kDisk} when it cannot be
 // made.
 std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config);
+// How the videos of the model in `model_dir` are sampled, outside of annotation files.
+video::SampleOptions sample_options(const RunConfig& config,
+                                    const std::filesystem::path& model_dir);
+// Its system prompt.
+std::string system_prompt(const RunConfig& config);
 // Annotation files (data.train or data.eval) read as the config says, with these limits.
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
                                const std::filesystem::path& model_dir,

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <regex>
 
+#include "gradient_exchange.h"
 #include "sharded_blocks.h"
 #include "streamo/core/error.h"
 #include "streamo/core/suggest.h"
@@ -90,6 +91,26 @@ AdamW::AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSha
     }
     whole_shards_ = std::make_unique<dist::FlatShards>(sharing_.groups, std::move(numels));
   }
+  present_.resize(slots_.size());
+  if (alone() || sharing_.blocks || sharing_.deterministic || sharing_.model == nullptr) return;
+  std::vector<GradientExchange::Parameter> exchanged;
+  for (const NamedParameter& parameter : parameters_)
+    exchanged.push_back({parameter.tensor, parameter.numel()});
+  exchange_ = std::make_unique<GradientExchange>(sharing_.groups, *sharing_.model, exchanged,
+                                                 parameters_.front().tensor.scalar_type(),
+                                                 [this](size_t i) { return take_gradient(i); });
+}
+
+AdamW::~AdamW() = default;
+
+void AdamW::begin_last_micro_batch() {
+  if (exchange_) exchange_->begin_last_micro_batch();
+}
+
+void AdamW::send_gradients() {
+  if (!exchange_) return;
+  exchange_->send_all();
+  sent_ = true;
 }
 
 AdamW::Slot AdamW::make_slot(size_t i) const {
@@ -138,11 +159,9 @@ void AdamW::end_micro_batch() {
 // This rank's parts of the sums over the ranks, of a micro-batch of each.
 std::vector<torch::Tensor> AdamW::sum_micro_batch() {
   std::vector<torch::Tensor> sums(slots_.size()), whole;
-  present_.resize(slots_.size());
   sharing_.blocks->end_micro_batch();
   for (const size_t i : whole_parameters_) {
     whole.push_back(take_gradient(i));
-    if (whole.back().defined()) present_[i] = 1;
   }
   whole = whole_shards_->reduce_scatter(std::move(whole), parameters_.front().tensor.scalar_type());
   for (size_t i = 0; i < whole.size(); ++i) sums[whole_parameters_[i]] = whole[i].to(torch::kFloat);
@@ -159,6 +178,7 @@ torch::Tensor AdamW::take_gradient(size_t parameter) {
   NamedParameter& named = parameters_[parameter];
   torch::Tensor gradient = named.tensor.grad();
   if (!gradient.defined()) return gradient;
+  present_[parameter] = 1;
   if (named.rows.defined()) gradient = gradient.index_select(0, named.rows);
   // What is summed further must not add to the next micro-batch; where all is done, clipping in
   // place is seen in .grad(), as it is in torch.
@@ -171,33 +191,31 @@ void AdamW::collect() {
   if (collected_) return;
   collected_ = true;
   const torch::NoGradGuard no_grad;
-  std::vector<torch::Tensor> gradients = sharing_.deterministic ? tree_.take() : std::move(sums_);
-  sums_.clear();
-  if (sharing_.blocks) {
-    gradients.resize(slots_.size());
-    present_.resize(slots_.size());
-    drop_absent(gradients, std::exchange(present_, {}));
-  } else {
-    if (gradients.empty()) {  // summed by autograd
-      for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
-    }
-    if (!alone()) {
-      std::vector<double> present;
-      for (const torch::Tensor& gradient : gradients) present.push_back(gradient.defined() ? 1 : 0);
-      gradients =
-          shards_->reduce_scatter(std::move(gradients), parameters_.front().tensor.scalar_type());
-      drop_absent(gradients, std::move(present));
-    }
+  std::vector<torch::Tensor> gradients = sum_over_ranks();
+  gradients.resize(slots_.size());
+  const std::vector<double> present = ranks().sum(present_);
+  std::fill(present_.begin(), present_.end(), 0.0);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    // A sum over ranks none of which had a gradient is no gradient.
+    if (present[i] > 0) slots_[i].gradient = std::move(gradients[i]);
   }
-  for (size_t i = 0; i < slots_.size(); ++i) slots_[i].gradient = std::move(gradients[i]);
 }
 
-// A sum over ranks none of which had a gradient is no gradient.
-void AdamW::drop_absent(std::vector<torch::Tensor>& gradients, std::vector<double> present) const {
-  present = ranks().sum(present);
-  for (size_t i = 0; i < present.size(); ++i) {
-    if (present[i] == 0) gradients[i].reset();
+// Where they are not summed already, micro-batch by micro-batch.
+std::vector<torch::Tensor> AdamW::sum_over_ranks() {
+  if (exchange_) {
+    send_gradients();
+    sent_ = false;
+    return exchange_->receive_all();
   }
+  std::vector<torch::Tensor> gradients =
+      sharing_.deterministic ? tree_.take() : std::exchange(sums_, {});
+  if (sharing_.blocks) return gradients;
+  if (gradients.empty()) {  // summed by autograd
+    for (size_t i = 0; i < slots_.size(); ++i) gradients.push_back(take_gradient(i));
+  }
+  if (alone()) return gradients;
+  return shards_->reduce_scatter(std::move(gradients), parameters_.front().tensor.scalar_type());
 }
 
 std::vector<torch::Tensor> AdamW::gradients() const {
@@ -333,7 +351,9 @@ void AdamW::zero_grad() {
   for (Slot& slot : slots_) slot.gradient.reset();
   tree_.clear();
   sums_.clear();
-  present_.clear();
+  if (sent_) exchange_->receive_all();
+  sent_ = false;
+  std::fill(present_.begin(), present_.end(), 0.0);
   collected_ = false;
 }
 

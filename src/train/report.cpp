@@ -126,6 +126,18 @@ std::string progress(const std::vector<Json>& evals) {
                      "",
                      {series_of(evals, "false", "series-1", "/eval/false_responses_per_minute")},
                      0,
+                     /*smoothed=*/false}) +
+         line_chart({"Held-out timing: seconds off, of the responses met",
+                     "",
+                     {series_of(evals, "median", "series-0", "/eval/response_timing/median"),
+                      series_of(evals, "90 %", "series-1", "/eval/response_timing/p90")},
+                     0,
+                     /*smoothed=*/false}) +
+         line_chart({"Held-out grounding and calibration",
+                     "",
+                     {series_of(evals, "mIoU", "series-0", "/eval/grounding/mean_iou"),
+                      series_of(evals, "ECE", "series-1", "/eval/calibration/ece")},
+                     1.0,
                      /*smoothed=*/false});
 }
 

@@ -174,8 +174,11 @@ std::string line_chart(const LineChart& chart) {
     const std::vector<Point> line = noisy ? smooth(series.points) : series.points;
     if (noisy) faint += axes.curve(series.points, series.css + " faint");
     strong += axes.curve(line, series.css);
-    legend += fmt::format("<span class=\"key {}\">{} <b>{}{}</b></span>", series.css,
-                          escape_html(series.name), format_tick(line.back().y), chart.unit);
+    const std::string value =
+        chart.last_values ? fmt::format(" <b>{}{}</b>", format_tick(line.back().y), chart.unit)
+                          : "";
+    legend += fmt::format("<span class=\"key {}\">{}{}</span>", series.css,
+                          escape_html(series.name), value);
   }
   for (const Point& mark : chart.marks) strong += axes.dot(mark, 4);
   strong += axes.x_label(chart.x_label);

@@ -31,9 +31,11 @@ struct LineChart {
   bool whole_x = true;   // x counts something (steps): no ticks between whole numbers
   std::string x_label = {};
   std::vector<Point> marks = {};  // dots
+  bool last_values = true;        // in the legend
 };
 
-// A card with title, legend (with the last values) and curves; "" when no series has two points.
+// A card with title, legend (with the last values, if asked) and curves; "" when no series has two
+// points.
 std::string line_chart(const LineChart& chart);
 
 // Counts [truth][predicted]; shading by the share within the row.

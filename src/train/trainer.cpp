@@ -15,7 +15,6 @@
 #include "step_sums.h"
 #include "streamo/checkpoint/async_saver.h"
 #include "streamo/checkpoint/snapshot.h"
-#include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
@@ -29,6 +28,7 @@
 #include "streamo/train/terminal.h"
 #include "streamo/train/throughput.h"
 #include "training_step.h"
+#include "work_division.h"
 
 namespace streamo::train {
 namespace {
@@ -98,26 +98,6 @@ struct Trainer::Impl {
 
 namespace {
 
-std::vector<data::PlanItem> plan_items(const data::Index& index) {
-  std::vector<data::PlanItem> items;
-  for (const data::Item& item : index.items)
-    items.push_back({.tokens = item.tokens, .cost = static_cast<double>(item.tokens)});
-  return items;
-}
-
-dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config) {
-  const int64_t size = config.parallel.shard_group_size;
-  if (size > 0 && (ranks->size() % size != 0 || config.parallel.shard == "none")) {
-    throw core::Error(
-        core::ErrorKind::kConfig,
-        config.parallel.shard == "none"
-            ? "parallel.shard is none, so there is nothing to spread over groups"
-            : fmt::format("{} ranks cannot be divided into groups of {}", ranks->size(), size),
-        "parallel.shard_group_size", "choose a divisor of the number of ranks, or 0 for one group");
-  }
-  return dist::ShardGroups::split(ranks, static_cast<int>(size));
-}
-
 void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
   const int shared = std::max(1, at::get_num_threads() / ranks.local_size());
   if (wanted > 0 || ranks.size() > 1)
@@ -140,7 +120,8 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       model_(load_model(config_, model_dir_, device_)),
       report_(ranks_->first() ? folder_.path() / "skipped.jsonl" : fs::path()),
       index_(make_index()),
-      plan_(plan_items(index_), plan_options(config_, ranks_->rank(), ranks_->size())),
+      plan_(plan_items(index_, *model_, config_.model),
+            plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
       groups_(shard_groups(ranks_, config_)),
       blocks_(config_.parallel.shard == "full" && ranks_->size() > 1
@@ -151,7 +132,8 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
                   .groups = groups_,
                   .shard_state = config_.parallel.shard != "none",
                   .deterministic = config_.train.deterministic,
-                  .blocks = blocks_}),
+                  .blocks = blocks_,
+                  .model = model_.get()}),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
@@ -302,6 +284,7 @@ void Trainer::Impl::restore() {
   optimizer_.load_state(snapshot.optimizer);
   loss_.set_running_counts(state.at("loss_running_counts").get<std::array<double, 3>>());
   step_ = saved_step_ = snapshot.step;
+  if (ranks_->first() && config_.checkpoint.resume == "auto") snapshots_.finish_save(step_);
   core::log_info("resuming from {} (step {})", from->string(), step_);
 }
 

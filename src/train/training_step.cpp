@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <span>
+#include <vector>
 
 #include "streamo/core/error.h"
 #include "streamo/core/fault_point.h"
@@ -39,6 +42,13 @@ void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number
       Json{{"step", step_number}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
 }
 
+// Their mean over their maximum.
+double balance_of(std::span<const double> seconds) {
+  const double most = *std::max_element(seconds.begin(), seconds.end());
+  const double all = std::accumulate(seconds.begin(), seconds.end(), 0.0);
+  return most > 0 ? all / static_cast<double>(seconds.size()) / most : 1;
+}
+
 void fill_in(StepMetrics& metrics, const StepSums& sums, const StepTotals& totals) {
   const auto states = static_cast<double>(sums.targets[0] + sums.targets[1] + sums.targets[2]);
   const auto supervised = static_cast<double>(totals.supervised_tokens);
@@ -55,10 +65,17 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
                               StepMetrics& metrics) {
   parts_.loss.count_states(totals.states);
   StepSums sums(parts_.micro_batches);
+  const double started = core::monotonic_seconds();
   const bool complete = accumulate(step, totals, sums);
+  parts_.optimizer.send_gradients();
+  const double busy = core::monotonic_seconds() - started;
   core::fault_point("train.step");
-  const auto flags =
-      sums.exchange(parts_.ranks, {complete ? 0.0 : 1.0, asked_to_stop_() ? 1.0 : 0.0});
+  std::vector<double> flags(2 + static_cast<size_t>(parts_.ranks.size()));
+  flags[0] = complete ? 0 : 1;
+  flags[1] = asked_to_stop_() ? 1 : 0;
+  flags[2 + static_cast<size_t>(parts_.ranks.rank())] = busy;
+  flags = sums.exchange(parts_.ranks, flags);
+  metrics.rank_balance = balance_of(std::span(flags).subspan(2));
   const StepOutcome outcome{.done = flags[0] == 0, .stopping = flags[0] + flags[1] > 0};
   // Without a supervised token nothing is learnt: every sample was bad, say. Time goes on.
   if (outcome.done && totals.supervised_tokens > 0 && update(step, sums, metrics))
@@ -83,6 +100,7 @@ bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& tot
   for (size_t round = 0; round < rounds; ++round) {
     if (stops_here()) return false;
     core::fault_point("train.micro_batch");
+    if (round + 1 == rounds) parts_.optimizer.begin_last_micro_batch();
     if (round < step.micro_batches.size()) compute(step.micro_batches[round], totals, sums);
     parts_.optimizer.end_micro_batch();
   }

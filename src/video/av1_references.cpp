@@ -11,6 +11,7 @@ enum FrameType : uint32_t { kKey = 0, kIntraOnly = 2, kSwitch = 3 };  // 1: inte
 constexpr int kSelect = 2;  // "each frame says"
 constexpr uint32_t kAllSlots = 0xff;
 constexpr int kReferencesPerFrame = 7;
+constexpr uint32_t kLastLevelWithoutTier = 7;
 
 // leb128(), 4.10.5. `at` moves behind it.
 size_t read_leb128(Bytes bytes, size_t& at) {
@@ -76,7 +77,6 @@ void Av1References::read_points(BitReader& bits, bool delays, int delay_bits, Se
   const uint32_t count = bits.bits(5) + 1;
   for (uint32_t i = 0; i < count; ++i) {
     Sequence::Point point{.idc = bits.bits(12)};
-    constexpr uint32_t kLastLevelWithoutTier = 7;
     if (bits.bits(5) > kLastLevelWithoutTier) bits.bits(1);
     point.decoder_model = sequence.decoder_model && bits.flag();
     if (point.decoder_model) {

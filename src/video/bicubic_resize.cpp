@@ -141,9 +141,10 @@ class RowPass {
   std::vector<int16_t> planes_;  // [3, plane]
 };
 
+constexpr ptrdiff_t kBlock = 32;  // values summed side by side, in registers
+
 // One row of the result of the pass along the columns, from the source rows beginning at `rows`.
 void mix_rows(const Filter& filter, int y, const uint8_t* rows, ptrdiff_t row_bytes, uint8_t* out) {
-  constexpr ptrdiff_t kBlock = 32;  // values summed side by side, in registers
   const int16_t* weights = filter.weights_of(y);
   const int count = filter.windows[static_cast<size_t>(y)].count;
   ptrdiff_t x = 0;

@@ -59,7 +59,7 @@ bool is_settled(const FileState& state) {
   return std::max(state.modified_ns, state.changed_ns) < now - kSettledAfterNs;
 }
 
-core::Result<ContentHash> hash_content(const fs::path& path) {
+core::Result<ContentHash> hash_content(const fs::path& path, TimeLimit& limit) {
   const auto unreadable = [&] {
     return core::Fault{fmt::format("{}: cannot be read ({})", path.string(), std::strerror(errno))};
   };
@@ -77,6 +77,8 @@ core::Result<ContentHash> hash_content(const fs::path& path) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return unreadable();
     if (got == 0) break;
+    if (limit.is_up()) return core::Fault{path.string() + ": it did not get on while it was read"};
+    limit.renew();
     XXH3_128bits_update(state.get(), chunk.data(), static_cast<size_t>(got));
   }
   if (state_of(file.get()) != before) {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "streamo/core/error.h"
+#include "time_limit.h"
 
 namespace streamo::video {
 
@@ -32,8 +33,10 @@ struct ContentHash {
   FileState state;  // of the file while it was read
 };
 
-// Reads the whole file. A Fault when it cannot be read, or changes meanwhile.
-core::Result<ContentHash> hash_content(const std::filesystem::path& path);
+// Reads the whole file. A Fault when it cannot be read, changes meanwhile, or a piece of it takes
+// longer than the limit, which is renewed with each. A read that never returns only run_within can
+// end.
+core::Result<ContentHash> hash_content(const std::filesystem::path& path, TimeLimit& limit);
 
 // XXH3-128 as 32 hex digits.
 std::string hash_text(std::string_view text);

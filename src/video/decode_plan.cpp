@@ -4,6 +4,13 @@
 #include <cstdlib>
 
 namespace streamo::video {
+namespace {
+
+// HEVC counts pictures modulo a number that is at least four times this: decoders that meet larger
+// steps lose count.
+constexpr int64_t kMostOmitted = 64;
+
+}  // namespace
 
 void DecodePlanner::add(const AVPacket& packet, const PacketKind& kind, bool displayed) {
   const bool timed = displayed || (packet.flags & AV_PKT_FLAG_DISCARD) != 0 || !kind.shown ||
@@ -106,11 +113,8 @@ size_t DecodePlanner::mark_needed(const Entries& entries, size_t begin, size_t e
   return last;
 }
 
-// HEVC counts pictures modulo a number that is at least four times this: decoders that meet larger
-// steps lose count.
 bool DecodePlanner::omits_too_many(const Entries& entries, size_t begin, size_t last,
                                    const std::vector<bool>& needed) {
-  constexpr int64_t kMostOmitted = 64;
   size_t before = begin;
   for (size_t i = begin; i <= last; ++i) {
     if (!needed[i]) continue;

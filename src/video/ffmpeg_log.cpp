@@ -19,7 +19,7 @@ namespace {
 
 constexpr int kMaxMessage = 512;
 
-thread_local FfmpegLog* log_of_thread = nullptr;
+thread_local FfmpegLog* log_of_thread = nullptr;  // NOLINT: FFmpeg calls back without an argument
 
 void take_message(void* /*context*/, int level, const char* format, va_list arguments) {
   if (level > AV_LOG_ERROR || log_of_thread == nullptr) return;

@@ -4,12 +4,14 @@
 #include <sys/utsname.h>
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "cache_folder.h"
 #include "content_hash.h"
 #include "ffmpeg_handles.h"
+#include "file_watch.h"
 #include "frame_entry.h"
 #include "source_note.h"
 #include "streamo/core/log.h"
@@ -123,9 +125,13 @@ std::optional<Source> FrameCache::Impl::noted(const fs::path& path, const Sample
 core::Result<std::optional<Source>> FrameCache::Impl::source(const fs::path& path,
                                                              const SampleOptions& sampling) {
   if (auto known = noted(path, sampling)) return known;
+  if (options.is_read_only) return std::optional<Source>();
   const std::optional<FileState> state = file_state(path);
   if (!state || !is_settled(*state)) return std::optional<Source>();
-  const core::Result<ContentHash> hash = hash_content(path);
+  const auto watch = std::make_shared<FileWatch>(path, sampling.time_limit);
+  const core::Result<ContentHash> hash =
+      run_watched<ContentHash>(watch, [watch] { return hash_content(watch->path, watch->limit); });
+  if (watch->limit.was_up()) return hash.fault();
   if (!hash) return std::optional<Source>();
   ++probed;
   core::Result<VideoInfo> info = video::probe(path, without_limits(sampling));
@@ -222,7 +228,8 @@ core::Result<std::vector<Frame>> FrameCache::sample_video(const fs::path& path,
   core::Result<Decoded> decoded = impl_->decode(path, options);
   if (!decoded) return decoded.fault();
   // A file that changed since its hash was taken has given pixels that are not those of the key.
-  if (*source && !decoded->frames.empty() && file_state(path) == (*source)->state) {
+  if (*source && !impl_->options.is_read_only && !decoded->frames.empty() &&
+      file_state(path) == (*source)->state) {
     impl_->store(key, *decoded);
   }
   return std::move(decoded->frames);

@@ -1,10 +1,12 @@
-// `streamo frames` on a picture file. Truth: the sizes of Qwen2.5-VL's rule, and the golden file's
-// own pixels.
+// `streamo frames` on a picture file and a video. Truth: the sizes of Qwen2.5-VL's rule, the golden
+// file's own pixels, and the number burnt into each picture of a clip.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/video/picture.h"
+#include "support/numbered_clip.h"
 #include "support/run_command.h"
 
 namespace streamo {
@@ -30,6 +32,37 @@ TEST(FramesCommand, ShowsAPictureFileAsTheModelSeesIt) {
   EXPECT_EQ(shown["frames"][0]["index"], 0);
   EXPECT_TRUE(fs::exists(out / "000000.png"));
   fs::remove_all(out);
+}
+
+TEST(FramesCommand, WritesASheetOfAVideo) {
+  const fs::path folder = fs::path(testing::TempDir()) / fmt::format("sheet-{}", ::getpid());
+  fs::create_directories(folder);
+  const fs::path clip = test::make_clip(folder / "clip.mp4", {.frames = 80, .size = {120, 160}});
+  const fs::path sheet = folder / "sheet.png";
+  const test::CommandResult run =
+      frames(test::shell_quote(clip.string()) + " --sheet " + test::shell_quote(sheet.string()));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto page = video::read_picture(sheet, std::nullopt);
+  ASSERT_TRUE(page) << page.reason();
+  // Four samples of 160x120 with their labels and margins of 6: two columns, two rows.
+  ASSERT_EQ(page->size, (video::FrameSize{2 * (120 + 14 + 18), 2 * 172}));
+  for (const int k : {0, 1, 2, 3}) {
+    std::vector<uint8_t> picture;
+    for (int y = 0; y < 120; ++y) {
+      const auto from = page->rgb.begin() + ((k / 2 * 152 + 6 + y) * 344 + k % 2 * 172 + 6) * 3;
+      picture.insert(picture.end(), from, from + 160 * 3);
+    }
+    EXPECT_EQ(test::read_number({120, 160}, picture), 25 * k);
+  }
+  fs::remove_all(folder);
+}
+
+TEST(FramesCommand, SaysWhereASheetCannotBeWritten) {
+  const test::CommandResult run =
+      frames(test::shell_quote(STREAMO_SOURCE_DIR "/dataset/example/videos/000000.mp4") +
+             " --sheet /proc/none/sheet.png");
+  EXPECT_EQ(run.exit_code, 14) << run.err;
+  EXPECT_NE(run.err.find("/proc/none/sheet.png"), std::string::npos) << run.err;
 }
 
 TEST(FramesCommand, NamesABadPictureFile) {

@@ -7,10 +7,12 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
-#include "support/run_ranks.h"
+#include "support/train_processes.h"
 
 namespace streamo {
 namespace {
@@ -18,7 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using test::CommandResult;
-using test::RankArguments;
+using test::fault;
+using test::OwnOfRank;
+using test::TrainProcesses;
 using testing::HasSubstr;
 
 constexpr const char* kExample = STREAMO_SOURCE_DIR "/dataset/example/raw_data.json";
@@ -52,17 +56,18 @@ class RankedTraining : public testing::Test {
     std::ofstream(folder_ / "config.json") << config.dump(1);
   }
 
-  // A run of `ranks` processes in its folder, kMicroBatches a step.
+  // A run of `ranks` processes in its folder, `micro_batches` a step.
   std::vector<CommandResult> run(
       int ranks, const std::string& name, const std::string& overrides = "",
-      const std::function<RankArguments(int)>& of_rank = [](int) {
-        return RankArguments();
-      }) const {
-    return test::run_ranks(
-        ranks,
-        fmt::format("{}/config.json checkpoint.dir={}/{} train.grad_accum_steps={} {}",
-                    folder_.string(), folder_.string(), name, kMicroBatches / ranks, overrides),
-        of_rank);
+      const std::function<OwnOfRank(int)>& own = [](int) { return OwnOfRank(); },
+      int micro_batches = kMicroBatches) const {
+    std::vector<std::string> arguments = {
+        "config.json", "checkpoint.dir=" + name,
+        fmt::format("train.grad_accum_steps={}", micro_batches / ranks)};
+    std::istringstream words(overrides);
+    arguments.insert(arguments.end(), std::istream_iterator<std::string>(words), {});
+    return TrainProcesses({.folder = folder_, .arguments = arguments, .ranks = ranks, .own = own})
+        .wait();
   }
   static void expect_all(const std::vector<CommandResult>& results, int exit_code) {
     for (size_t rank = 0; rank < results.size(); ++rank)
@@ -87,8 +92,9 @@ class RankedTraining : public testing::Test {
       EXPECT_TRUE(bytes == read(folder_ / other / file)) << other << "/" << file;
     }
   }
-  static RankArguments fault(const std::string& what) {
-    return {.environment = "STREAMO_FAULT=" + what, .arguments = ""};
+  // `own` on the rank `of`, nothing on the others.
+  static std::function<OwnOfRank(int)> only(int of, const OwnOfRank& own) {
+    return [=](int rank) { return rank == of ? own : OwnOfRank(); };
   }
 
   const fs::path folder_ =
@@ -195,9 +201,7 @@ TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
     EXPECT_THAT(results[0].err, HasSubstr("resuming from"));
     expect_same_run("whole", name);
   }
-  const auto refused = test::run_ranks(
-      2, fmt::format("{0}/config.json checkpoint.dir={0}/whole train.grad_accum_steps=4",
-                     folder_.string()));
+  const auto refused = run(2, "whole", "", only(-1, {}), /*micro_batches=*/8);
   expect_all(refused, 10);
   EXPECT_THAT(refused[0].err, HasSubstr("micro-batches of a step (train.grad_accum_steps x ranks): "
                                         "4 -> 8"));
@@ -206,9 +210,7 @@ TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
 TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
   expect_all(run(2, "whole"), 0);
   const auto begin = std::chrono::steady_clock::now();
-  const auto killed = run(2, "killed", "", [](int rank) {
-    return rank == 1 ? fault("train.step:4:kill") : RankArguments();
-  });
+  const auto killed = run(2, "killed", "", only(1, fault("train.step:4:kill")));
   EXPECT_EQ(killed[1].exit_code, 137);
   EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
   EXPECT_THAT(killed[0].err, HasSubstr("rank 1 on "));
@@ -222,9 +224,7 @@ TEST_F(RankedTraining, AKilledRankEndsTheOthersAndTheRunGoesOn) {
 TEST_F(RankedTraining, AKilledRankEndsTheOthersThatWaitForItsPartOfABlock) {
   const std::string overrides = "parallel.shard=full";
   expect_all(run(2, "whole", overrides), 0);
-  const auto killed = run(2, "killed", overrides, [](int rank) {
-    return rank == 1 ? fault("train.micro_batch:6:kill") : RankArguments();
-  });
+  const auto killed = run(2, "killed", overrides, only(1, fault("train.micro_batch:6:kill")));
   EXPECT_EQ(killed[1].exit_code, 137);
   EXPECT_EQ(killed[0].exit_code, 21) << killed[0].err;
   EXPECT_THAT(killed[0].err, HasSubstr("ended without a word, last seen at step 3"));
@@ -234,9 +234,7 @@ TEST_F(RankedTraining, AKilledRankEndsTheOthersThatWaitForItsPartOfABlock) {
 
 TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
   expect_all(run(2, "whole"), 0);
-  const auto stopped = run(2, "stopped", "", [](int rank) {
-    return rank == 1 ? fault("train.step:3:term") : RankArguments();
-  });
+  const auto stopped = run(2, "stopped", "", only(1, fault("train.step:3:term")));
   expect_all(stopped, 20);
   EXPECT_TRUE(fs::exists(folder_ / "stopped/checkpoint-3"));
   expect_all(run(2, "stopped"), 0);
@@ -244,9 +242,7 @@ TEST_F(RankedTraining, AStopOfOneRankSavesOnceAndStopsAll) {
 }
 
 TEST_F(RankedTraining, ARankThatHangsIsNamed) {
-  const auto results = run(2, "hung", "", [](int rank) {
-    return rank == 0 ? fault("train.step:4:hang") : RankArguments();
-  });
+  const auto results = run(2, "hung", "", only(0, fault("train.step:4:hang")));
   EXPECT_EQ(results[1].exit_code, 22) << results[1].err;
   EXPECT_THAT(results[1].err, HasSubstr("rank 0 on "));
   EXPECT_THAT(results[1].err, HasSubstr("is still at step 4"));
@@ -254,9 +250,7 @@ TEST_F(RankedTraining, ARankThatHangsIsNamed) {
 }
 
 TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
-  const auto results = run(2, "mixed", "", [](int rank) {
-    return RankArguments{.environment = "", .arguments = rank == 1 ? "optim.lr=2e-3" : ""};
-  });
+  const auto results = run(2, "mixed", "", only(1, {.arguments = {"optim.lr=2e-3"}}));
   expect_all(results, 10);
   for (const CommandResult& result : results) {
     EXPECT_THAT(result.err, HasSubstr("rank 0 and rank 1 were started for different runs"));

@@ -1,6 +1,7 @@
 // A save that is killed, or whose disk is full or broken, at each of its writes, flushes, renames
-// and removals, one after the other (the points of core/fault_point.h): what was there before can
-// still be loaded, and nothing is left behind for ever.
+// and removals, one after the other (the points of core/fault_point.h): what was there before
+// still loads, and nothing is left behind for ever. Every sixth point always, all of them with
+// STREAMO_FULL_FAULTS=1.
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "streamo/checkpoint/async_saver.h"
 #include "streamo/core/file.h"
 #include "streamo/model/safetensors.h"
+#include "support/fault_sample.h"
 
 namespace streamo::checkpoint {
 namespace {
@@ -20,6 +22,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr int kDisk = static_cast<int>(core::ErrorKind::kDisk);
+
+int step_over_points() {
+  return test::all_faults() ? 1 : 6;
+}
 
 Snapshot snapshot_of(int64_t step, double value) {
   return {.step = step,
@@ -117,7 +123,7 @@ TEST_F(SaveFaults, ACrashAnywhereLeavesASoundCheckpoint) {
   for (const bool same_step : {false, true}) {
     const int points = count_points(same_step);
     EXPECT_GT(points, 40);
-    for (int point = 1; point <= points; ++point) {
+    for (int point = 1; point <= points; point += step_over_points()) {
       SetUp();
       EXPECT_TRUE(WIFSIGNALED(run_child(fault(point, ":kill"), same_step)));
       SCOPED_TRACE("crash at " + std::to_string(point));
@@ -130,18 +136,19 @@ TEST_F(SaveFaults, ACrashAnywhereLeavesASoundCheckpoint) {
 TEST_F(SaveFaults, AFailingDiskLeavesASoundCheckpoint) {
   const int points = count_points(/*same_step=*/false);
   for (const std::string action : {":eio", "+:enospc"}) {
-    int failures = 0;
-    for (int point = 1; point <= points; ++point) {
+    int tried = 0, failures = 0;
+    for (int point = 1; point <= points; point += step_over_points()) {
       SetUp();
       const int status = run_child(fault(point, action), /*same_step=*/false);
       SCOPED_TRACE(action + " at " + std::to_string(point));
       ASSERT_TRUE(WIFEXITED(status));
       // Only that an old checkpoint cannot be removed is no failure.
       EXPECT_THAT(WEXITSTATUS(status), testing::AnyOf(0, kDisk));
+      ++tried;
       failures += WEXITSTATUS(status) == kDisk ? 1 : 0;
       expect_old_or_new();
     }
-    EXPECT_GE(failures, points - 3);
+    EXPECT_GE(failures, tried - 3);
   }
 }
 

@@ -66,6 +66,17 @@ TEST_F(SnapshotTest, KeepsTheNewest) {
   EXPECT_EQ(all[1].filename(), "checkpoint-10");
 }
 
+// The process died between publishing a checkpoint and what comes after.
+TEST_F(SnapshotTest, ASaveThatWasInterruptedIsFinished) {
+  SnapshotStore(run_dir_, model_dir_, 10).save(snapshot_at(5));
+  SnapshotStore(run_dir_, model_dir_, 10).save(snapshot_at(6));
+  SnapshotStore(run_dir_, model_dir_, 10).save(snapshot_at(7));
+  core::write_file_atomic(run_dir_ / "latest", "checkpoint-6\n");
+  store_.finish_save(7);
+  EXPECT_EQ(core::read_file(run_dir_ / "latest"), "checkpoint-7\n");
+  EXPECT_EQ(store_.list().size(), 2U);
+}
+
 // Damage of every kind to every file: noticed, named, and the older checkpoint taken.
 TEST_F(SnapshotTest, PassesOverADamagedCheckpointAndSaysWhy) {
   for (const char* name : {"model.safetensors", "optimizer.safetensors", "trainer_state.json",

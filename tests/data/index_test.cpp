@@ -77,6 +77,10 @@ class Indices : public testing::Test {
       EXPECT_EQ(item.tokens, static_cast<int64_t>(example.input_ids.size()));
       EXPECT_EQ(item.supervised, static_cast<int64_t>(example.targets.size()));
       EXPECT_EQ(item.frames, static_cast<int64_t>(example.frames.size()));
+      int64_t visual_tokens = 0;
+      for (const video::Frame& frame : example.frames)
+        visual_tokens += frame.size.width / kTokenSide * (frame.size.height / kTokenSide);
+      EXPECT_EQ(item.visual_tokens, visual_tokens);
       EXPECT_LE(item.tokens, max_length);
       tokens += item.tokens;
       frames += item.frames;

@@ -147,5 +147,36 @@ TEST(DealByCost, TheCostliestFirstToWhoHasLeast) {
   EXPECT_EQ(deal_by_cost({5, 5, 5}, 4), (std::vector<int>{0, 1, 2}));
 }
 
+TEST(Plan, InRoundsEveryRankHasOneOfAboutTheSameCost) {
+  PlanOptions options{.seed = 3, .grad_accum_steps = 4, .world_size = 4, .in_rounds = true};
+  std::vector<std::vector<double>> costs;  // by rank and round
+  std::vector<size_t> seen;
+  const std::vector<PlanItem> items = lengths(16);
+  for (options.rank = 0; options.rank < 4; ++options.rank) {
+    const StepPlan step = Plan(items, options).step(0);
+    EXPECT_EQ(step.rounds, 4);
+    costs.emplace_back();
+    for (const MicroBatchPlan& batch : step.micro_batches) {
+      costs.back().push_back(items[batch.items[0]].cost);
+      seen.push_back(batch.items[0]);
+    }
+  }
+  std::sort(seen.begin(), seen.end());
+  EXPECT_EQ(std::unique(seen.begin(), seen.end()) - seen.begin(), 16);
+  for (size_t round = 0; round + 1 < 4; ++round) {  // no cost of a later round is above an earlier
+    for (const auto& one : costs) {
+      for (const auto& other : costs) EXPECT_GE(one[round], other[round + 1]);
+    }
+  }
+  // In order: rank r has the micro-batches r, r + 4, ...; the last round may have fewer.
+  options.in_order = true;
+  for (options.rank = 0; options.rank < 4; ++options.rank) {
+    const StepPlan step = Plan(lengths(6), options).step(0);
+    EXPECT_EQ(step.rounds, 2);
+    ASSERT_EQ(step.micro_batches.size(), options.rank < 2 ? 2U : 1U);
+    EXPECT_EQ(step.micro_batches[0].number, options.rank);
+  }
+}
+
 }  // namespace
 }  // namespace streamo::data

@@ -203,6 +203,7 @@ TEST_F(EvaluatorTest, JsonHasTheKeysOthersRead) {
   EXPECT_EQ(json.at("response_errors"), Json::parse("[0.0]"));
   EXPECT_EQ(json.at("tasks").at("grounding").at("samples"), 1);
   EXPECT_EQ(json.at("tasks").at("grounding").at("response_f1"), 1.0);
+  EXPECT_EQ(json.at("tasks").at("grounding").at("state_f1").at("Standby"), 1.0);
   EXPECT_EQ(json.at("sources").at("made up").at("samples"), 1);
   const Json& timeline = json.at("timelines").at(0);
   EXPECT_EQ(timeline.at("task_type"), "grounding");

@@ -67,6 +67,10 @@ class ScriptedModel final : public model::VisionLanguageModel {
   // What a session has no business with.
   torch::Tensor forward(const model::ModelInput&) override { unscripted(); }
   model::Part part_of(const std::string&) const override { unscripted(); }
+  model::Flops forward_flops(const model::Workload&) const override { unscripted(); }
+  model::Activations activations(const model::Workload&, const model::Training&) const override {
+    unscripted();
+  }
   std::vector<model::Block> blocks() const override { return {}; }
   void set_block_hooks(nn::BlockHooks* /*hooks*/) override {}
   void set_gradient_checkpointing(bool) override {}

@@ -1,4 +1,5 @@
-// The processes of one `streamo train`, which a test can send signals to while they run.
+// The processes of one `streamo train`, as its launcher would start them; a test can send them
+// signals while they run.
 #pragma once
 
 #include <fcntl.h>
@@ -8,10 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <string>
@@ -23,14 +26,25 @@
 
 namespace streamo::test {
 
+// What one rank is given beside the arguments of all and the launch variables.
+struct OwnOfRank {
+  std::map<std::string, std::string> environment = {};
+  std::vector<std::string> arguments = {};
+  std::vector<std::string> prefix = {};  // words before the command, which they run in their place
+};
+
+inline OwnOfRank fault(const std::string& what) {
+  return {.environment = {{"STREAMO_FAULT", what}}};
+}
+
 class TrainProcesses {
  public:
   struct Setup {
-    std::filesystem::path folder;        // where they start
+    std::filesystem::path folder;        // where they start, and what they print is kept
     std::vector<std::string> arguments;  // of `streamo train`
     int ranks = 1;
-    std::map<std::string, std::string> environment;
-    int faulty_rank = 0;  // the one that gets STREAMO_FAULT, if that is in `environment`
+    std::function<OwnOfRank(int rank)> own = [](int) { return OwnOfRank(); };
+    std::chrono::seconds time_to_follow{12};  // as their launcher grants it
   };
 
   explicit TrainProcesses(Setup setup) : setup_(std::move(setup)), port_(free_port()) {
@@ -48,21 +62,30 @@ class TrainProcesses {
   }
 
   // What they printed and how they ended, in order of the ranks. What still runs after `limit` is
-  // killed: exit code 137.
+  // killed (exit code 137), and as by any launcher what still runs time_to_follow after one failed:
+  // a process that dies before all have come together is unknown to the others.
   std::vector<CommandResult> wait(std::chrono::milliseconds limit = std::chrono::seconds(120)) {
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    std::vector<CommandResult> results;
-    for (size_t rank = 0; rank < processes_.size(); ++rank) {
-      Process& process = processes_[rank];
-      while (!ended(process)) {
-        if (std::chrono::steady_clock::now() >= deadline) ::kill(process.pid, SIGKILL);
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    auto deadline = std::chrono::steady_clock::now() + limit;
+    for (bool all_ended = false, failed = false; !all_ended;) {
+      all_ended = true;
+      const bool late = std::chrono::steady_clock::now() >= deadline;
+      for (Process& process : processes_) {
+        if (!ended(process)) {
+          all_ended = false;
+          if (late) ::kill(process.pid, SIGKILL);
+        } else if (!failed && exit_code(process) != 0 && exit_code(process) != kStopped) {
+          failed = true;
+          deadline = std::min(deadline, std::chrono::steady_clock::now() + setup_.time_to_follow);
+        }
       }
-      const int status = process.status;
-      results.push_back(
-          {.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
-           .out = read(output(static_cast<int>(rank), "out")),
-           .err = read(output(static_cast<int>(rank), "err"))});
+      if (!all_ended) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    std::vector<CommandResult> results;
+    for (size_t i = 0; i < processes_.size(); ++i) {
+      const auto rank = static_cast<int>(i);
+      results.push_back({.exit_code = exit_code(processes_[i]),
+                         .out = read(output(rank, "out")),
+                         .err = read(output(rank, "err"))});
     }
     return results;
   }
@@ -90,6 +113,13 @@ class TrainProcesses {
     int status = 0;
   };
 
+  static constexpr int kStopped = 20;  // and saved: the others do the same
+
+  static int exit_code(const Process& process) {
+    return WIFSIGNALED(process.status) ? 128 + WTERMSIG(process.status)
+                                       : WEXITSTATUS(process.status);
+  }
+
   static bool ended(Process& process) {
     if (!process.over && ::waitpid(process.pid, &process.status, WNOHANG) == process.pid)
       process.over = true;
@@ -102,10 +132,6 @@ class TrainProcesses {
 
   std::vector<std::string> environment_of(int rank) const {
     std::vector<std::string> variables = {"OMP_NUM_THREADS=1"};
-    for (const auto& [name, value] : setup_.environment) {
-      if (name != "STREAMO_FAULT" || rank == setup_.faulty_rank)
-        variables.push_back(name + "=" + value);
-    }
     if (setup_.ranks > 1) {
       for (const auto& [name, value] :
            std::map<std::string, int>{{"RANK", rank},
@@ -116,19 +142,26 @@ class TrainProcesses {
         variables.push_back(fmt::format("{}={}", name, value));
       variables.emplace_back("MASTER_ADDR=127.0.0.1");
     }
+    for (const auto& [name, value] : setup_.own(rank).environment)
+      variables.push_back(name + "=" + value);
     return variables;
   }
 
   pid_t start(int rank) const {
     // All made before the fork: between it and exec only system calls are safe.
-    std::vector<std::string> words = {"env"};
+    const OwnOfRank own = setup_.own(rank);
+    std::vector<std::string> words = own.prefix;
+    words.emplace_back("env");
     for (const std::string& variable : environment_of(rank)) words.push_back(variable);
     words.insert(words.end(), {STREAMO_BINARY, "train"});
     words.insert(words.end(), setup_.arguments.begin(), setup_.arguments.end());
+    words.insert(words.end(), own.arguments.begin(), own.arguments.end());
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const std::string out = output(rank, "out"), err = output(rank, "err");
+    for (const std::string& former : {out, err})  // a signal may come before it opens its own
+      std::filesystem::remove(former);
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // with the test

@@ -42,7 +42,12 @@ inline void write_fake_metrics(const std::filesystem::path& folder, int64_t step
     log.log(metrics);
     if (step % 100 == 0) {
       log.log_eval(step, {{"macro_f1", 0.95 - 0.6 * std::exp(-6 * t)},
-                          {"response_timing", {{"within_1s", 0.96 - 0.9 * std::exp(-5 * t)}}},
+                          {"response_timing",
+                           {{"within_1s", 0.96 - 0.9 * std::exp(-5 * t)},
+                            {"median", std::exp(-3 * t)},
+                            {"p90", 4 * std::exp(-3 * t)}}},
+                          {"grounding", {{"mean_iou", 0.8 * t}}},
+                          {"calibration", {{"ece", 0.2 * (1 - t)}}},
                           {"answer_exact_match", 0.9 - 0.9 * std::exp(-4 * t)}});
     }
   }

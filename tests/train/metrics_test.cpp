@@ -109,7 +109,9 @@ TEST(MetricsLog, WritesTensorBoardEventsWhenAsked) {
   const fs::path folder = fresh_folder("tensorboard");
   MetricsLog log(folder, 0, /*tensorboard=*/true);
   log.log(example(1));
-  log.log_eval(1, {{"states", {{"Silence", {{"f1", 0.8}}}}}});
+  log.log_eval(1, {{"states", {{"Silence", {{"f1", 0.8}}}}},
+                   {"tasks", {{"grounding", {{"response_f1", 0.7}}}}},
+                   {"response_timing", {{"median", nullptr}}}});
   std::string events;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().filename().string().starts_with("events."))
@@ -118,6 +120,8 @@ TEST(MetricsLog, WritesTensorBoardEventsWhenAsked) {
   EXPECT_NE(events.find("recall/Response"), std::string::npos);
   EXPECT_EQ(events.find("recall/Standby"), std::string::npos);  // no target, no point
   EXPECT_NE(events.find("eval/states/Silence/f1"), std::string::npos);
+  EXPECT_NE(events.find("eval/tasks/grounding/response_f1"), std::string::npos);
+  EXPECT_EQ(events.find("eval/response_timing/median"), std::string::npos);  // there is none
 }
 
 TEST(MetricsLog, AFolderThatCannotBeIsAnError) {

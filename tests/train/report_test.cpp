@@ -48,6 +48,8 @@ TEST(Report, ShowsTheFiguresOfTheNewestEvaluation) {
   EXPECT_EQ(count(html, "<article"), 8U);
   EXPECT_EQ(count(html, "class=\"curve silence\""), 1U);
   EXPECT_THAT(html, HasSubstr("<h3>Held-out scores</h3>"));
+  EXPECT_THAT(html, HasSubstr("<h3>Held-out timing: seconds off, of the responses met</h3>"));
+  EXPECT_THAT(html, HasSubstr("<h3>Held-out grounding and calibration</h3>"));
   EXPECT_THAT(html, HasSubstr("alpha_scope"));
 }
 

@@ -247,6 +247,31 @@ TEST_F(FrameCacheTest, FaultsAreThoseOfTheSamplerAndAreNotKept) {
   EXPECT_TRUE(files(".note").empty());
 }
 
+TEST_F(FrameCacheTest, AReadOnlyOneTakesWhatIsThereAndAddsNothing) {
+  const auto a = open().sample_video(root_ / "a.mp4", options());
+  const size_t before = files(".note").size() + files(".frames").size();
+  FrameCache cache({.folder = folder_, .is_read_only = true});
+  expect_equal(cache.sample_video(root_ / "a.mp4", options()), a);
+  expect_equal(cache.sample_video(root_ / "b.mp4", options()),
+               sample_video(root_ / "b.mp4", options()));
+  const auto info = cache.probe(root_ / "b.mp4", options());
+  ASSERT_TRUE(info) << info.reason();
+  EXPECT_EQ(info->num_samples, 6);
+  EXPECT_EQ(as_list(cache.counts()), (std::vector<int64_t>{1, 1, 0, 0, 0}));
+  EXPECT_EQ(files(".note").size() + files(".frames").size(), before);
+}
+
+TEST_F(FrameCacheTest, GivesUpAVideoThatStandsStillWhileItIsHashed) {
+  FrameCache cache = open();
+  SampleOptions hasty = options();
+  hasty.time_limit = 1e-9;
+  const auto frames = cache.sample_video(root_ / "a.mp4", hasty);
+  ASSERT_FALSE(frames);
+  EXPECT_THAT(frames.reason(), HasSubstr("a.mp4: it did not get on for 1e-09 s and was given up"));
+  EXPECT_EQ(as_list(cache.counts()), (std::vector<int64_t>{0, 0, 0, 0, 0}));
+  EXPECT_TRUE(files(".note").empty());
+}
+
 TEST_F(FrameCacheTest, ManyThreadsAndProcessesFillItAtOnce) {
   const auto truth = video::sample_video(root_ / "a.mp4", options());
   std::vector<pid_t> children;

@@ -26,7 +26,7 @@ Pixels scene(FrameSize size, unsigned seed) {
     for (int x = 0; x < size.width; ++x) {
       for (int c = 0; c < 3; ++c) {
         uint8_t& value = rgb[static_cast<size_t>((y * size.width + x) * 3 + c)];
-        const double wave = 100 + 60 * std::sin(0.03 * x + c) + 50 * std::cos(0.05 * y);
+        const double wave = 120 + 60 * std::sin(0.03 * x + c) + 50 * std::cos(0.05 * y);
         value = static_cast<uint8_t>(wave + value % 4);
       }
     }

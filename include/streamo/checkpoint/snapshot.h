@@ -41,6 +41,11 @@ class SnapshotStore {
   // warning.
   void save(const Snapshot& snapshot) const;
 
+  // What comes after publishing: `latest` and the removal of old ones. For a start that goes on
+  // from the newest checkpoint, as the former process may have died in between. Throws
+  // core::Error{kDisk} as save() does.
+  void finish_save(int64_t step) const;
+
   // The newest checkpoint that verifies. `passed_over` receives a line for each newer one that does
   // not; it is set aside under the name damaged-checkpoint-<step>, where that can be done. For who
   // alone writes in the folder.

@@ -37,6 +37,7 @@ struct Item {
   int64_t tokens = 0;
   int64_t supervised = 0;  // of the tokens
   int64_t frames = 0;
+  int64_t visual_tokens = 0;  // of the tokens: those of the pictures
 };
 
 // What one sample gives.

@@ -32,8 +32,14 @@ struct Timeline {
 // truth_answer, answer, probabilities [3]}]}; probabilities are rounded to four digits.
 nlohmann::ordered_json to_json(const Timeline& timeline);
 
-// The timelines of a file that `eval --out` or a run (eval-<step>.json) wrote. Throws
-// core::Error{kData} naming the file and the entry for what is no such file, or has none.
+struct StoredEvaluation {
+  std::vector<Timeline> timelines;
+  bool teacher_forced = false;
+};
+
+// A file that `eval --out` or a run (eval-<step>.json) wrote. Throws core::Error{kData} naming the
+// file and the entry for what is no such file, or has no timelines.
+StoredEvaluation read_evaluation(const std::filesystem::path& path);
 std::vector<Timeline> read_timelines(const std::filesystem::path& path);
 
 }  // namespace streamo::eval

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "streamo/model/activations.h"
+#include "streamo/model/flops.h"
 #include "streamo/nn/block_hooks.h"
 
 namespace streamo::model {
@@ -79,6 +81,8 @@ class VisionLanguageModel : public torch::nn::Module {
   virtual void set_block_hooks(nn::BlockHooks* hooks) = 0;
   virtual int64_t pixels_per_token_side() const = 0;  // patch * merge: 28
   virtual int64_t num_layers() const = 0;
+  virtual Flops forward_flops(const Workload& work) const = 0;
+  virtual Activations activations(const Workload& work, const Training& training) const = 0;
   // Standard deviation of random initial weights: vision tower and decoder have their own.
   virtual double initializer_range(const std::string& parameter_name) const = 0;
   // The key of config.json that sets a side of a parameter, to say which one is wrong; "" when it

@@ -19,7 +19,8 @@ struct StepMetrics {                  // of one optimizer step, over all ranks
   std::array<int64_t, 3> state_targets{}, state_hits{};  // by text::State; hits / targets = recall
   double lr = 0, grad_norm = 0;                          // norm before clipping
   double tokens_per_second = 0, video_seconds_per_second = 0;
-  double data_wait = 0;  // share of the time spent waiting for data, 0..1
+  double data_wait = 0;     // share of the time spent waiting for data, 0..1
+  double rank_balance = 1;  // time that ranks computed in this step, their mean over their maximum
   int64_t peak_memory_bytes = 0;
   double eta_seconds = 0;
   int64_t skipped = 0;            // samples left out since the start of the run

@@ -28,10 +28,12 @@
 
 #include "streamo/dist/flat_shards.h"
 #include "streamo/dist/ranks.h"
+#include "streamo/model/vision_language_model.h"
 #include "streamo/train/gradient_tree.h"
 
 namespace streamo::train {
 
+class GradientExchange;
 class ShardedBlocks;
 
 struct NamedParameter {
@@ -70,12 +72,18 @@ struct RankSharing {
   bool deterministic = false;
   // Whose parameters are in parts too, and their gradients summed already; null: all are whole.
   std::shared_ptr<ShardedBlocks> blocks = nullptr;
+  // Whose last backward pass of a step gradients are sent in, unless they are summed in another
+  // order (`deterministic`) or already (`blocks`); null: they are sent behind it.
+  model::VisionLanguageModel* model = nullptr;
 };
 
 class AdamW {
  public:
   // Throws core::Error{kConfig} when nothing is trainable or the rule is unknown.
   AdamW(std::vector<NamedParameter> parameters, AdamWConfig config, RankSharing sharing = {});
+  ~AdamW();
+  AdamW(const AdamW&) = delete;
+  AdamW& operator=(const AdamW&) = delete;
 
   // To be called after each micro-batch of a step, also one in which nothing was computed; with
   // `blocks` it is collective. The sum
@@ -83,6 +91,11 @@ class AdamW {
   // over them, which the tree over ranks goes on with: the result is the same bits on 1 rank and on
   // 2^k, where each has 2^m micro-batches. Costs a copy of the gradients a level of the tree.
   void end_micro_batch();
+  // Tells that the next backward pass is this rank's last of the step.
+  void begin_last_micro_batch();
+  // Collective. To be called behind the last micro-batch of the step, before anything else is
+  // exchanged: sends the gradients that wait for it, also when the step is not to be finished.
+  void send_gradients();
   // Collective. The 2-norm over all gradients of all ranks, before clipping. Above `max_norm` they
   // are scaled to it as torch.nn.utils.clip_grad_norm_ does. max_norm 0: only measured. A
   // non-finite norm scales nothing.
@@ -90,7 +103,7 @@ class AdamW {
   // Collective. One update from the parameters' .grad(). A parameter that has no gradient on any
   // rank is left as it is (torch's way).
   void step(double lr);
-  // Drops the gradients (and their memory).
+  // Collective. Drops the gradients (and their memory).
   void zero_grad();
 
   // Collective. For a checkpoint, on the first rank (others get nothing): "<parameter>.exp_avg",
@@ -128,7 +141,7 @@ class AdamW {
   void collect();
   torch::Tensor take_gradient(size_t parameter);
   std::vector<torch::Tensor> sum_micro_batch();
-  void drop_absent(std::vector<torch::Tensor>& gradients, std::vector<double> present) const;
+  std::vector<torch::Tensor> sum_over_ranks();
   std::vector<torch::Tensor> gradients() const;
   double squared_norm_in_order() const;
   void complete_gradients();
@@ -154,8 +167,10 @@ class AdamW {
   // With `blocks`: parameters of none of them, and what of the step's gradients was summed so far.
   std::vector<size_t> whole_parameters_;
   std::unique_ptr<dist::FlatShards> whole_shards_;
-  std::vector<torch::Tensor> sums_;  // this rank's parts
-  std::vector<double> present_;      // 1: this rank had a gradient
+  std::vector<torch::Tensor> sums_;             // this rank's parts
+  std::vector<double> present_;                 // 1: this rank had a gradient
+  std::unique_ptr<GradientExchange> exchange_;  // null: gradients are summed all at once
+  bool sent_ = false;
   bool collected_ = false;
 };
 

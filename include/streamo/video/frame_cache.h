@@ -22,6 +22,8 @@ struct FrameCacheOptions {
   std::filesystem::path folder;
   int64_t max_bytes = 0;  // 0: as much as the disk has
   int jpeg_quality = 0;   // 0: without loss; 1 to 100: pictures are those of such JPEGs
+  // Takes what is there, adds nothing, and hashes no video that is not there.
+  bool is_read_only = false;
 };
 
 struct FrameCacheCounts {
@@ -45,7 +47,7 @@ class FrameCache {
 
   // As video::probe; `options.pixel_limits` are ignored.
   core::Result<VideoInfo> probe(const std::filesystem::path& path, const SampleOptions& options);
-  // As video::sample_video.
+  // As video::sample_video. Of either a Fault, too, when reading the video to hash it stands still.
   core::Result<std::vector<Frame>> sample_video(const std::filesystem::path& path,
                                                 const SampleOptions& options);
   // Whether there is an entry that looks sound; its pictures are not read. Marks it as used.

@@ -4,7 +4,9 @@
 
 #include <memory>
 
+#include "activations.h"
 #include "config.h"
+#include "flops.h"
 #include "streamo/model/vision_language_model.h"
 #include "text.h"
 #include "vision.h"
@@ -33,6 +35,12 @@ class Model : public VisionLanguageModel {
   void set_block_hooks(nn::BlockHooks* hooks) override;
   int64_t pixels_per_token_side() const override;
   int64_t num_layers() const override { return config_.text.num_hidden_layers; }
+  Flops forward_flops(const Workload& work) const override {
+    return qwen2_5_vl::forward_flops(config_, work);
+  }
+  Activations activations(const Workload& work, const Training& training) const override {
+    return qwen2_5_vl::activations(config_, work, training);
+  }
   double initializer_range(const std::string& parameter_name) const override;
   std::string size_key(const std::string& parameter_name, int64_t side) const override {
     return config_key(parameter_name, side);

@@ -1,0 +1,59 @@
+// streamo thresholds EVAL.json: from when on a model should speak.
+#include "streamo/eval/thresholds.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "app/command.h"
+#include "streamo/core/file.h"
+#include "train/threshold_page.h"
+
+namespace streamo::app {
+namespace {
+
+struct Arguments {
+  std::string evaluation, html;
+  std::optional<double> false_alarms;
+  double tolerance = eval::kMatchWindow;
+  bool json = false;
+};
+
+void print(const Arguments& arguments) {
+  const eval::OperatingCurve curve =
+      eval::operating_curve(eval::read_evaluation(arguments.evaluation), arguments.tolerance);
+  if (!arguments.html.empty()) {
+    core::write_file_atomic(
+        arguments.html, train::threshold_page(curve, arguments.evaluation, arguments.false_alarms));
+  }
+  fmt::print("{}\n", arguments.json ? eval::to_json(curve, arguments.false_alarms).dump(2)
+                                    : eval::to_table(curve, arguments.false_alarms));
+}
+
+}  // namespace
+
+void add_thresholds_command(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      app.add_subcommand("thresholds", "How sure must a model be to speak: recall, false alarms");
+  command
+      ->add_option("EVAL", arguments->evaluation,
+                   "File of `streamo eval --out`, or eval-<step>.json of a run")
+      ->required();
+  command
+      ->add_option("--false-alarms", arguments->false_alarms,
+                   "Wanted: at most so many false responses a minute")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--tolerance", arguments->tolerance,
+                   "Seconds that a response may be off and still meet the true one")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--html", arguments->html, "Also write a page with the curves");
+  command->add_flag("--json", arguments->json, "Print JSON instead of a table");
+  command->callback([arguments] { print(*arguments); });
+}
+
+}  // namespace streamo::app

@@ -1,0 +1,108 @@
+#include "eval/bench/silent_watch.h"
+
+#include <algorithm>
+
+#include "streamo/core/error.h"
+#include "streamo/data/conversation.h"
+#include "streamo/data/example.h"
+#include "streamo/text/trim.h"
+
+namespace streamo::eval {
+namespace {
+
+using text::TokenId;
+using torch::Tensor;
+
+constexpr size_t kTurnsAtOnce = 32;  // in one forward pass: bounds its memory
+
+}  // namespace
+
+SilentWatch::SilentWatch(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                         const std::string& system_prompt, double fps)
+    : model_(model), format_(format), fps_(fps), device_(model.lm_head_weight().device()) {
+  if (!system_prompt.empty()) format_.append({"system", system_prompt}, {}, pending_.tokens);
+}
+
+void SilentWatch::watch(const video::Frame& frame) {
+  const c10::InferenceMode inference;
+  append_turn("", frame, pending_);
+  const auto silence = static_cast<size_t>(text::State::kSilence);
+  format_.append({"assistant", std::string(text::kStateTokens[silence])}, {}, pending_.tokens);
+  ++turn_;
+  if (pending_.patches.size() >= kTurnsAtOnce) feed_all_but_last();
+}
+
+std::string SilentWatch::ask(const std::string& question, const video::Frame& frame,
+                             int64_t max_tokens) {
+  const c10::InferenceMode inference;
+  if (!pending_.patches.empty()) feed_all_but_last();
+  const int64_t length = cache_.length, next_position = cache_.next_position;
+  Pending asked = pending_;
+  append_turn(question, frame, asked);
+  const std::vector<TokenId> prompt = format_.assistant_prompt();
+  std::vector<TokenId>& ids = asked.tokens.input_ids;
+  ids.insert(ids.end(), prompt.begin(), prompt.end());
+  ids.push_back(format_.special().states[static_cast<size_t>(text::State::kResponse)]);
+  std::string answer = generate(feed(asked), max_tokens);
+  cache_.length = length;
+  cache_.next_position = next_position;
+  return answer;
+}
+
+void SilentWatch::append_turn(const std::string& question, const video::Frame& frame,
+                              Pending& to) const {
+  const int64_t side = model_.pixels_per_token_side();
+  STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
+                "pictures come in whole visual tokens");
+  const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
+  std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
+  std::vector<model::ImageGrid> grid;
+  to.patches.push_back(model_.patchify(picture.to(device_), &grid));
+  to.grid.insert(to.grid.end(), grid.begin(), grid.end());
+  const std::string above = question.empty() ? "" : question + "\n";
+  const int64_t tokens = data::image_tokens(frame.size, side);
+  format_.append({"user", above + data::time_tag(turn_, fps_) + "\n<stream>"}, {{tokens}},
+                 to.tokens);
+}
+
+Tensor SilentWatch::feed(const Pending& pending) {
+  const std::vector<TokenId>& ids = pending.tokens.input_ids;
+  int64_t next_position = 0;
+  model::ModelInput input;
+  input.input_ids = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(device_);
+  input.position_ids =
+      model_.position_ids(ids, pending.grid, cache_.next_position, &next_position).to(device_);
+  input.cu_seqlens = {0, static_cast<int64_t>(ids.size())};
+  if (!pending.patches.empty()) input.pixel_values = torch::cat(pending.patches);
+  input.image_grid = pending.grid;
+  const Tensor hidden_states = model_.forward_cached(input, cache_);
+  cache_.next_position = next_position;
+  return hidden_states.slice(0, -1);
+}
+
+// The last token is held back: what follows it joins it by a newline, as in a whole conversation.
+void SilentWatch::feed_all_but_last() {
+  const TokenId last = pending_.tokens.input_ids.back();
+  pending_.tokens.input_ids.pop_back();
+  feed(pending_);
+  pending_ = {};
+  pending_.tokens.input_ids = {last};
+}
+
+std::string SilentWatch::generate(Tensor hidden_state, int64_t max_tokens) {
+  const Tensor weight = model_.lm_head_weight();
+  std::vector<TokenId> said;
+  while (static_cast<int64_t>(said.size()) < max_tokens) {
+    const Tensor logits = torch::linear(hidden_state, weight);
+    const auto next = static_cast<TokenId>(logits.argmax().item<int64_t>());
+    const std::vector<TokenId> one = {next};
+    if (format_.tokenizer().decode(one, /*skip_special=*/true).empty()) break;  // the turn's end
+    said.push_back(next);
+    Pending pending;
+    pending.tokens.input_ids = one;
+    hidden_state = feed(pending);
+  }
+  return std::string(text::trimmed(format_.tokenizer().decode(said, /*skip_special=*/true)));
+}
+
+}  // namespace streamo::eval

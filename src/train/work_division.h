@@ -1,0 +1,24 @@
+// What each rank does of a run's work, and keeps of its state.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "streamo/data/index.h"
+#include "streamo/data/plan.h"
+#include "streamo/dist/ranks.h"
+#include "streamo/model/vision_language_model.h"
+#include "streamo/train/run_config.h"
+
+namespace streamo::train {
+
+// The items with what they cost: the floating-point operations of a training step on them.
+std::vector<data::PlanItem> plan_items(const data::Index& index,
+                                       const model::VisionLanguageModel& model,
+                                       const RunConfig::Model& config);
+
+// Collective. The groups of parallel.shard_group_size; throws core::Error{kConfig} when the ranks
+// cannot be divided so.
+dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config);
+
+}  // namespace streamo::train

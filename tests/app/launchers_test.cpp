@@ -1,0 +1,206 @@
+// Who starts the processes of a run, and starts them again: train.sh, Slurm (a stand-in for srun
+// and scontrol that sets what they set), torchrun; and a run on two machines, which are network
+// namespaces here. Truth: the same run of one process or uninterrupted, bit for bit. CPU, fp32.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "support/free_port.h"
+#include "support/run_command.h"
+#include "support/train_processes.h"
+
+namespace streamo {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::CommandResult;
+using test::OwnOfRank;
+using test::run_in;
+using test::shell_quote;
+using test::TrainProcesses;
+using testing::AnyOf;
+using testing::HasSubstr;
+
+constexpr int kMicroBatches = 4;  // of a step, of all ranks
+
+class Launchers : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(folder_);
+    const json config = {{"model", {{"preset", "example"}, {"vocab_size", 400}}},
+                         {"data",
+                          {{"train", STREAMO_SOURCE_DIR "/dataset/example/raw_data.json"},
+                           {"packing", false},
+                           {"num_workers", 1},
+                           {"system_prompt", "Speak."}}},
+                         {"optim", {{"lr", 1e-3}}},
+                         {"train", {{"max_steps", 6}, {"deterministic", true}, {"num_threads", 1}}},
+                         {"checkpoint", {{"every_steps", 2}}},
+                         {"log", {{"every_steps", 1}, {"tensorboard", false}}}};
+    std::ofstream(folder_ / "config.json") << config.dump(1);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void write_script(const fs::path& path, const std::string& body) const {
+    fs::create_directories((folder_ / path).parent_path());
+    std::ofstream(folder_ / path) << "#!/bin/bash\n" << body;
+    fs::permissions(folder_ / path, fs::perms::owner_all);
+  }
+
+  static std::vector<std::string> arguments(const std::string& run, int ranks,
+                                            const std::vector<std::string>& overrides = {}) {
+    std::vector<std::string> words = {
+        "config.json", "checkpoint.dir=" + run,
+        fmt::format("train.grad_accum_steps={}", kMicroBatches / ranks)};
+    words.insert(words.end(), overrides.begin(), overrides.end());
+    return words;
+  }
+  void run_reference() const {
+    const auto result =
+        TrainProcesses({.folder = folder_, .arguments = arguments("reference", 1)}).wait()[0];
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+  void expect_the_reference(const std::string& run) const {
+    const CommandResult compared =
+        run_in(folder_, shell_quote(STREAMO_BINARY) + " compare reference " + run);
+    EXPECT_EQ(compared.exit_code, 0) << compared.out << compared.err;
+    EXPECT_THAT(compared.out, HasSubstr("steps        6, all equal"));
+    EXPECT_THAT(compared.out, HasSubstr("final "));
+  }
+
+  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("launchers-{}", ::getpid());
+};
+
+// A process that dies before all have come together: nobody else can know of it.
+TEST_F(Launchers, TrainShEndsTheOthersOfAProcessThatFailed) {
+  fs::copy(fs::path(STREAMO_SOURCE_DIR) / "train.sh", folder_ / "train.sh");
+  write_script("scripts/setup.sh", "");
+  write_script("scripts/build.sh", "");
+  write_script("build/streamo", "if [ $RANK = 1 ]; then kill -9 $$; fi; exec sleep 100");
+  const auto begin = std::chrono::steady_clock::now();
+  const CommandResult result = run_in(folder_, "NPROC_PER_NODE=3 bash train.sh config.json");
+  EXPECT_EQ(result.exit_code, 137);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(25));
+  write_script("build/streamo", "sleep 0.$RANK; exit $((RANK == 1 ? 14 : 21))");
+  EXPECT_EQ(run_in(folder_, "NPROC_PER_NODE=3 bash train.sh config.json").exit_code, 14);
+}
+
+TEST_F(Launchers, UnderSlurm) {
+  run_reference();
+  fs::create_directories(folder_ / "build");
+  fs::create_symlink(STREAMO_BINARY, folder_ / "build/streamo");
+  write_script("bin/srun", fmt::format(R"(while [ "${{1#-}}" != "$1" ]; do shift; done
+for rank in 0 1; do
+  SLURM_PROCID=$rank SLURM_LOCALID=$rank SLURM_STEP_NUM_TASKS=2 MASTER_PORT={} OMP_NUM_THREADS=1 "$@" &
+done
+wait -n || status=$?
+wait -n || status=$?
+exit "${{status:-0}}"
+)",
+                                       test::free_port()));
+  write_script("bin/scontrol", "echo \"$@\" >> asked; echo 127.0.0.1; echo other");
+  const std::string job =
+      "PATH=$PWD/bin:$PATH SLURM_JOB_ID=7 SLURM_JOB_NODELIST='node[1-2]' "
+      "bash " STREAMO_SOURCE_DIR
+      "/scripts/slurm.sh config.json train.grad_accum_steps=2 "
+      "checkpoint.dir=run";
+  const CommandResult stopped = run_in(folder_, "STREAMO_FAULT=train.step:3:term " + job);
+  EXPECT_EQ(stopped.exit_code, 20) << stopped.err;
+  EXPECT_THAT(TrainProcesses::read(folder_ / "asked"), HasSubstr("requeue 7"));
+  const CommandResult finished = run_in(folder_, job);
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("resuming from"));
+  expect_the_reference("run");
+  EXPECT_EQ(run_in(folder_, "bash " STREAMO_SOURCE_DIR "/scripts/slurm.sh config.json").exit_code,
+            2);
+}
+
+TEST_F(Launchers, TorchrunStartsItAgain) {
+  // LibTorch's wheel alone has torchrun, but not the packages it needs; another may be named.
+  const char* named = std::getenv("STREAMO_TORCHRUN");
+  const std::string torchrun = shell_quote(named != nullptr ? named : STREAMO_TORCHRUN);
+  if (test::run_command(torchrun + " --help").exit_code != 0)
+    GTEST_SKIP() << torchrun << " does not run, name one in STREAMO_TORCHRUN";
+  run_reference();
+  write_script("rank", fmt::format(R"(
+if [ "$RANK$TORCHELASTIC_RESTART_COUNT" = 10 ]; then export STREAMO_FAULT=train.step:5:kill; fi
+exec {} train config.json train.grad_accum_steps=2 checkpoint.dir=run
+)",
+                                   shell_quote(STREAMO_BINARY)));
+  const CommandResult result =
+      run_in(folder_, "OMP_NUM_THREADS=1 timeout 100 " + torchrun +
+                          " --standalone --nproc-per-node 2 --max-restarts 1 --no-python ./rank");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("resuming from"));
+  expect_the_reference("run");
+}
+
+// Two machines of two ranks: a link of two ends, a host name each.
+class TwoMachines : public Launchers {
+ protected:
+  void SetUp() override {
+    Launchers::SetUp();
+    const CommandResult made = test::run_command(fmt::format(
+        "set -e; for n in 0 1; do ip netns add {0}$n; ip -n {0}$n link set lo up; done; "
+        "ip -n {0}0 link add eth type veth peer name eth netns {0}1; "
+        "for n in 0 1; do ip -n {0}$n addr add 10.231.7.1$n/24 dev eth; "
+        "ip -n {0}$n link set eth up; done; ip netns exec {0}0 unshare --uts true",
+        name_));
+    if (made.exit_code != 0)
+      GTEST_SKIP() << "network namespaces are not permitted here: " << made.err;
+  }
+  void TearDown() override {
+    test::run_command(fmt::format("for n in 0 1; do ip netns del {}$n; done", name_));
+    Launchers::TearDown();
+  }
+
+  TrainProcesses start(const std::string& run, const std::vector<std::string>& overrides = {}) {
+    return TrainProcesses(
+        {.folder = folder_,
+         .arguments = arguments(run, 4, overrides),
+         .ranks = 4,
+         .own = [this](int rank) {
+           const int machine = rank / 2;
+           return OwnOfRank{
+               .environment = {{"MASTER_ADDR", "10.231.7.10"},
+                               {"LOCAL_RANK", std::to_string(rank % 2)},
+                               {"LOCAL_WORLD_SIZE", "2"}},
+               .prefix = {"ip", "netns", "exec", fmt::format("{}{}", name_, machine), "unshare",
+                          "--uts", "sh", "-c",
+                          fmt::format("hostname machine{}; exec \"$@\"", machine), "sh"}};
+         }});
+  }
+
+  const std::string name_ = fmt::format("streamo{}-", ::getpid());
+};
+
+TEST_F(TwoMachines, TrainAsOneDoes) {
+  run_reference();
+  TrainProcesses processes = start("run");
+  for (const CommandResult& result : processes.wait()) EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto table = TrainProcesses::read(folder_ / "rank-0.err");
+  EXPECT_THAT(table, HasSubstr("rank 3 on machine1"));
+  expect_the_reference("run");
+}
+
+TEST_F(TwoMachines, ACutLinkEndsBoth) {
+  TrainProcesses processes = start("run", {"train.max_steps=100000"});
+  ASSERT_TRUE(processes.wait_for("run/metrics.jsonl", "\"step\":3,"));
+  test::run_command(fmt::format("ip -n {}1 link set eth down", name_));
+  const auto results = processes.wait(std::chrono::seconds(50));
+  for (size_t rank = 0; rank < results.size(); ++rank) {
+    EXPECT_THAT(results[rank].exit_code, AnyOf(21, 22)) << rank << ": " << results[rank].err;
+    EXPECT_THAT(results[rank].err, HasSubstr(rank < 2 ? "machine1" : "machine0"));
+  }
+}
+
+}  // namespace
+}  // namespace streamo
