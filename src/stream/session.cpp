@@ -195,11 +195,8 @@ std::vector<TokenId> Session::Impl::generate(const OnText& on_text) {
 }
 
 void Session::Impl::forget_old_turns() {
-  const auto sinks = turns.lower_bound(options.context.sink_rounds);
-  const auto window = turns.lower_bound(windows.oldest_round());
-  if (window != turns.end() && (sinks == turns.end() || sinks->first < window->first)) {
-    turns.erase(sinks, window);
-  }
+  const int64_t sinks = options.context.sink_rounds, oldest = windows.oldest_round();
+  if (sinks < oldest) turns.erase(turns.lower_bound(sinks), turns.lower_bound(oldest));
 }
 
 void Session::Impl::compute_again() {

@@ -82,7 +82,7 @@ def main():
         return worker(args)
     with tempfile.TemporaryDirectory() as folder:
         ours = [args.binary, "--folder", folder]
-        run([*ours, "--write", "--config", ROOT / "tests/bench/step_model.json", "--seconds", SECONDS])
+        run([*ours, "--write", "--config", ROOT / "tests/bench/live_model.json", "--seconds", SECONDS])
         found = {"ours": run([*ours, "--seconds", SECONDS])}
         found["ours, no window"] = run([*ours, "--seconds", SECONDS, "--window", 0, "--overlap", 0])
         for way in ("cached", "published"):
