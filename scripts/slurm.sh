@@ -35,7 +35,8 @@ readonly root streamo=$root/build/streamo
 
 # The ranks, and the port, are read from what srun sets for each task; only where rank 0 is must be
 # said, since it is on the first machine of the job, not where sbatch was called.
-MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+MASTER_ADDR=${hosts%%$'\n'*}
 export MASTER_ADDR GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 
 # The signal before the end of the time reaches the tasks (--signal without B:). One of them that
