@@ -2,6 +2,7 @@
 #include "train/best_model.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "streamo/core/file.h"
 
@@ -24,7 +25,8 @@ class BestModelTest : public testing::Test {
     core::write_file_atomic(BestModel::directory(run_) / BestModel::kRecord, record.dump());
   }
 
-  const fs::path run_ = fs::path(testing::TempDir()) / "best_model_test";
+  const fs::path run_ =
+      fs::path(testing::TempDir()) / ("best_model_test-" + std::to_string(::getpid()));
 };
 
 TEST_F(BestModelTest, OnlyMoreIsBetterAndTheEarlierOfEquals) {
