@@ -25,17 +25,6 @@ constexpr const char* kState = "trainer_state.json";
 constexpr const char* kManifest = "manifest.json";
 constexpr int kFormat = 1;
 
-// Step of a checkpoint folder's name, nullopt for any other name.
-std::optional<int64_t> step_of(const fs::path& path) {
-  const std::string name = path.filename().string();
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  int64_t step = 0;
-  const char* end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return step;
-}
-
 std::string name_of(int64_t step) {
   return fmt::format("{}{}", kPrefix, step);
 }
@@ -86,6 +75,16 @@ std::map<std::string, torch::Tensor> read_all(const fs::path& path) {
 }
 
 }  // namespace
+
+std::optional<int64_t> step_of_checkpoint(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  int64_t step = 0;
+  const char* end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return step;
+}
 
 SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
                              std::map<std::string, std::string> extra_files)
@@ -149,7 +148,7 @@ std::vector<fs::path> SnapshotStore::list() const {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::error_code absent;
   for (const auto& entry : fs::directory_iterator(run_dir_, absent)) {
-    if (const auto step = step_of(entry.path()); step && entry.is_directory()) {
+    if (const auto step = step_of_checkpoint(entry.path()); step && entry.is_directory()) {
       found.emplace_back(*step, entry.path());
     }
   }

@@ -32,6 +32,19 @@ void copy_prefix(const model::KvCache& from, int64_t length, model::KvCache& to)
 
 }  // namespace
 
+Tensor patches_of(const model::VisionLanguageModel& model, const video::Frame& frame,
+                  torch::Device device, std::vector<model::ImageGrid>& grid) {
+  const int64_t side = model.pixels_per_token_side();
+  STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
+                "pictures come in whole visual tokens");
+  const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
+  std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
+  std::vector<model::ImageGrid> own;
+  Tensor patches = model.patchify(picture.to(device), &own);
+  grid.insert(grid.end(), own.begin(), own.end());
+  return patches;
+}
+
 SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::Frame> frames) {
   SeenPictures seen;
   if (frames.empty()) return seen;
@@ -39,14 +52,8 @@ SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::F
   const int64_t side = model.pixels_per_token_side();
   std::vector<Tensor> patches;
   for (const video::Frame& frame : frames) {
-    STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
-                  "pictures come in whole visual tokens");
+    patches.push_back(patches_of(model, frame, device, seen.grid));
     seen.tokens.push_back(data::image_tokens(frame.size, side));
-    const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
-    std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
-    std::vector<model::ImageGrid> own;
-    patches.push_back(model.patchify(picture.to(device), &own));
-    seen.grid.insert(seen.grid.end(), own.begin(), own.end());
   }
   seen.features = model.encode_images(torch::cat(patches), seen.grid);
   return seen;

@@ -30,6 +30,11 @@ struct SeenPictures {
   std::vector<int64_t> tokens;  // of each picture
 };
 
+// pixel_values of one picture, whose grid is appended; sides are multiples of the model's
+// pixels_per_token_side() (STREAMO_CHECK).
+torch::Tensor patches_of(const model::VisionLanguageModel& model, const video::Frame& frame,
+                         torch::Device device, std::vector<model::ImageGrid>& grid);
+
 SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::Frame> frames);
 
 class WindowCaches {

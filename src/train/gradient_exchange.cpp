@@ -1,6 +1,5 @@
 #include "gradient_exchange.h"
 
-#include <limits>
 #include <unordered_map>
 
 #include "streamo/core/error.h"
@@ -13,8 +12,6 @@ using torch::Tensor;
 // A message is a copy of gradients, and so is what is received: two of them at a time keep the
 // network busy, more would only take memory.
 constexpr size_t kUnderWay = 2;
-constexpr int64_t kOneBucket = std::numeric_limits<int64_t>::max();
-constexpr int64_t kBucketOfTheRest = 16 << 20;
 
 }  // namespace
 
@@ -44,9 +41,9 @@ GradientExchange::GradientExchange(const dist::ShardGroups& groups,
   complete_messages_.resize(blocks.size());
   for (size_t block = blocks.size(); block-- > 0;) {
     complete_messages_[block] = messages_.size();
-    add_message(of_block[block], kOneBucket);
+    add_message(of_block[block], dist::FlatShards::kOneBucket);
   }
-  add_message(of_block.back(), kBucketOfTheRest);
+  add_message(of_block.back(), dist::FlatShards::kBucketNumel);
   model_.set_block_hooks(this);
 }
 
@@ -77,11 +74,11 @@ void GradientExchange::receive_oldest() {
 }
 
 void GradientExchange::send_all() {
-  while (sent_ < messages_.size()) send_next();
+  while (!all_sent()) send_next();
 }
 
 std::vector<Tensor> GradientExchange::receive_all() {
-  STREAMO_CHECK(sent_ == messages_.size(), "behind send_all()");
+  STREAMO_CHECK(all_sent(), "behind send_all()");
   while (!under_way_.empty()) receive_oldest();
   sent_ = 0;
   sending_ = false;

@@ -39,6 +39,7 @@ class GradientExchange final : public nn::BlockHooks {
   void begin_last_micro_batch() { sending_ = true; }
   // Collective. What has not been sent yet.
   void send_all();
+  bool all_sent() const { return sent_ == messages_.size(); }
   // Collective, behind send_all(). By parameter: this rank's part of the sum over all ranks, fp32.
   std::vector<torch::Tensor> receive_all();
 

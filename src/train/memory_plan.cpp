@@ -8,10 +8,10 @@
 namespace streamo::train {
 namespace {
 
-constexpr double kFloat = 4;          // bytes: gradients, moments and master weights
-constexpr double kBucket = 16 << 20;  // numbers sent at once, of dist::FlatShards
-constexpr double kLogitRows = 1024;   // held at once, of loss::StreamingLossConfig
-constexpr double kLogitCopies = 2;    // logits and their softmax
+constexpr double kFloat = 4;  // bytes: gradients, moments and master weights
+constexpr double kBucket = dist::FlatShards::kBucketNumel;  // numbers sent at once
+constexpr double kLogitRows = 1024;  // held at once, of loss::StreamingLossConfig
+constexpr double kLogitCopies = 2;   // logits and their softmax
 
 double numbers_of(const torch::Tensor& tensor) {
   return static_cast<double>(tensor.numel());

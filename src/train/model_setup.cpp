@@ -147,7 +147,7 @@ data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size
           .rank = rank,
           .world_size = world_size,
           .in_order = config.train.deterministic,
-          .in_rounds = world_size > 1 && config.parallel.shard == "full"};
+          .in_rounds = config.parallel.shards_blocks(world_size)};
 }
 
 std::map<std::string, std::string> conversation_settings(const RunConfig& config) {

@@ -108,9 +108,7 @@ void AdamW::begin_last_micro_batch() {
 }
 
 void AdamW::send_gradients() {
-  if (!exchange_) return;
-  exchange_->send_all();
-  sent_ = true;
+  if (exchange_) exchange_->send_all();
 }
 
 AdamW::Slot AdamW::make_slot(size_t i) const {
@@ -204,8 +202,7 @@ void AdamW::collect() {
 // Where they are not summed already, micro-batch by micro-batch.
 std::vector<torch::Tensor> AdamW::sum_over_ranks() {
   if (exchange_) {
-    send_gradients();
-    sent_ = false;
+    exchange_->send_all();
     return exchange_->receive_all();
   }
   std::vector<torch::Tensor> gradients =
@@ -351,8 +348,7 @@ void AdamW::zero_grad() {
   for (Slot& slot : slots_) slot.gradient.reset();
   tree_.clear();
   sums_.clear();
-  if (sent_) exchange_->receive_all();
-  sent_ = false;
+  if (exchange_ && exchange_->all_sent()) exchange_->receive_all();
   std::fill(present_.begin(), present_.end(), 0.0);
   collected_ = false;
 }

@@ -50,29 +50,6 @@ std::string percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.1f} %", 100 * *value) : "&ndash;";
 }
 
-std::string state_table(const Json& eval) {
-  std::string rows;
-  for (const std::string_view name : text::kStateNames) {
-    const std::string at = "/states/" + std::string(name);
-    const auto f1 = number_at(eval, at + "/f1");
-    if (!f1) continue;
-    std::string css(name);
-    css[0] = static_cast<char>(css[0] - 'A' + 'a');
-    rows += fmt::format(
-        "<tr><td><span class=\"key {}\">{}</span></td><td class=\"number\">{}</td><td "
-        "class=\"number\">{}</td>"
-        "<td class=\"number\"><b>{}</b></td><td class=\"number\">{:.0f}</td></tr>",
-        css, name, fixed(number_at(eval, at + "/precision"), 3),
-        fixed(number_at(eval, at + "/recall"), 3), fixed(f1, 3),
-        number_at(eval, at + "/support").value_or(0));
-  }
-  if (rows.empty()) return "";
-  return figure("States",
-                "<table><tr><th>state</th><th class=\"number\">precision</th><th class=\"number\">"
-                "recall</th><th class=\"number\">F1</th><th class=\"number\">turns</th></tr>" +
-                    rows + "</table>");
-}
-
 std::string cell(const std::string& text) {
   return "<td class=\"number\">" + text + "</td>";
 }
@@ -83,6 +60,24 @@ std::string heading(const std::vector<std::string>& columns) {
     html += "<th class=\"number\">" + columns[i] + "</th>";
   }
   return html + "</tr>";
+}
+
+std::string state_table(const Json& eval) {
+  std::string rows;
+  for (const std::string_view name : text::kStateNames) {
+    const std::string at = "/states/" + std::string(name);
+    const auto f1 = number_at(eval, at + "/f1");
+    if (!f1) continue;
+    std::string css(name);
+    css[0] = static_cast<char>(css[0] - 'A' + 'a');
+    rows += fmt::format("<tr><td><span class=\"key {}\">{}</span></td>", css, name) +
+            cell(fixed(number_at(eval, at + "/precision"), 3)) +
+            cell(fixed(number_at(eval, at + "/recall"), 3)) + cell("<b>" + fixed(f1, 3) + "</b>") +
+            cell(fixed(number_at(eval, at + "/support").value_or(0), 0)) + "</tr>";
+  }
+  if (rows.empty()) return "";
+  return figure("States", "<table>" + heading({"state", "precision", "recall", "F1", "turns"}) +
+                              rows + "</table>");
 }
 
 std::string response_table(const Json& eval) {

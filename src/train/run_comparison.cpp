@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <map>
@@ -13,6 +12,7 @@
 
 #include "checkpoint_comparison.h"
 #include "report_data.h"
+#include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
 #include "streamo/train/run_folder.h"
 
@@ -102,15 +102,9 @@ constexpr int64_t kFinal = INT64_MAX;  // "after" all checkpoints
 
 // Checkpoints and final model by their step.
 std::map<int64_t, fs::path> checkpoints_of(const fs::path& run) {
-  constexpr std::string_view kPrefix = "checkpoint-";
   std::map<int64_t, fs::path> found;
   for (const auto& entry : fs::directory_iterator(run)) {
-    const std::string name = entry.path().filename().string();
-    int64_t step = 0;
-    if (!name.starts_with(kPrefix)) continue;
-    const char* end = name.data() + name.size();
-    if (std::from_chars(name.data() + kPrefix.size(), end, step).ptr == end)
-      found[step] = entry.path();
+    if (const auto step = checkpoint::step_of_checkpoint(entry.path())) found[*step] = entry.path();
   }
   if (const fs::path model = RunFolder::final_model(run); fs::exists(model)) found[kFinal] = model;
   return found;

@@ -13,17 +13,6 @@
 namespace streamo::train {
 namespace {
 
-model::Workload workload_of(const data::Item& item) {
-  return model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames);
-}
-
-model::Training training_of(const RunConfig::Model& config, bool recomputed) {
-  return {.vision = !config.freeze_vision,
-          .merger = !config.freeze_merger,
-          .language = !config.freeze_language,
-          .recomputed = recomputed};
-}
-
 void add_epoch(const RunConfig& config, const model::VisionLanguageModel& model,
                const data::Index& index, RunPlan& plan) {
   plan.items = static_cast<int64_t>(index.items.size());

@@ -1,7 +1,6 @@
 #include "sharded_blocks.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "streamo/core/error.h"
 
@@ -9,9 +8,6 @@ namespace streamo::train {
 namespace {
 
 using torch::Tensor;
-
-// A block is one message.
-constexpr int64_t kOneBucket = std::numeric_limits<int64_t>::max();
 
 std::vector<int64_t> numels(const std::vector<Tensor>& tensors) {
   std::vector<int64_t> result;
@@ -34,7 +30,7 @@ ShardedBlocks::ShardedBlocks(const dist::Ranks& ranks, const dist::ShardGroups& 
         std::count_if(parameters.begin(), parameters.end(),
                       [](const Tensor& parameter) { return parameter.requires_grad(); }));
     STREAMO_CHECK(trained == 0 || trained == parameters.size(), "a block is trained or frozen");
-    dist::FlatShards shards(groups, numels(parameters), kOneBucket);
+    dist::FlatShards shards(groups, numels(parameters), dist::FlatShards::kOneBucket);
     blocks_.push_back({.parameters = std::move(parameters),
                        .whole = {},
                        .own = {},

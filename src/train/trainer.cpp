@@ -124,7 +124,7 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
             plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
       groups_(shard_groups(ranks_, config_)),
-      blocks_(config_.parallel.shard == "full" && ranks_->size() > 1
+      blocks_(config_.parallel.shards_blocks(ranks_->size())
                   ? std::make_shared<ShardedBlocks>(*ranks_, groups_, *model_)
                   : nullptr),
       optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),

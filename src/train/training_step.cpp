@@ -85,7 +85,7 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
 }
 
 bool TrainingStep::in_rounds() const {
-  return parts_.ranks.size() > 1 && parts_.config.parallel.shard == "full";
+  return parts_.config.parallel.shards_blocks(parts_.ranks.size());
 }
 
 bool TrainingStep::stops_here() {

@@ -6,19 +6,26 @@
 
 namespace streamo::train {
 
+model::Workload workload_of(const data::Item& item) {
+  return model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames);
+}
+
+model::Training training_of(const RunConfig::Model& config, bool recomputed) {
+  return {.vision = !config.freeze_vision,
+          .merger = !config.freeze_merger,
+          .language = !config.freeze_language,
+          .recomputed = recomputed};
+}
+
 std::vector<data::PlanItem> plan_items(const data::Index& index,
                                        const model::VisionLanguageModel& model,
                                        const RunConfig::Model& config) {
+  const model::Training training = training_of(config, config.gradient_checkpointing);
   std::vector<data::PlanItem> items;
   for (const data::Item& item : index.items) {
-    const model::Flops forward = model.forward_flops(
-        model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames));
     items.push_back(
         {.tokens = item.tokens,
-         .cost = model::training_flops(forward, {.vision = !config.freeze_vision,
-                                                 .merger = !config.freeze_merger,
-                                                 .language = !config.freeze_language,
-                                                 .recomputed = config.gradient_checkpointing})});
+         .cost = model::training_flops(model.forward_flops(workload_of(item)), training)});
   }
   return items;
 }

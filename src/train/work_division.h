@@ -12,6 +12,10 @@
 
 namespace streamo::train {
 
+// What an item makes a model compute.
+model::Workload workload_of(const data::Item& item);
+model::Training training_of(const RunConfig::Model& config, bool recomputed);
+
 // The items with what they cost: the floating-point operations of a training step on them.
 std::vector<data::PlanItem> plan_items(const data::Index& index,
                                        const model::VisionLanguageModel& model,

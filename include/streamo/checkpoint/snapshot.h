@@ -63,6 +63,9 @@ class SnapshotStore {
   std::map<std::string, std::string> extra_files_;
 };
 
+// Step of a checkpoint folder's name, nullopt for any other name.
+std::optional<int64_t> step_of_checkpoint(const std::filesystem::path& path);
+
 // Bytes of its tensors.
 uint64_t tensor_bytes(const Snapshot& snapshot);
 

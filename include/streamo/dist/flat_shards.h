@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,10 @@ class FlatShards {
   // rounds as the update of the whole tensor does.
   static constexpr int64_t kGranule = 1024;
 
+  // Numbers of a bucket: some large messages; or all in one.
+  static constexpr int64_t kBucketNumel = 16 << 20;
+  static constexpr int64_t kOneBucket = std::numeric_limits<int64_t>::max();
+
   struct Range {
     int64_t begin = 0, end = 0;
     int64_t size() const { return end - begin; }
@@ -29,7 +34,7 @@ class FlatShards {
 
   // Cut inside a group of ranks, summed over all groups. numels[i]: of tensor i. A bucket has at
   // least one tensor.
-  FlatShards(ShardGroups groups, std::vector<int64_t> numels, int64_t bucket_numel = 16 << 20);
+  FlatShards(ShardGroups groups, std::vector<int64_t> numels, int64_t bucket_numel = kBucketNumel);
 
   size_t size() const { return numels_.size(); }
   // The part of tensor i that belongs to this rank.

@@ -96,8 +96,7 @@ struct ShardGroups {
   std::shared_ptr<Ranks> across;  // those that keep the same parts in other groups
 
   // Collective, once for each size. Groups of `group_size`, which divides ranks->size(); 0: one
-  // group of all. The two
-  // share patience and fate with `ranks`, which must outlive them.
+  // group of all. The two share patience and fate with `ranks`, which must outlive them.
   static ShardGroups split(const std::shared_ptr<Ranks>& ranks, int group_size);
 };
 

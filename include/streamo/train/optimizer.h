@@ -170,7 +170,6 @@ class AdamW {
   std::vector<torch::Tensor> sums_;             // this rank's parts
   std::vector<double> present_;                 // 1: this rank had a gradient
   std::unique_ptr<GradientExchange> exchange_;  // null: gradients are summed all at once
-  bool sent_ = false;
   bool collected_ = false;
 };
 

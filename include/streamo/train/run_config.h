@@ -58,6 +58,8 @@ struct RunConfig {
   struct Parallel {
     std::string shard = "optimizer";
     int64_t shard_group_size = 0;
+    // Whether a run of so many ranks keeps the blocks' weights in parts.
+    bool shards_blocks(int ranks) const { return ranks > 1 && shard == "full"; }
   } parallel;
   struct Checkpoint {
     std::string dir = "runs/run", resume = "auto";

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "streamo/core/error.h"
+#include "stream/window_caches.h"
 #include "streamo/data/conversation.h"
 #include "streamo/data/example.h"
 #include "streamo/text/trim.h"
@@ -51,16 +51,9 @@ std::string SilentWatch::ask(const std::string& question, const video::Frame& fr
 
 void SilentWatch::append_turn(const std::string& question, const video::Frame& frame,
                               Pending& to) const {
-  const int64_t side = model_.pixels_per_token_side();
-  STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
-                "pictures come in whole visual tokens");
-  const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
-  std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
-  std::vector<model::ImageGrid> grid;
-  to.patches.push_back(model_.patchify(picture.to(device_), &grid));
-  to.grid.insert(to.grid.end(), grid.begin(), grid.end());
+  to.patches.push_back(stream::patches_of(model_, frame, device_, to.grid));
   const std::string above = question.empty() ? "" : question + "\n";
-  const int64_t tokens = data::image_tokens(frame.size, side);
+  const int64_t tokens = data::image_tokens(frame.size, model_.pixels_per_token_side());
   format_.append({"user", above + data::time_tag(turn_, fps_) + "\n<stream>"}, {{tokens}},
                  to.tokens);
 }

@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "eval/bench/published.h"
-#include "eval/bench/small_model.h"
 #include "stream/scripted_model.h"
+#include "stream/small_model.h"
 #include "streamo/core/error.h"
 #include "support/numbered_clip.h"
 
@@ -114,7 +114,7 @@ TEST_F(BenchmarkRunner, OfficialPointsAreAnsweredWhereTheVideoIsCut) {
 }
 
 TEST_F(BenchmarkRunner, AnswersOfOneWatchAreThoseOfEachAlone) {
-  const auto model = small_model();
+  const auto model = stream::small_model();
   (void)run(*model, ovo(kOfficial));
   const auto together = answers();
   for (const Play& play : ovo(kOfficial)) {

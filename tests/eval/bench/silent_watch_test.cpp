@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "eval/bench/small_model.h"
+#include "stream/small_model.h"
 #include "streamo/text/trim.h"
 
 namespace streamo::eval {
@@ -56,9 +56,10 @@ std::string answer_of_whole_conversation(model::VisionLanguageModel& model,
 
 TEST(SilentWatch, AnswersAsTheWholeConversationWould) {
   const text::ChatFormat format(text::small_tokenizer());
-  const auto model = small_model();
+  const auto model = stream::small_model();
   std::vector<video::Frame> frames;
-  for (uint64_t i = 0; i < 40; ++i) frames.push_back(random_frame(i, 56, i % 2 == 0 ? 56 : 84));
+  for (uint64_t i = 0; i < 40; ++i)
+    frames.push_back(stream::random_frame(i, 56, i % 2 == 0 ? 56 : 84));
   SilentWatch watch(*model, format, "You watch.", 1.0);
   const std::string question = "When does the ball cross?";
   const std::set<size_t> asked_at = {0, 3, 31, 32, 39};  // on both sides of a fed stretch
