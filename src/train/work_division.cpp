@@ -43,4 +43,15 @@ dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const 
   return dist::ShardGroups::split(ranks, static_cast<int>(size));
 }
 
+std::string sharding_in_words(const RunConfig::Parallel& parallel) {
+  if (parallel.shard == "none") return "none: every rank keeps everything";
+  std::string words = parallel.shard == "full"
+                          ? "full: each rank keeps a part of the blocks' weights, gradients and "
+                            "optimizer state"
+                          : "optimizer: each rank keeps a part of the optimizer state";
+  if (parallel.shard_group_size > 0)
+    words += fmt::format(", inside groups of {}", parallel.shard_group_size);
+  return words;
+}
+
 }  // namespace streamo::train

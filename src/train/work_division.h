@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "streamo/data/index.h"
@@ -24,5 +25,8 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
 // Collective. The groups of parallel.shard_group_size; throws core::Error{kConfig} when the ranks
 // cannot be divided so.
 dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config);
+
+// What parallel.* means, for the start of a run.
+std::string sharding_in_words(const RunConfig::Parallel& parallel);
 
 }  // namespace streamo::train
