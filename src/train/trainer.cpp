@@ -10,6 +10,7 @@
 
 #include "held_out.h"
 #include "model_setup.h"
+#include "ranked_index.h"
 #include "resume.h"
 #include "same_run.h"
 #include "sharded_blocks.h"
@@ -188,8 +189,8 @@ ModelDirectory Trainer::Impl::make_model_directory() {
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
 data::Index Trainer::Impl::make_index() {
   source_.set_pixel_limits(pixel_limits(config_, model_dir_.path));
-  return data::build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
-                           report_);
+  return build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
+                     report_, *ranks_);
 }
 
 Outcome Trainer::Impl::run() {
