@@ -1,6 +1,5 @@
 #include "streamo/train/trainer.h"
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -107,14 +106,6 @@ void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
   const int shared = std::max(1, at::get_num_threads() / ranks.local_size());
   if (wanted > 0 || ranks.size() > 1)
     at::set_num_threads(wanted > 0 ? static_cast<int>(wanted) : shared);
-}
-
-// Collective. One for each process of a machine, over which the ranks exchange from now on.
-torch::Device take_device(dist::Ranks& ranks) {
-  const torch::Device device = available_device(ranks.local_rank());
-  if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
-  ranks.exchange_on(device);
-  return device;
 }
 
 }  // namespace

@@ -1,10 +1,19 @@
 #include "work_division.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
+#include "model_setup.h"
 #include "streamo/core/error.h"
 
 namespace streamo::train {
+
+torch::Device take_device(dist::Ranks& ranks) {
+  const torch::Device device = available_device(ranks.local_rank());
+  if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  ranks.exchange_on(device);
+  return device;
+}
 
 model::Workload workload_of(const data::Item& item) {
   return model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames);

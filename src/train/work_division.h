@@ -13,6 +13,10 @@
 
 namespace streamo::train {
 
+// Collective. A GPU for each process of a machine, over which the ranks exchange from now on; or
+// the CPU, where there is none.
+torch::Device take_device(dist::Ranks& ranks);
+
 // What an item makes a model compute.
 model::Workload workload_of(const data::Item& item);
 model::Training training_of(const RunConfig::Model& config, bool recomputed);
