@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <exception>
+
 #include "rendezvous.h"
 #include "streamo/core/error.h"
 #include "watch.h"
@@ -182,7 +184,12 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
 }
 
 Ranks::~Ranks() {
-  if (!impl_ || impl_->is_group) return;
+  if (!impl_) return;
+  if (impl_->device_group) {
+    // To shut down waits for what is under way, which after an error may never end.
+    std::uncaught_exceptions() > 0 ? impl_->device_group->abort() : impl_->device_group->shutdown();
+  }
+  if (impl_->is_group) return;
   // Rank 0 serves the store that the others still read: it leaves last.
   const RunState& run = *impl_->run;
   try {
