@@ -99,5 +99,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     # Nothing refers to a symbol of libtorch_cuda: its kernels register themselves when it is loaded.
     target_link_libraries(LibTorch::LibTorch INTERFACE
       -Wl,--no-as-needed ${_lib}/libtorch_cuda.so -Wl,--as-needed ${_lib}/libc10_cuda.so)
+    # c10d's header of its NCCL group includes NCCL's and CUDA's own.
+    add_library(LibTorch::NCCL INTERFACE IMPORTED)
+    target_include_directories(LibTorch::NCCL SYSTEM INTERFACE ${_site}/nvidia/nccl/include ${_site}/nvidia/cu13/include)
+    target_compile_definitions(LibTorch::NCCL INTERFACE USE_C10D_NCCL)
   endif()
 endif()

@@ -15,12 +15,20 @@ torch::Tensor host_buffer(const torch::Tensor& like) {
   return torch::empty(like.sizes(), options.pinned_memory(like.is_cuda()));
 }
 
+bool is_ours_alone(const torch::Tensor& tensor) {
+  return tensor.is_cpu() && tensor.use_count() == 1 && tensor.storage().use_count() == 1;
+}
+
 // Into `buffers`, which end up with the names, shapes and types of `tensors`.
-void copy_to_host(const Tensors& tensors, Tensors& buffers) {
+void take_to_host(Tensors& tensors, Tensors& buffers) {
   const torch::NoGradGuard no_grad;
   std::erase_if(buffers, [&](const auto& item) { return !tensors.contains(item.first); });
-  for (const auto& [name, tensor] : tensors) {
+  for (auto& [name, tensor] : tensors) {
     torch::Tensor& buffer = buffers[name];
+    if (is_ours_alone(tensor)) {
+      buffer = std::move(tensor);
+      continue;
+    }
     if (!buffer.defined() || buffer.sizes() != tensor.sizes() ||
         buffer.scalar_type() != tensor.scalar_type()) {
       buffer = host_buffer(tensor);
@@ -68,14 +76,14 @@ struct AsyncSaver::Impl {
 AsyncSaver::AsyncSaver(const SnapshotStore& store) : impl_(std::make_unique<Impl>(store)) {}
 AsyncSaver::~AsyncSaver() = default;  // std::async's future waits
 
-void AsyncSaver::start(const Snapshot& snapshot) {
+void AsyncSaver::start(Snapshot snapshot) {
   const double started = core::monotonic_seconds();
   impl_->finish();
   if (impl_->failures >= kFailuresInARow) throw *impl_->failure;
   impl_->buffers.step = snapshot.step;
-  impl_->buffers.trainer_state = snapshot.trainer_state;
-  copy_to_host(snapshot.weights, impl_->buffers.weights);
-  copy_to_host(snapshot.optimizer, impl_->buffers.optimizer);
+  impl_->buffers.trainer_state = std::move(snapshot.trainer_state);
+  take_to_host(snapshot.weights, impl_->buffers.weights);
+  take_to_host(snapshot.optimizer, impl_->buffers.optimizer);
   const double pause = core::monotonic_seconds() - started;
   impl_->under_way =
       std::async(std::launch::async, [impl = impl_.get(), pause] { return impl->write(pause); });

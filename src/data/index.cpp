@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "streamo/core/parallel.h"
@@ -91,8 +92,8 @@ class Splitter {
   ContextRule context_;
 };
 
-SampleItems read_items(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
-                       const IndexOptions& options) {
+SampleItems read_sample(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
+                        const IndexOptions& options) {
   const auto conversation = source.conversation(sample);
   if (!conversation) return {.reason = conversation.reason()};
   if (num_rounds(*conversation) == 0) return {.reason = "no user turn with an answer"};
@@ -164,12 +165,17 @@ Overlong parse_overlong(const std::string& name) {
   return Overlong::kTruncate;
 }
 
-Index build_index(const SampleSource& source, const text::ChatFormat& chat,
-                  const IndexOptions& options, SampleReport& report) {
-  std::vector<SampleItems> of_sample(source.size());
-  core::parallel_for(source.size(), options.num_workers, [&](size_t sample) {
-    of_sample[sample] = read_items(source, sample, chat, options);
-  });
+std::vector<SampleItems> read_items(const SampleSource& source, const std::vector<size_t>& samples,
+                                    const text::ChatFormat& chat, const IndexOptions& options) {
+  std::vector<SampleItems> found(samples.size());
+  core::parallel_for(samples.size(), options.num_workers,
+                     [&](size_t i) { found[i] = read_sample(source, samples[i], chat, options); });
+  return found;
+}
+
+Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_sample,
+                 SampleReport& report) {
+  STREAMO_CHECK(of_sample.size() == source.size(), "what every sample gives");
   Index index;
   for (size_t sample = 0; sample < of_sample.size(); ++sample) {
     const SampleItems& found = of_sample[sample];
@@ -189,6 +195,13 @@ Index build_index(const SampleSource& source, const text::ChatFormat& chat,
         "check data.train and data.video_prefix");
   }
   return index;
+}
+
+Index build_index(const SampleSource& source, const text::ChatFormat& chat,
+                  const IndexOptions& options, SampleReport& report) {
+  std::vector<size_t> all(source.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return make_index(source, read_items(source, all, chat, options), report);
 }
 
 }  // namespace streamo::data

@@ -51,7 +51,8 @@ void FlatShards::receive_sums(const Bucket& bucket, const Tensor& of_group,
     sums[i] = sum.narrow(0, column, own(i).size());
 }
 
-Ranks::Pending FlatShards::send_parts(const Bucket& bucket, const std::vector<Tensor>& own_parts) {
+Ranks::Pending FlatShards::send_parts(const Bucket& bucket,
+                                      const std::vector<Tensor>& own_parts) const {
   const Tensor row = at::zeros({bucket.row}, own_parts[bucket.first].options());
   int64_t column = 0;
   for (size_t i = bucket.first; i < bucket.last; column += parts_[i++])
@@ -80,7 +81,7 @@ std::vector<Tensor> FlatShards::reduce_scatter(std::vector<Tensor> values, at::S
 }
 
 void FlatShards::all_gather(const std::vector<Tensor>& own_parts,
-                            const std::vector<Tensor>& whole) {
+                            const std::vector<Tensor>& whole) const {
   STREAMO_CHECK(own_parts.size() == size() && whole.size() == size(), "one part a tensor");
   for (const Bucket& bucket : buckets_)
     receive_parts(bucket, send_parts(bucket, own_parts).wait(), whole);

@@ -1,17 +1,15 @@
 #include "streamo/dist/ranks.h"
 
 #include <ATen/ATen.h>
-#include <arpa/inet.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Logging.h>
 #include <fmt/format.h>
-#include <netdb.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <exception>
 
+#include "rendezvous.h"
 #include "streamo/core/error.h"
 #include "watch.h"
 
@@ -26,43 +24,6 @@ constexpr seconds kFirstPatience{3600};  // indexing and loading differ between 
 constexpr seconds kFarewell{10}, kShortFarewell{3};
 // A collective that fails because of a peer's end is noticed before the peer's end is known.
 constexpr seconds kTimeToName{4};
-
-// The address of this machine that the others can reach: the one it has towards the master.
-std::string address_towards(const std::string& host, int port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return host;
-  std::string address = host;
-  for (const addrinfo* to = found; to != nullptr; to = to->ai_next) {
-    const int probe = ::socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_storage own{};
-    socklen_t size = sizeof(own);
-    auto* generic = reinterpret_cast<sockaddr*>(&own);
-    char text[NI_MAXHOST];
-    const bool ok =
-        probe >= 0 && ::connect(probe, to->ai_addr, to->ai_addrlen) == 0 &&
-        ::getsockname(probe, generic, &size) == 0 &&
-        ::getnameinfo(generic, size, text, sizeof(text), nullptr, 0, NI_NUMERICHOST) == 0;
-    if (probe >= 0) ::close(probe);
-    if (!ok) continue;
-    address = text;
-    break;
-  }
-  ::freeaddrinfo(found);
-  return address;
-}
-
-c10::intrusive_ptr<c10d::Store> connect(const Launch& launch, bool serve, seconds patience) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(launch.master_port);
-  options.isServer = serve;
-  options.waitWorkers = false;
-  options.timeout = patience;
-  return c10::make_intrusive<c10d::PrefixStore>(
-      fmt::format("streamo-{}", launch.restart),
-      c10::make_intrusive<c10d::TCPStore>(launch.master_address, options));
-}
 
 // Without the stack that LibTorch puts into its messages.
 std::string reason_of(const std::exception& error) {
@@ -87,28 +48,43 @@ Tensor tree_sum(const Tensor& parts) {
 // What is the same for a run and its groups.
 struct RunState {
   int rank;
-  c10::intrusive_ptr<c10d::Store> store;
+  StorePtr store;
   std::unique_ptr<Watch> watch;
-  std::shared_ptr<gloo::transport::Device> device;
-  milliseconds patience = kFirstPatience;
+  std::shared_ptr<gloo::transport::Device> gloo_device;
+  at::Device device = at::kCPU;  // whose tensors are exchanged where they are
   bool failed = false;
 };
-
-c10::intrusive_ptr<c10d::ProcessGroupGloo> form_group(const RunState& run, const std::string& name,
-                                                      int rank, int size) {
-  auto options = c10d::ProcessGroupGloo::Options::create(run.patience);
-  options->devices.push_back(run.device);
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(
-      c10::make_intrusive<c10d::PrefixStore>(name, run.store), rank, size, options);
-}
 
 }  // namespace
 
 struct Ranks::Impl {
   int rank, size;
+  std::string name;  // of the group
   std::shared_ptr<RunState> run;
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
-  bool is_group = false;  // of a run, which takes leave for it
+  GroupPtr host_group, device_group = nullptr;  // the second one null: no GPUs
+  bool is_group = false;                        // of a run, which takes leave for it
+
+  static std::unique_ptr<Impl> form(const std::shared_ptr<RunState>& run, const std::string& name,
+                                    int rank, int size) {
+    auto impl = std::make_unique<Impl>(
+        Impl{rank, size, name, run,
+             form_gloo_group(run->store, name, rank, size, run->gloo_device, patience(*run))});
+    impl->form_device_group();
+    return impl;
+  }
+
+  void form_device_group() {
+    if (run->device.is_cuda())
+      device_group = form_nccl_group(run->store, name, rank, size, run->device);
+  }
+
+  static milliseconds patience(const RunState& run) { return run.watch->patience(); }
+
+  // Where a group can take it from.
+  Tensor to_exchange(const Tensor& tensor) const {
+    return stays_on_device(tensor) ? tensor.contiguous() : tensor.contiguous().cpu();
+  }
+  bool stays_on_device(const Tensor& tensor) const { return device_group && tensor.is_cuda(); }
 
   [[noreturn]] void fail(const std::string& reason, const std::string& what) {
     run->failed = true;
@@ -121,13 +97,7 @@ struct Ranks::Impl {
     }
     if (const std::string lagging = run->watch->who_lags(); !lagging.empty()) {
       pass_on(lagging);
-      throw core::Error(
-          core::ErrorKind::kHang,
-          fmt::format("{} did not come to an end within {:.0f} s: {}", what,
-                      static_cast<double>(run->patience.count()) / 1000, lagging),
-          here,
-          "the same command goes on from the last checkpoint; if it stands still there again, look "
-          "at that machine");
+      throw run->watch->hang(what, lagging);
     }
     throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason), here,
                       "the same command goes on from the last checkpoint");
@@ -144,24 +114,32 @@ struct Ranks::Impl {
   template <typename Options>
   Options within() const {
     Options options;
-    options.timeout = run->patience;
+    options.timeout = patience(*run);
     return options;
   }
 
-  // Calls `start`, which returns the work of a collective.
+  // Calls `start` with the group for `tensor`; it returns the work of a collective.
   template <typename Start>
-  c10::intrusive_ptr<c10d::Work> begin(const char* what, const Start& start) {
+  c10::intrusive_ptr<c10d::Work> begin(const Tensor& tensor, const char* what, const Start& start) {
     run->watch->enter_collective();
     try {
-      return start();
+      return start(stays_on_device(tensor) ? *device_group : *host_group);
     } catch (const std::exception& error) {
       fail(reason_of(error), what);
     }
   }
 
-  void wait_for(c10d::Work& work, const char* what) {
+  void wait_for(c10d::Work& work, const Tensor& exchanged, const char* what) {
     try {
-      work.wait(run->patience);
+      if (!stays_on_device(exchanged)) {
+        work.wait(patience(*run));
+        return;
+      }
+      work.wait();  // only what is queued from here on does: the watch sees to the end
+      const c10::impl::VirtualGuardImpl on(exchanged.device().type());
+      auto reached = std::make_shared<c10::Event>(exchanged.device().type());
+      reached->record(on.getStream(exchanged.device()));
+      run->watch->follow([reached] { return reached->query(); }, what);
     } catch (const std::exception& error) {
       fail(reason_of(error), what);
     }
@@ -173,9 +151,9 @@ struct Ranks::Pending::State {
   Impl* ranks;
   const char* what;
   at::Device device;  // of the result
-  Tensor input, output;
-  c10::intrusive_ptr<c10d::Work> work;
-  bool sums;  // the rows of `output`
+  Tensor input = {}, output = {};
+  c10::intrusive_ptr<c10d::Work> work = {};
+  bool sums = false;  // the rows of `output`
 };
 
 Ranks::Ranks() = default;
@@ -187,14 +165,12 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
   try {
     auto run = std::make_shared<RunState>();
     run->rank = launch.rank;
-    run->store = connect(launch, serves, patience);
-    run->watch = std::make_unique<Watch>(connect(launch, /*serve=*/false, patience), launch.rank,
-                                         launch.world_size);
-    run->device = c10d::ProcessGroupGloo::createDeviceForHostname(
-        address_towards(launch.master_address, launch.master_port));
-    run->patience = patience;
-    impl_ = std::make_unique<Impl>(Impl{launch.rank, launch.world_size, run,
-                                        form_group(*run, "all", launch.rank, launch.world_size)});
+    run->store = connect_store(launch, serves, patience);
+    run->watch = std::make_unique<Watch>(connect_store(launch, /*serve=*/false, patience),
+                                         launch.rank, launch.world_size);
+    run->watch->set_patience(patience);
+    run->gloo_device = gloo_device_towards(launch);
+    impl_ = Impl::form(run, "all", launch.rank, launch.world_size);
     set_patience(kFirstPatience);
   } catch (const std::exception& error) {
     throw core::Error(
@@ -208,7 +184,12 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
 }
 
 Ranks::~Ranks() {
-  if (!impl_ || impl_->is_group) return;
+  if (!impl_) return;
+  if (impl_->device_group) {
+    // To shut down waits for what is under way, which after an error may never end.
+    std::uncaught_exceptions() > 0 ? impl_->device_group->abort() : impl_->device_group->shutdown();
+  }
+  if (impl_->is_group) return;
   // Rank 0 serves the store that the others still read: it leaves last.
   const RunState& run = *impl_->run;
   try {
@@ -229,8 +210,8 @@ ShardGroups ShardGroups::split(const std::shared_ptr<Ranks>& ranks, int group_si
     if (size == 1) return part;
     const Ranks::Impl& all = *ranks->impl_;
     try {
-      part->impl_ = std::make_unique<Ranks::Impl>(
-          Ranks::Impl{rank, size, all.run, form_group(*all.run, name, rank, size), true});
+      part->impl_ = Ranks::Impl::form(all.run, name, rank, size);
+      part->impl_->is_group = true;
     } catch (const std::exception& error) {
       ranks->impl_->fail(reason_of(error), "forming groups of ranks");
     }
@@ -256,29 +237,28 @@ int Ranks::local_size() const {
   return impl_ ? impl_->run->watch->local_count(size()) : 1;
 }
 
-std::string Ranks::table() const {
-  return impl_ ? impl_->run->watch->table() : "";
+std::string Ranks::host_of(int rank) const {
+  return impl_ ? impl_->run->watch->host_of(rank) : "this machine";
+}
+
+std::string Ranks::name_of(int rank) const {
+  return impl_ ? impl_->run->watch->name_of(rank) : "this process";
 }
 
 Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
   Pending pending;
-  pending.state_ = std::make_shared<Pending::State>(Pending::State{impl_.get(),
-                                                                   "a gathering over the ranks",
-                                                                   own.device(),
-                                                                   own.contiguous().cpu(),
-                                                                   {},
-                                                                   {},
-                                                                   false});
+  pending.state_ = std::make_shared<Pending::State>(
+      Pending::State{impl_.get(), "a gathering over the ranks", own.device()});
   Pending::State& state = *pending.state_;
   if (!impl_) {
     state.output = own.unsqueeze(0);
     return pending;
   }
+  state.input = impl_->to_exchange(own);
   state.output = at::empty({size(), own.size(0)}, state.input.options());
-  state.work = impl_->begin(state.what, [&] {
+  state.work = impl_->begin(state.input, state.what, [&](c10d::Backend& group) {
     Tensor flat = state.output.view({-1});
-    return impl_->group->_allgather_base(flat, state.input,
-                                         impl_->within<c10d::AllgatherOptions>());
+    return group._allgather_base(flat, state.input, impl_->within<c10d::AllgatherOptions>());
   });
   return pending;
 }
@@ -286,29 +266,28 @@ Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
 Ranks::Pending Ranks::start_reduce_scatter(const Tensor& parts) {
   STREAMO_CHECK(parts.dim() == 2 && parts.size(0) == size(), "one row a rank");
   Pending pending;
-  pending.state_ =
-      std::make_shared<Pending::State>(Pending::State{impl_.get(),
-                                                      "a sum over the ranks",
-                                                      parts.device(),
-                                                      parts.contiguous().view({-1}).cpu(),
-                                                      parts,
-                                                      {},
-                                                      true});
-  if (!impl_) return pending;
+  pending.state_ = std::make_shared<Pending::State>(
+      Pending::State{impl_.get(), "a sum over the ranks", parts.device()});
   Pending::State& state = *pending.state_;
+  state.sums = true;
+  if (!impl_) {
+    state.output = parts;
+    return pending;
+  }
+  state.input = impl_->to_exchange(parts.view({-1}));
   state.output = at::empty_like(state.input).view(parts.sizes());
-  state.work = impl_->begin(state.what, [&] {
+  state.work = impl_->begin(state.input, state.what, [&](c10d::Backend& group) {
     Tensor received = state.output.view({-1});
     std::vector<int64_t> equal_counts;
-    return impl_->group->alltoall_base(received, state.input, equal_counts, equal_counts,
-                                       impl_->within<c10d::AllToAllOptions>());
+    return group.alltoall_base(received, state.input, equal_counts, equal_counts,
+                               impl_->within<c10d::AllToAllOptions>());
   });
   return pending;
 }
 
 Tensor Ranks::Pending::wait() {
   const std::shared_ptr<State> state = std::move(state_);
-  if (state->work) state->ranks->wait_for(*state->work, state->what);
+  if (state->work) state->ranks->wait_for(*state->work, state->input, state->what);
   return (state->sums ? tree_sum(state->output) : state->output).to(state->device);
 }
 
@@ -359,7 +338,21 @@ void Ranks::barrier() {
 }
 
 void Ranks::set_patience(milliseconds patience) {
-  if (impl_) impl_->run->patience = patience;
+  if (impl_) impl_->run->watch->set_patience(patience);
+}
+
+void Ranks::exchange_on(at::Device device) {
+  if (!impl_) return;
+  const std::vector<std::string> kinds = gather(device.is_cuda() ? "a GPU" : "no GPU");
+  for (int other = 0; other < size(); ++other) {
+    const std::string& kind = kinds[static_cast<size_t>(other)];
+    if (kind == kinds[0]) continue;
+    throw core::Error(core::ErrorKind::kUsage, "some processes have a GPU and some have none",
+                      fmt::format("rank 0 has {}, rank {} has {}", kinds[0], other, kind),
+                      "start as many processes as there are GPUs on each machine");
+  }
+  impl_->run->device = device;
+  impl_->form_device_group();
 }
 
 void Ranks::request_stop() {

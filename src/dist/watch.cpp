@@ -101,10 +101,38 @@ std::string Watch::name_of(int rank) const {
   return fmt::format("rank {} on {}, process {}", rank, peer.host, peer.process);
 }
 
-std::string Watch::table() const {
-  std::string table;
-  for (int rank = 0; rank < size_; ++rank) table += name_of(rank) + "\n";
-  return table;
+std::string Watch::host_of(int rank) const {
+  return peers_[static_cast<size_t>(rank)].host;
+}
+
+void Watch::follow(std::function<bool()> is_over, std::string what) {
+  const std::lock_guard lock(mutex_);
+  followed_.push_back({std::move(is_over), std::move(what), Clock::now()});
+}
+
+core::Error Watch::hang(const std::string& what, const std::string& lagging) const {
+  return {core::ErrorKind::kHang,
+          fmt::format("{} did not come to an end within {:.0f} s: {}", what,
+                      std::chrono::duration<double>(patience()).count(), lagging),
+          fmt::format("seen by rank {}", rank_),
+          "the same command goes on from the last checkpoint; if it stands still there again, look "
+          "at that machine"};
+}
+
+// Where a process has ended, that is the reason, and is dealt with otherwise.
+void Watch::look_after_followed() {
+  std::unique_lock lock(mutex_);
+  while (!followed_.empty() && followed_.front().is_over()) followed_.pop_front();
+  if (followed_.empty() || !ended_.empty()) return;
+  const Followed& oldest = followed_.front();
+  if (Clock::now() - oldest.begun < patience()) return;
+  const std::string what = oldest.what;
+  lock.unlock();
+  std::string lagging = who_lags();
+  if (lagging.empty()) lagging = "all ranks are in it, a GPU or the network stands still";
+  core::log_line("error: ", hang(what, lagging).what());
+  pass_on(lagging);
+  std::_Exit(static_cast<int>(core::ErrorKind::kHang));
 }
 
 int Watch::local_count(int end) const {
@@ -205,6 +233,7 @@ void Watch::run() {
     try {
       write_beat();
       if (look) read_peers();
+      if (look) look_after_followed();
       ++answers_;
       lock.lock();
     } catch (const std::exception& error) {

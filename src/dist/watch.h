@@ -4,12 +4,16 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <torch/csrc/distributed/c10d/Store.hpp>
 #include <vector>
+
+#include "streamo/core/error.h"
 
 namespace streamo::dist {
 
@@ -29,10 +33,19 @@ class Watch {
   Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size);
   ~Watch();
 
-  std::string table() const;
+  std::string host_of(int rank) const;
+  std::string name_of(int rank) const;  // with host and process
   // Processes on this machine, of those below rank `end`.
   int local_count(int end) const;
   void enter_collective() { ++collectives_; }
+  // How long a collective may take.
+  void set_patience(std::chrono::milliseconds patience) { patience_ = patience.count(); }
+  std::chrono::milliseconds patience() const { return std::chrono::milliseconds(patience_); }
+  // A collective that goes on by itself, as those of GPUs do: this process ends with kHang when it
+  // is not over within the patience. `is_over` is called by another thread.
+  void follow(std::function<bool()> is_over, std::string what);
+  // What a process says that ends because `what` did not come to an end in time.
+  core::Error hang(const std::string& what, const std::string& lagging) const;
   void set_activity(const std::string& activity);
   void request_stop() { stop_ = true; }
   bool stop_requested() const { return stop_; }  // by any process
@@ -52,6 +65,11 @@ class Watch {
     std::chrono::steady_clock::time_point changed;
     bool done = false;
   };
+  struct Followed {
+    std::function<bool()> is_over;
+    std::string what;
+    std::chrono::steady_clock::time_point begun;
+  };
   struct Beat {
     int64_t collectives = INT64_MAX;  // nothing heard yet: not behind
     bool stop = false;
@@ -62,13 +80,14 @@ class Watch {
   void guard();
   void write_beat();
   void read_peers();
-  std::string name_of(int rank) const;
+  void look_after_followed();
   bool has_ended(const Peer& peer) const;
   void find_ended(const std::string& what);
 
   c10::intrusive_ptr<c10d::Store> store_;
   const int rank_, size_;
   std::atomic<int64_t> collectives_{0};
+  std::atomic<int64_t> patience_{0};
   std::atomic<bool> stop_{false};
   int64_t beats_ = 0;
   std::mutex mutex_;  // of what follows
@@ -77,7 +96,8 @@ class Watch {
   std::vector<Peer> peers_;
   std::string ended_;  // what is known of a process that has ended
   std::chrono::steady_clock::time_point ended_since_;
-  bool beat_due_ = false;  // the others are to know of a new activity at once
+  std::deque<Followed> followed_;  // in the order in which they come to their end
+  bool beat_due_ = false;          // the others are to know of a new activity at once
   bool stopping_ = false;
   std::thread thread_;
   // Another thread, since a request to a store on a machine that is cut off never returns.

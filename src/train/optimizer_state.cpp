@@ -40,7 +40,7 @@ std::map<std::string, torch::Tensor> AdamW::state() {
       const bool all_kept = !shards_state();
       whole.push_back(!here      ? torch::Tensor()
                       : all_kept ? kept
-                                 : torch::empty({parameters_[i].numel()}, kept.options()));
+                                 : torch::empty({parameters_[i].numel()}, kept.scalar_type()));
     }
     if (shards_state()) shards_->all_gather(own, whole);
     for (size_t i = 0; i < slots_.size(); ++i) {

@@ -215,4 +215,28 @@ void ShardedBlocks::make_parts(bool changed) {
   }
 }
 
+void ShardedBlocks::complete_on_host(std::map<std::string, Tensor>& weights) const {
+  std::unordered_map<const c10::TensorImpl*, Tensor> on_host;
+  for (const Block& block : blocks_) {
+    std::vector<Tensor> whole(block.whole.size());
+    for (size_t i = 0; i < whole.size() && first_rank_; ++i) {
+      const Tensor& parameter = block.parameters[i];
+      const Tensor values = torch::empty(parameter.sizes(), parameter.scalar_type());
+      on_host[parameter.unsafeGetTensorImpl()] = values;
+      whole[i] = values.view({-1});
+    }
+    block.shards.all_gather(block.own, whole);
+  }
+  for (auto it = weights.begin(); it != weights.end();) {
+    const c10::TensorImpl* parameter = it->second.unsafeGetTensorImpl();
+    if (places_.contains(parameter) && !first_rank_) {
+      it = weights.erase(it);
+      continue;
+    }
+    if (const auto found = on_host.find(parameter); found != on_host.end())
+      it->second = std::move(found->second);
+    ++it;
+  }
+}
+
 }  // namespace streamo::train

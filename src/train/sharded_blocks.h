@@ -14,7 +14,9 @@
 #include <torch/torch.h>
 
 #include <cstddef>
+#include <map>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -54,6 +56,10 @@ class ShardedBlocks final : public nn::BlockHooks {
   void make_whole(bool on_all_ranks);
   // The parts are taken from what is whole here: `changed` if that was written to.
   void make_parts(bool changed);
+
+  // Collective, for saving. On the first rank what is in parts is put in its place in `weights`, by
+  // name, in host memory; on the others it is taken out.
+  void complete_on_host(std::map<std::string, torch::Tensor>& weights) const;
 
   void before_forward(size_t block) override;
   void after_forward(size_t block) override;

@@ -9,6 +9,7 @@
 
 #include "held_out.h"
 #include "model_setup.h"
+#include "ranked_index.h"
 #include "resume.h"
 #include "same_run.h"
 #include "sharded_blocks.h"
@@ -19,6 +20,7 @@
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
 #include "streamo/data/loader.h"
+#include "streamo/dist/topology.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/train/metrics.h"
 #include "streamo/train/report.h"
@@ -63,6 +65,8 @@ struct Trainer::Impl {
   Outcome finish();
   template <typename Work>
   void by_first_rank(const char* what, const Work& work);
+  template <typename Work>
+  void by_first_rank_with_model(const char* what, const Work& work);
   void print_plan() const;
 
   StopSignal stop_;  // first: what comes while all this is made is not lost
@@ -111,7 +115,7 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       config_(std::move(run_config)),
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir, ranks_->first()),
-      device_(available_device(ranks_->local_rank())),
+      device_(take_device(*ranks_)),
       source_(
           open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
       model_dir_(make_model_directory()),
@@ -176,8 +180,8 @@ ModelDirectory Trainer::Impl::make_model_directory() {
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
 data::Index Trainer::Impl::make_index() {
   source_.set_pixel_limits(pixel_limits(config_, model_dir_.path));
-  return data::build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
-                           report_);
+  return build_index(source_, chat_, index_options(config_, model_->pixels_per_token_side()),
+                     report_, *ranks_);
 }
 
 Outcome Trainer::Impl::run() {
@@ -193,7 +197,7 @@ Outcome Trainer::Impl::run() {
     return every > 0 && step_ > 0 && step_ % every == 0 && step_ != plan_.total_steps();
   };
   if (due(config_.eval.every_steps)) {  // made up for, if the former process ended in it
-    by_first_rank("evaluation", [&] {
+    by_first_rank_with_model("evaluation", [&] {
       if (!held_out_->evaluated(step_)) evaluate(config_.eval.max_samples);
     });
   }
@@ -209,7 +213,7 @@ Outcome Trainer::Impl::run() {
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
-      by_first_rank("evaluation", [&] { evaluate(config_.eval.max_samples); });
+      by_first_rank_with_model("evaluation", [&] { evaluate(config_.eval.max_samples); });
     }
     throughput.resume_clock();
     ranks_->set_patience(std::max<std::chrono::milliseconds>(
@@ -220,15 +224,22 @@ Outcome Trainer::Impl::run() {
   return finish();
 }
 
-// What one rank does for all, with all weights, while the others wait.
+// What one rank does for all while the others wait.
 template <typename Work>
 void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
   ranks_->set_activity(fmt::format("{} after step {}", what, step_));
   ranks_->set_patience(kPatienceOutsideSteps);
-  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
   if (ranks_->first()) work();
-  if (blocks_) blocks_->make_parts(/*changed=*/false);
   ranks_->barrier();
+}
+
+// The same for what needs the whole model.
+template <typename Work>
+void Trainer::Impl::by_first_rank_with_model(const char* what, const Work& work) {
+  ranks_->set_patience(kPatienceOutsideSteps);
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
+  by_first_rank(what, work);
+  if (blocks_) blocks_->make_parts(/*changed=*/false);
 }
 
 void Trainer::Impl::show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display) {
@@ -290,8 +301,10 @@ void Trainer::Impl::restore() {
 
 // Collective: the state is brought together from all ranks.
 checkpoint::Snapshot Trainer::Impl::capture() {
+  std::map<std::string, torch::Tensor> weights = model::named_weights(*model_);
+  if (blocks_) blocks_->complete_on_host(weights);
   return {.step = step_,
-          .weights = model::named_weights(*model_),
+          .weights = std::move(weights),
           .optimizer = optimizer_.state(),
           .trainer_state = {{"step", step_},
                             {"ranks", ranks_->size()},
@@ -302,8 +315,9 @@ checkpoint::Snapshot Trainer::Impl::capture() {
 }
 
 void Trainer::Impl::save() {
-  const checkpoint::Snapshot snapshot = capture();
-  by_first_rank("saving", [&] { saver_.start(snapshot); });
+  ranks_->set_patience(kPatienceOutsideSteps);
+  checkpoint::Snapshot snapshot = capture();
+  by_first_rank("saving", [&] { saver_.start(std::move(snapshot)); });
   saved_step_ = step_;
 }
 
@@ -326,7 +340,7 @@ Outcome Trainer::Impl::finish() {
   save_last();
   const fs::path final_dir = RunFolder::final_model(folder_.path());
   double stopped = 0;
-  by_first_rank("export", [&] {
+  by_first_rank_with_model("export", [&] {
     if (!config_.data.eval.empty() && !evaluate(/*max_samples=*/0)) {
       stopped = 1;
       return;
@@ -342,13 +356,17 @@ Outcome Trainer::Impl::finish() {
 }
 
 void Trainer::Impl::print_plan() const {
+  const std::string topology = ranks_->size() > 1 ? dist::topology(*ranks_, device_) : "";
   int64_t trained = 0, all = 0;
   for (const torch::Tensor& parameter : model_->parameters()) all += parameter.numel();
   for (const NamedParameter& parameter : optimizer_.parameters()) trained += parameter.numel();
   core::log_info("run       {}", folder_.path().string());
   core::log_info("device    {}, {}, {} threads", device_.str(), config_.model.dtype,
                  at::get_num_threads());
-  if (ranks_->size() > 1) core::log_info("ranks\n{}", ranks_->table());
+  if (ranks_->size() > 1) {
+    core::log_info("ranks     {}", topology);
+    core::log_info("sharding  {}", sharding_in_words(config_.parallel));
+  }
   core::log_info("model     {} parameters, {} trained", all, trained);
   core::log_info(
       "data      {} samples in {} items, {} tokens, {} frames; {} skipped, {} longer than {} "

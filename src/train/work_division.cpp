@@ -1,10 +1,19 @@
 #include "work_division.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
+#include "model_setup.h"
 #include "streamo/core/error.h"
 
 namespace streamo::train {
+
+torch::Device take_device(dist::Ranks& ranks) {
+  const torch::Device device = available_device(ranks.local_rank());
+  if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  ranks.exchange_on(device);
+  return device;
+}
 
 model::Workload workload_of(const data::Item& item) {
   return model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames);
@@ -41,6 +50,17 @@ dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const 
         "parallel.shard_group_size", "choose a divisor of the number of ranks, or 0 for one group");
   }
   return dist::ShardGroups::split(ranks, static_cast<int>(size));
+}
+
+std::string sharding_in_words(const RunConfig::Parallel& parallel) {
+  if (parallel.shard == "none") return "none: every rank keeps everything";
+  std::string words = parallel.shard == "full"
+                          ? "full: each rank keeps a part of the blocks' weights, gradients and "
+                            "optimizer state"
+                          : "optimizer: each rank keeps a part of the optimizer state";
+  if (parallel.shard_group_size > 0)
+    words += fmt::format(", inside groups of {}", parallel.shard_group_size);
+  return words;
 }
 
 }  // namespace streamo::train

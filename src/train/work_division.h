@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "streamo/data/index.h"
@@ -11,6 +12,10 @@
 #include "streamo/train/run_config.h"
 
 namespace streamo::train {
+
+// Collective. A GPU for each process of a machine, over which the ranks exchange from now on; or
+// the CPU, where there is none.
+torch::Device take_device(dist::Ranks& ranks);
 
 // What an item makes a model compute.
 model::Workload workload_of(const data::Item& item);
@@ -24,5 +29,8 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
 // Collective. The groups of parallel.shard_group_size; throws core::Error{kConfig} when the ranks
 // cannot be divided so.
 dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config);
+
+// What parallel.* means, for the start of a run.
+std::string sharding_in_words(const RunConfig::Parallel& parallel);
 
 }  // namespace streamo::train

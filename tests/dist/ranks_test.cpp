@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "streamo/core/error.h"
+#include "streamo/dist/topology.h"
 #include "support/run_command.h"
 #include "support/with_ranks.h"
 
@@ -43,7 +44,7 @@ TEST(Ranks, GatherAndSum) {
       }
       EXPECT_EQ(ranks.sum(std::vector<double>{1.0, static_cast<double>(ranks.rank())}),
                 (std::vector<double>{static_cast<double>(size), size * (size - 1) / 2.0}));
-      EXPECT_THAT(ranks.table(), HasSubstr("rank 1 on "));
+      EXPECT_THAT(ranks.name_of(1), HasSubstr("rank 1 on "));
     });
   }
 }
@@ -86,6 +87,31 @@ TEST(Ranks, AreSplitIntoGroups) {
     EXPECT_EQ(each.inside->size(), 1);
     EXPECT_EQ(each.across->size(), 4);
     ranks->barrier();
+  });
+}
+
+TEST(Ranks, TheirTopologyIsTold) {
+  with_ranks(2, [](Ranks& ranks) {
+    const std::string lines = topology(ranks, at::kCPU);
+    EXPECT_THAT(lines, testing::StartsWith("2 ranks on 1 machine, Gloo; the first sum, of 4 MB: "));
+    EXPECT_THAT(lines, HasSubstr("GB/s"));
+    EXPECT_THAT(lines, HasSubstr("\n  rank 0 on " + ranks.host_of(0) + ", process "));
+    EXPECT_THAT(lines, testing::EndsWith(", cpu"));
+  });
+}
+
+// Else one would wait in NCCL and the other in Gloo.
+TEST(Ranks, AllHaveAGpuOrNoneHas) {
+  with_ranks(2, [](Ranks& ranks) {
+    try {
+      ranks.exchange_on(ranks.first() ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0));
+      ADD_FAILURE() << "no error";
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.kind(), core::ErrorKind::kUsage);
+      EXPECT_THAT(error.what(), HasSubstr("rank 0 has no GPU, rank 1 has a GPU"));
+    }
+    ranks.exchange_on(at::kCPU);  // nothing was begun
+    EXPECT_EQ(ranks.sum(1.0), 2.0);
   });
 }
 

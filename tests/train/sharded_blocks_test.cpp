@@ -7,6 +7,7 @@
 
 #include <mutex>
 
+#include "streamo/model/hf_directory.h"
 #include "support/with_ranks.h"
 #include "train/small_model.h"
 
@@ -119,6 +120,14 @@ TEST(ShardedBlocks, BecomeWholeWithTheValuesOfTheParts) {
     if (ranks->first()) expect_values(0);
     blocks.make_parts(/*changed=*/false);
     EXPECT_EQ(bytes_in_blocks(model), 0);
+
+    std::map<std::string, torch::Tensor> weights = model::named_weights(model);
+    const size_t of_blocks = 2 * model.layers.size(), named = weights.size();  // weight and bias
+    blocks.complete_on_host(weights);
+    EXPECT_EQ(bytes_in_blocks(model), 0);
+    EXPECT_EQ(weights.size(), ranks->first() ? named : named - of_blocks);
+    const auto expected = model::named_weights(truth);
+    for (const auto& [name, weight] : weights) EXPECT_TRUE(weight.equal(expected.at(name))) << name;
 
     const torch::NoGradGuard no_grad;
     blocks.make_whole(/*on_all_ranks=*/true);

@@ -22,9 +22,10 @@ class AsyncSaver {
   AsyncSaver(const AsyncSaver&) = delete;
   AsyncSaver& operator=(const AsyncSaver&) = delete;
 
-  // Waits for the former save, copies, and returns: the tensors may then change. Throws
-  // core::Error{kDisk} when the last kFailuresInARow saves have failed.
-  void start(const Snapshot& snapshot);
+  // Waits for the former save, copies, and returns: the tensors may then change. What is in host
+  // memory and nobody else's is kept instead of copied. Throws core::Error{kDisk} when the last
+  // kFailuresInARow saves have failed.
+  void start(Snapshot snapshot);
 
   // Waits for the save under way. True when the last one is on disk (or there was none).
   bool wait();

@@ -62,7 +62,14 @@ core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conver
 SampleItems items_of(const Conversation& conversation, std::vector<int64_t> picture_tokens,
                      size_t sample, const text::ChatFormat& chat, const IndexOptions& options);
 
-// Samples that cannot be used go to the report. Throws core::Error{kData} when none is left.
+// What each of these samples of the source gives, in their order.
+std::vector<SampleItems> read_items(const SampleSource& source, const std::vector<size_t>& samples,
+                                    const text::ChatFormat& chat, const IndexOptions& options);
+// From what all samples of the source give. Those that cannot be used go to the report. Throws
+// core::Error{kData} when none is left.
+Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_sample,
+                 SampleReport& report);
+// Both, by this process alone.
 Index build_index(const SampleSource& source, const text::ChatFormat& chat,
                   const IndexOptions& options, SampleReport& report);
 

@@ -49,8 +49,8 @@ class FlatShards {
   // fp32 [own(i).size()].
   std::vector<at::Tensor> reduce_scatter(std::vector<at::Tensor> values, at::ScalarType traffic);
   // Collective in the group. own[i]: [own(i).size()], of one type -> whole[i] [numel], where
-  // defined.
-  void all_gather(const std::vector<at::Tensor>& own, const std::vector<at::Tensor>& whole);
+  // defined; in host memory too.
+  void all_gather(const std::vector<at::Tensor>& own, const std::vector<at::Tensor>& whole) const;
 
   // The same in two halves, all buckets at once: what is begun by all ranks in one order goes on
   // while they compute.
@@ -70,7 +70,7 @@ class FlatShards {
                              at::ScalarType traffic);
   void receive_sums(const Bucket& bucket, const at::Tensor& of_group,
                     std::vector<at::Tensor>& sums) const;
-  Ranks::Pending send_parts(const Bucket& bucket, const std::vector<at::Tensor>& own_parts);
+  Ranks::Pending send_parts(const Bucket& bucket, const std::vector<at::Tensor>& own_parts) const;
   void receive_parts(const Bucket& bucket, const at::Tensor& rows,
                      const std::vector<at::Tensor>& whole) const;
 

@@ -3,7 +3,8 @@
 //
 // Every method marked collective is called by all ranks in the same order. Sums over ranks are made
 // in a fixed tree, ((0 + 1) + (2 + 3)) + ..., by whoever owns the result: the same bits on every
-// rank and every time. c10d's Gloo group underneath; tensors are on the CPU.
+// rank and every time. c10d underneath: Gloo, and NCCL for tensors of a GPU once exchange_on() was
+// called. On a GPU nothing waits on the host: what is queued behind a collective does.
 //
 // A rank that ends or stands still ends the others: a collective that cannot be completed throws
 // core::Error{kPeer} or {kHang} with the rank, host and process at fault, where it was and what it
@@ -39,9 +40,13 @@ class Ranks {
   // Of those on this machine.
   int local_rank() const;
   int local_size() const;
-  // "rank host process", a line each, in order of the ranks.
-  std::string table() const;
+  // Its machine's name, and "rank 1 on HOST, process 42" for people.
+  std::string host_of(int rank) const;
+  std::string name_of(int rank) const;
 
+  // Collective, before split(). Tensors of this GPU are then exchanged by NCCL where they are; for
+  // the CPU nothing changes. Throws core::Error{kUsage} unless all ranks have a GPU or none has.
+  void exchange_on(at::Device device);
   // Collective. The values of all ranks, in order of the ranks.
   std::vector<std::string> gather(const std::string& value);
   // Collective. The sum over the ranks of each number.

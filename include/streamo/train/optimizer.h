@@ -109,7 +109,7 @@ class AdamW {
   // Collective. For a checkpoint, on the first rank (others get nothing): "<parameter>.exp_avg",
   // ".exp_avg_sq", ".step" (number of updates, fp32 scalar), and ".master" of bf16 parameters and
   // of trained rows, in the shape of the parameter or rows: the same however the state is shared.
-  // The tensors share the optimizer's storage where one rank has all.
+  // The tensors share the optimizer's storage where one rank has all, else they are in host memory.
   std::map<std::string, torch::Tensor> state();
   // Copies into place what is this rank's. The parameters themselves are not touched: the
   // checkpoint's weights are. Throws core::Error{kCheckpoint} for a missing, unknown or misshapen

@@ -1,0 +1,40 @@
+// How the processes of a run find each other, and the groups of c10d in which they exchange: Gloo
+// for tensors in host memory, NCCL for those of a GPU.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+#include "streamo/dist/launch.h"
+
+namespace gloo::transport {
+class Device;
+}
+
+namespace streamo::dist {
+
+using StorePtr = c10::intrusive_ptr<c10d::Store>;
+using GroupPtr = c10::intrusive_ptr<c10d::Backend>;
+
+// A connection to the store of the run, which `serve` makes this process hold.
+StorePtr connect_store(const Launch& launch, bool serve, std::chrono::seconds patience);
+
+// The interface of this machine that reaches the master: Gloo listens on it.
+std::shared_ptr<gloo::transport::Device> gloo_device_towards(const Launch& launch);
+
+// `name` is the group's own in the store.
+GroupPtr form_gloo_group(const StorePtr& store, const std::string& name, int rank, int size,
+                         const std::shared_ptr<gloo::transport::Device>& device,
+                         std::chrono::milliseconds patience);
+
+// Connects its ranks when they first exchange something. Only in a build with the CUDA part of
+// LibTorch.
+GroupPtr form_nccl_group(const StorePtr& store, const std::string& name, int rank, int size,
+                         at::Device device);
+
+}  // namespace streamo::dist

@@ -1,0 +1,73 @@
+// What happens to a collective that goes on by itself, as those of GPUs do. The processes of the
+// run are threads here, with one store in memory.
+#include "dist/watch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+
+namespace streamo::dist {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Two {
+  std::unique_ptr<Watch> first, second;
+};
+
+Two two_watches() {
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  auto second = std::async(std::launch::async,
+                           [&] { return std::make_unique<Watch>(store, /*rank=*/1, /*size=*/2); });
+  Two two;
+  two.first = std::make_unique<Watch>(store, /*rank=*/0, /*size=*/2);
+  two.second = second.get();
+  return two;
+}
+
+void wait_for_a_sum_that_never_ends(bool second_takes_part) {
+  const Two two = two_watches();
+  two.second->set_activity("step 7");
+  two.first->set_patience(2s);
+  two.first->enter_collective();
+  if (second_takes_part) two.second->enter_collective();
+  two.first->follow([] { return false; }, "a sum over the ranks");
+  std::this_thread::sleep_for(20s);
+}
+
+TEST(WatchDeathTest, ASumThatDoesNotEndIsAHangOfTheRankThatIsBehind) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(wait_for_a_sum_that_never_ends(/*second_takes_part=*/false),
+              testing::ExitedWithCode(22),
+              "a sum over the ranks did not come to an end within 2 s: rank 1 on .* is still at "
+              "step 7, seen by rank 0");
+  EXPECT_EXIT(wait_for_a_sum_that_never_ends(/*second_takes_part=*/true),
+              testing::ExitedWithCode(22), "all ranks are in it, a GPU or the network");
+}
+
+TEST(Watch, ASumThatEndsInTimeIsForgotten) {
+  const Two two = two_watches();
+  two.first->set_patience(2s);
+  const auto begun = std::chrono::steady_clock::now();
+  std::atomic<int> asked = 0;
+  two.first->follow(
+      [&] {
+        ++asked;
+        return std::chrono::steady_clock::now() - begun > 1s;
+      },
+      "a sum over the ranks");
+  std::this_thread::sleep_for(4s);
+  EXPECT_GE(asked, 1);
+  const int asked_until_its_end = asked;
+  std::this_thread::sleep_for(1s);
+  EXPECT_EQ(asked, asked_until_its_end);
+}
+
+}  // namespace
+}  // namespace streamo::dist
