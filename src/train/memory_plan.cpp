@@ -17,13 +17,6 @@ double numbers_of(const torch::Tensor& tensor) {
   return static_cast<double>(tensor.numel());
 }
 
-bool frozen(const RunConfig::Model& config, model::Part part) {
-  return part == model::Part::kVision     ? config.freeze_vision
-         : part == model::Part::kMerger   ? config.freeze_merger
-         : part == model::Part::kLanguage ? config.freeze_language
-                                          : false;
-}
-
 // Sums of micro-batches that a tree over them holds beside the one that grows.
 double tree_levels(const StepShape& step) {
   if (!step.deterministic) return 0;
@@ -55,7 +48,7 @@ ParameterCounts count_parameters(const RunConfig& config, model::VisionLanguageM
   for (const NamedParameter& parameter : named_parameters(config, model, special)) {
     const double numbers = numbers_of(parameter.tensor);
     counts.all += numbers;
-    if (frozen(config.model, model.part_of(parameter.name))) continue;
+    if (is_frozen(config.model, model.part_of(parameter.name))) continue;
     counts.trained += numbers;
     counts.updated += static_cast<double>(parameter.numel());
     counts.largest = std::max(counts.largest, numbers);
@@ -63,7 +56,7 @@ ParameterCounts count_parameters(const RunConfig& config, model::VisionLanguageM
   for (const model::Block& block : model.blocks()) {
     double numbers = 0;
     for (const torch::Tensor& parameter : block.parameters) numbers += numbers_of(parameter);
-    const bool is_trained = !frozen(config.model, block.part);
+    const bool is_trained = !is_frozen(config.model, block.part);
     counts.blocks += numbers;
     counts.largest_block = std::max(counts.largest_block, numbers);
     if (is_trained) counts.trained_blocks += numbers;

@@ -62,6 +62,13 @@ torch::Device available_device(int local_rank) {
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
 }
 
+bool is_frozen(const RunConfig::Model& config, model::Part part) {
+  return part == model::Part::kVision     ? config.freeze_vision
+         : part == model::Part::kMerger   ? config.freeze_merger
+         : part == model::Part::kLanguage ? config.freeze_language
+                                          : false;
+}
+
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const ModelDirectory& directory,
                                                        torch::Device device) {
@@ -78,14 +85,8 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
     model->to(device, dtype);
   }
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
-  for (auto& item : model->named_parameters()) {
-    const model::Part part = model->part_of(item.key());
-    const bool frozen = part == model::Part::kVision     ? config.model.freeze_vision
-                        : part == model::Part::kMerger   ? config.model.freeze_merger
-                        : part == model::Part::kLanguage ? config.model.freeze_language
-                                                         : false;  // at least the states' rows
-    item.value().set_requires_grad(!frozen);
-  }
+  for (auto& item : model->named_parameters())
+    item.value().set_requires_grad(!is_frozen(config.model, model->part_of(item.key())));
   return model;
 }
 

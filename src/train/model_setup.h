@@ -24,9 +24,12 @@ namespace streamo::train {
 // each takes one of its own; throws core::Error{kUsage} when there are too few.
 torch::Device available_device(int local_rank = 0);
 
+// Whether model.freeze_* keeps this part as it is. Never embedding and head: the rows of the state
+// tokens are trained whatever is frozen (named_parameters()).
+bool is_frozen(const RunConfig::Model& config, model::Part part);
+
 // Built, with weights (of model.path, with rows for new tokens, or random for a preset), in the
-// config's dtype, frozen as asked. Embedding and head always require a gradient: the rows of the
-// state tokens are trained whatever is frozen (named_parameters()).
+// config's dtype, frozen as asked.
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const ModelDirectory& directory,
                                                        torch::Device device);

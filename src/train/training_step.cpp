@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <span>
@@ -42,6 +43,15 @@ void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number
       Json{{"step", step_number}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
 }
 
+// How long this rank has computed. On a CPU the time its thread was given, so that other processes on
+// the same cores, and waiting for other ranks, do not count.
+double seconds_computed(torch::Device device) {
+  if (!device.is_cpu()) return core::monotonic_seconds();
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 // Their mean over their maximum.
 double balance_of(std::span<const double> seconds) {
   const double most = *std::max_element(seconds.begin(), seconds.end());
@@ -65,10 +75,10 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
                               StepMetrics& metrics) {
   parts_.loss.count_states(totals.states);
   StepSums sums(parts_.micro_batches);
-  const double started = core::monotonic_seconds();
+  const double started = seconds_computed(parts_.device);
   const bool complete = accumulate(step, totals, sums);
   parts_.optimizer.send_gradients();
-  const double busy = core::monotonic_seconds() - started;
+  const double busy = seconds_computed(parts_.device) - started;
   core::fault_point("train.step");
   std::vector<double> flags(2 + static_cast<size_t>(parts_.ranks.size()));
   flags[0] = complete ? 0 : 1;

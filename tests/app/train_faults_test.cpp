@@ -2,13 +2,14 @@
 // on, and what comes out is bit for bit what the run without trouble gives (its final weights, the
 // state of the optimizer and the losses it logged). CPU, fp32, one thread.
 //
-// A sample of it runs always; with STREAMO_FULL_FAULTS=1 all: 200 random kills (of one process, and
-// of one of two), a crash at every single fault point of a run, 100 signals. docs/faults.md has the
-// commands and what they found.
+// A sample of it runs always; with STREAMO_FULL_FAULTS=1 all: 204 random kills (of one process, and
+// of one of two, with the state or everything in parts), a crash at every single fault point of a
+// run of one process and of two, 100 signals. docs/faults.md has the commands and what they found.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -31,6 +32,21 @@ constexpr int kSteps = 8;
 constexpr int kKilled = 128 + SIGKILL, kTerminated = 128 + SIGTERM;
 constexpr int kFinished = 0, kConfig = 10, kDisk = 14, kStopped = 20, kPeer = 21;
 constexpr int kMicroBatches = 2;  // of a step, of all ranks
+
+// How a run is spread: its result is the same.
+struct Spread {
+  const char* name;
+  int ranks = 1;
+  const char* shard = "optimizer";
+
+  std::vector<std::string> overrides() const { return {std::string("parallel.shard=") + shard}; }
+};
+constexpr Spread kOneProcess{"OneProcess"}, kTwoProcesses{"TwoProcesses", 2},
+    kTwoWithBlocksInParts{"TwoWithBlocksInParts", 2, "full"};
+
+void PrintTo(const Spread& spread, std::ostream* out) {
+  *out << spread.name;
+}
 
 class TrainFaults : public testing::Test {
  protected:
@@ -85,8 +101,8 @@ class TrainFaults : public testing::Test {
         fmt::format("train.grad_accum_steps={}", kMicroBatches / ranks)};
     arguments.insert(arguments.end(), overrides.begin(), overrides.end());
     return TrainProcesses(
-        {.folder = root_, .arguments = arguments, .ranks = ranks, .own = [=](int) {
-           return fault.empty() ? test::OwnOfRank() : test::fault(fault);
+        {.folder = root_, .arguments = arguments, .ranks = ranks, .own = [=](int rank) {
+           return fault.empty() || rank > 0 ? test::OwnOfRank() : test::fault(fault);
          }});
   }
   static CommandResult with_fault(const std::string& fault,
@@ -126,13 +142,36 @@ class TrainFaults : public testing::Test {
     EXPECT_THAT(names(run), testing::UnorderedElementsAreArray(names("reference")));
   }
 
-  // Goes on with `run` after some trouble; what it finds must be sound.
-  static void expect_it_goes_on(const std::string& run, int ranks = 1) {
-    for (const CommandResult& result : start(run, {}, ranks).wait()) {
+  static TrainProcesses start(const Spread& spread, const std::string& fault = "") {
+    return start("run", spread.overrides(), spread.ranks, fault);
+  }
+
+  // Goes on with "run" after some trouble; what it finds must be sound.
+  static void expect_it_goes_on(const Spread& spread = kOneProcess) {
+    for (const CommandResult& result : start(spread).wait()) {
       EXPECT_EQ(result.exit_code, kFinished) << result.err;
       EXPECT_THAT(result.err, Not(HasSubstr("passed over")));
     }
-    expect_the_reference(run);
+    expect_the_reference("run");
+  }
+
+  // All processes have ended because `victim` was killed, true; or the run was done before, false.
+  static bool expect_all_ended(const std::vector<CommandResult>& results, int victim) {
+    const bool killed = results[static_cast<size_t>(victim)].exit_code == kKilled;
+    for (int rank = 0; rank < static_cast<int>(results.size()); ++rank) {
+      const CommandResult& result = results[static_cast<size_t>(rank)];
+      SCOPED_TRACE(fmt::format("rank {} of {}: {}", rank, results.size(), result.err));
+      EXPECT_THAT(result.err, Not(HasSubstr("passed over")));
+      if (rank == victim || !killed) {
+        EXPECT_EQ(result.exit_code, killed ? kKilled : kFinished);
+      } else if (result.exit_code == kKilled) {  // by the launcher
+        EXPECT_EQ(result.err, "") << "once all have come together they end of themselves";
+      } else if (result.exit_code != kFinished) {  // all was done already
+        EXPECT_EQ(result.exit_code, kPeer);
+        EXPECT_THAT(result.err, HasSubstr(fmt::format("rank {} on ", victim)));
+      }
+    }
+    return killed;
   }
 
   static milliseconds some_time(std::mt19937_64& random) {
@@ -146,66 +185,59 @@ fs::path TrainFaults::root_;
 milliseconds TrainFaults::reference_time_;
 
 // The full counts in parts: each ends within minutes, and some can run at once.
-class RandomKills : public TrainFaults, public testing::WithParamInterface<std::tuple<int, int>> {};
+class RandomKills : public TrainFaults,
+                    public testing::WithParamInterface<std::tuple<Spread, int>> {};
 
 // A rank of several, at random, is killed, and all are started again until the run is done; then
 // from the beginning.
 TEST_P(RandomKills, TheRunGoesOn) {
-  const auto [ranks, part] = GetParam();
+  const auto [spread, part] = GetParam();
   if (part > 0 && !test::all_faults()) GTEST_SKIP() << "only of the full counts";
-  const int wanted = test::all_faults() ? 25 : ranks == 1 ? 5 : 2;
-  std::mt19937_64 random(static_cast<uint64_t>(100 * ranks + part));
+  const int wanted = test::all_faults() ? 17 : spread.ranks == 1 ? 5 : 2;
+  std::seed_seq seed(spread.name, spread.name + std::strlen(spread.name));
+  std::mt19937_64 random(seed);
+  random.discard(static_cast<uint64_t>(1000 * part));
   int kills = 0, runs = 0;
   while (kills < wanted) {
-    TrainProcesses processes = start("run", {}, ranks);
+    TrainProcesses processes = start(spread);
     std::this_thread::sleep_for(some_time(random));
-    const auto victim = static_cast<int>(random() % static_cast<uint64_t>(ranks));
+    const auto victim = static_cast<int>(random() % static_cast<uint64_t>(spread.ranks));
     processes.signal(victim, SIGKILL);
-    const auto results = processes.wait();
-    const bool killed = results[static_cast<size_t>(victim)].exit_code == kKilled;
-    for (int rank = 0; rank < ranks; ++rank) {
-      const CommandResult& result = results[static_cast<size_t>(rank)];
-      SCOPED_TRACE(fmt::format("rank {} of {}: {}", rank, ranks, result.err));
-      ASSERT_THAT(result.err, Not(HasSubstr("passed over")));
-      if (rank == victim || !killed) {
-        ASSERT_EQ(result.exit_code, killed ? kKilled : kFinished);
-      } else if (result.exit_code == kKilled) {  // by the launcher
-        ASSERT_EQ(result.err, "") << "once all have come together they end of themselves";
-      } else if (result.exit_code != kFinished) {  // all was done already
-        ASSERT_EQ(result.exit_code, kPeer);
-        ASSERT_THAT(result.err, HasSubstr(fmt::format("rank {} on ", victim)));
-      }
-    }
+    const bool killed = expect_all_ended(processes.wait(), victim);
+    ASSERT_FALSE(HasFailure()) << "after " << kills << " kills";
     if (killed) ++kills;
     if (killed && kills < wanted) continue;
     ++runs;
-    expect_it_goes_on("run", ranks);  // if it is done already: says so and changes nothing
+    expect_it_goes_on(spread);  // if it is done already: says so and changes nothing
     ASSERT_FALSE(HasFailure()) << "after " << kills << " kills";
     fs::remove_all(root_ / "run");
   }
   fmt::print("{} kills in {} runs\n", kills, runs);
 }
 
-INSTANTIATE_TEST_SUITE_P(RanksAndPart, RandomKills,
-                         testing::Combine(testing::Values(1, 2), testing::Range(0, 4)));
+INSTANTIATE_TEST_SUITE_P(SpreadAndPart, RandomKills,
+                         testing::Combine(testing::Values(kOneProcess, kTwoProcesses,
+                                                          kTwoWithBlocksInParts),
+                                          testing::Range(0, 4)));
 
-class CrashPoints : public TrainFaults, public testing::WithParamInterface<int> {
- public:
-  static constexpr int kParts = 4;
-};
+constexpr int kCrashParts = 8;
+class CrashPoints : public TrainFaults,
+                    public testing::WithParamInterface<std::tuple<Spread, int>> {};
 
-// At each write, flush, rename, removal of all files of the run, checkpoints and others; of its
-// points, every fourth is of one part.
+// At each write, flush, rename, removal of all files of the first process, which writes checkpoints
+// and all else; of its points, every eighth is of one part.
 TEST_P(CrashPoints, TheRunGoesOn) {
-  const int part = GetParam();
-  const int first = test::all_faults() ? 1 + part : 1 + 43 * part;
-  const int step = test::all_faults() ? kParts : 172;
+  const auto [spread, part] = GetParam();
+  if (spread.ranks > 1 && part != kCrashParts / 2 && !test::all_faults())
+    GTEST_SKIP() << "only of the full counts";
+  const int apart = test::all_faults() ? 1 : 43;
   int crashes = 0;
-  for (int point = first;; point += step) {
-    const CommandResult result = with_fault(fmt::format("file.*:{}:kill", point));
-    ASSERT_THAT(result.exit_code, AnyOf(kKilled, kFinished)) << result.err;
-    if (result.exit_code == kFinished) break;
-    expect_it_goes_on("run");
+  for (int point = 1 + apart * part;; point += apart * kCrashParts) {
+    const auto results = start(spread, fmt::format("file.*:{}:kill", point)).wait();
+    const bool killed = expect_all_ended(results, 0);
+    ASSERT_FALSE(HasFailure()) << "at point " << point;
+    if (!killed) break;
+    expect_it_goes_on(spread);
     ASSERT_FALSE(HasFailure()) << "after a crash at point " << point;
     fs::remove_all(root_ / "run");
     ++crashes;
@@ -214,12 +246,18 @@ TEST_P(CrashPoints, TheRunGoesOn) {
   fmt::print("{} crashes\n", crashes);
 }
 
-INSTANTIATE_TEST_SUITE_P(Part, CrashPoints, testing::Range(0, CrashPoints::kParts));
+INSTANTIATE_TEST_SUITE_P(SpreadAndPart, CrashPoints,
+                         testing::Combine(testing::Values(kOneProcess, kTwoWithBlocksInParts),
+                                          testing::Range(0, kCrashParts)));
 
-TEST_F(TrainFaults, StoppedAtRandomMoments) {
-  const int wanted = test::all_faults() ? 100 : 4;
-  std::mt19937_64 random(2);
-  int stops = 0;
+class RandomStops : public TrainFaults, public testing::WithParamInterface<int> {};
+
+TEST_P(RandomStops, AreSavedAndTheRunGoesOn) {
+  const int part = GetParam();
+  if (part > 0 && !test::all_faults()) GTEST_SKIP() << "only of the full counts";
+  const int wanted = test::all_faults() ? 25 : 4;
+  std::mt19937_64 random(static_cast<uint64_t>(2 + part));
+  int stops = 0, before_or_after = 0;
   while (stops < wanted) {
     TrainProcesses process = start("run");
     std::this_thread::sleep_for(some_time(random));
@@ -231,14 +269,19 @@ TEST_F(TrainFaults, StoppedAtRandomMoments) {
     if (result.exit_code == kStopped) {
       ++stops;
       EXPECT_THAT(result.err, HasSubstr("stopped by a signal and saved"));
+    } else {
+      ++before_or_after;
     }
     if (result.exit_code == kTerminated) EXPECT_THAT(result.err, AnyOf("", HasSubstr("finished")));
     if (result.exit_code != kFinished && stops < wanted) continue;
-    expect_it_goes_on("run");
+    expect_it_goes_on();
     ASSERT_FALSE(HasFailure()) << "after " << stops << " signals";
     fs::remove_all(root_ / "run");
   }
+  fmt::print("{} stops, {} signals before or behind the run\n", stops, before_or_after);
 }
+
+INSTANTIATE_TEST_SUITE_P(Part, RandomStops, testing::Range(0, 4));
 
 TEST_F(TrainFaults, ASecondSignalEndsItAtOnce) {
   TrainProcesses process = start("run", {"train.max_steps=100000", "data.num_workers=2"});
@@ -273,7 +316,7 @@ TEST_F(TrainFaults, ADiskThatStaysFullIsAnErrorAtTheEnd) {
   EXPECT_EQ(full.exit_code, kDisk) << full.err;
   EXPECT_THAT(full.err, HasSubstr("error: cannot write: No space left on device"));
   EXPECT_TRUE(fs::exists(root_ / "run/checkpoint-2"));
-  expect_it_goes_on("run");
+  expect_it_goes_on();
 }
 
 TEST_F(TrainFaults, ThreeSavesThatFailInARowEndTheRun) {
