@@ -52,7 +52,8 @@ std::vector<uint8_t> FrameConverter::scale(const AVFrame& picture) {
 std::vector<uint8_t> FrameConverter::convert(const AVFrame& picture) {
   const FrameSize size = turn_.displayed({picture.height, picture.width});
   const bool keeps_size = size == target_;
-  if (resize_ == ResizeMode::kFast && !keeps_size && YuvScaler::can_read(picture)) {
+  const bool shrinks = target_.height <= size.height && target_.width <= size.width;
+  if (resize_ == ResizeMode::kFast && !keeps_size && shrinks && YuvScaler::can_read(picture)) {
     return scale(picture);
   }
   std::vector<uint8_t> rgb = converter_.convert(picture);

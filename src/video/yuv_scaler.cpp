@@ -3,23 +3,17 @@
 extern "C" {
 #include <libavutil/pixdesc.h>
 }
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <span>
 
+#include "eight.h"
 #include "rgb_converter.h"
 #include "streamo/core/error.h"
 
 namespace streamo::video {
 namespace {
-
-// Into scale() and scale_avx2(), each with its own instructions.
-#define STREAMO_INLINE [[gnu::always_inline]] inline
 
 constexpr int kMinDepth = 8, kMaxDepth = 14;
 // Numbers of 16 bits, in parts of a level of 8 bits:
@@ -28,16 +22,8 @@ constexpr int kColourShift = 4;  // converted: 1/16, with room for what is cut o
 constexpr int kMixedShift = 5;   // after the pass along the columns: 1/32
 constexpr int kWeightBits = 14;
 
-// a b / 2^16, cut off: the one product of 16 numbers at a time that every x86-64 has. It is half
-// of the last place too small in the mean, which the sums below make up for.
-STREAMO_INLINE int16_t product(int16_t a, int16_t b) {
-  return static_cast<int16_t>((int32_t{a} * b) >> 16);
-}
-
-STREAMO_INLINE int16_t clamped(int16_t value, int16_t most) {
-  const int16_t positive = value < 0 ? int16_t{0} : value;
-  return positive > most ? most : positive;
-}
+// Upper products are half of the last place too small in the mean, which the sums below make up
+// for.
 
 // ---- Chroma ------------------------------------------------------------------------------------
 
@@ -46,11 +32,12 @@ STREAMO_INLINE int16_t clamped(int16_t value, int16_t most) {
 constexpr std::array<int16_t, 4> kNear{-768, 7424, 28416, -2304}, kFar{-2304, 28416, 7424, -768};
 constexpr int kBeyond = 2;  // samples read beyond the edges
 
-STREAMO_INLINE int16_t cubic(int16_t a, int16_t b, int16_t c, int16_t d,
-                             const std::array<int16_t, 4>& weights) {
-  const int sum = product(a, weights[0]) + product(b, weights[1]) + product(c, weights[2]) +
-                  product(d, weights[3]) + 2;
-  return static_cast<int16_t>(sum * 2);
+Eight cubic(Eight a, Eight b, Eight c, Eight d, const std::array<int16_t, 4>& weights) {
+  const Eight half = upper_product(a, Eight::all(weights[0])) +
+                     upper_product(b, Eight::all(weights[1])) +
+                     upper_product(c, Eight::all(weights[2])) +
+                     upper_product(d, Eight::all(weights[3])) + Eight::all(2);
+  return half + half;
 }
 
 void repeat_edges(int16_t* row, int count) {
@@ -60,52 +47,52 @@ void repeat_edges(int16_t* row, int count) {
   }
 }
 
-// Compilers that see that two pointers are one value apart carry values from one round of the loop
-// to the next, and then cannot do many at a time.
-STREAMO_INLINE const int16_t* unrelated(const int16_t* pointer) {
-  asm("" : "+r"(pointer));
-  return pointer;
-}
-
 // [count] -> [2 count]
-STREAMO_INLINE void widen(const int16_t* from, int count, int16_t* __restrict to) {
-  const int16_t *a = unrelated(from - 2), *b = unrelated(from - 1), *c = unrelated(from),
-                *d = unrelated(from + 1), *e = unrelated(from + 2);
-  for (int i = 0; i < count; ++i) {
-    to[2 * i] = cubic(a[i], b[i], c[i], d[i], kNear);
-    to[2 * i + 1] = cubic(b[i], c[i], d[i], e[i], kFar);
+void widen(const int16_t* from, int count, int16_t* to) {
+  for (int i = 0; i < count; i += 8, from += 8, to += 16) {
+    const Eight b = Eight::load(from - 1), c = Eight::load(from), d = Eight::load(from + 1);
+    store_in_turn(cubic(Eight::load(from - 2), b, c, d, kNear),
+                  cubic(b, c, d, Eight::load(from + 2), kFar), to);
   }
 }
 
 // From samples to 1/128 of a level above `zero`.
 struct Level {
-  int16_t zero, scale;
+  int16_t zero = 0;
+  int shift = 0;
+
+  // Of `left` samples from there on, at most eight: nothing behind them is read.
+  template <typename Sample>
+  Eight read(const Sample* from, int left) const {
+    std::array<Sample, 8> copy{};
+    if (left < 8) {
+      std::copy_n(from, left, copy.begin());
+      from = copy.data();
+    }
+    return (Eight::load(from) - Eight::all(zero)).shifted_left(shift);
+  }
 };
 
-STREAMO_INLINE int16_t level_of(int sample, Level level) {
-  return static_cast<int16_t>(static_cast<int16_t>(sample - level.zero) * level.scale);
+// Rows are written up to a multiple of eight values.
+template <typename Sample>
+void load(const Sample* from, int count, Level level, int16_t* to) {
+  for (int i = 0; i < count; i += 8) level.read(from + i, count - i).store(to + i);
 }
 
 template <typename Sample>
-STREAMO_INLINE void load(const Sample* __restrict from, int count, Level level,
-                         int16_t* __restrict to) {
-  for (int i = 0; i < count; ++i) to[i] = level_of(from[i], level);
-}
-
-template <typename Sample>
-STREAMO_INLINE void blend(const std::array<const Sample*, 4>& rows,
-                          const std::array<int16_t, 4>& weights, int count, Level level,
-                          int16_t* __restrict to) {
-  const Sample *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
-  for (int i = 0; i < count; ++i) {
-    to[i] = cubic(level_of(a[i], level), level_of(b[i], level), level_of(c[i], level),
-                  level_of(d[i], level), weights);
+void blend(const std::array<const Sample*, 4>& rows, const std::array<int16_t, 4>& weights,
+           int count, Level level, int16_t* to) {
+  for (int i = 0; i < count; i += 8) {
+    const int left = count - i;
+    cubic(level.read(rows[0] + i, left), level.read(rows[1] + i, left),
+          level.read(rows[2] + i, left), level.read(rows[3] + i, left), weights)
+        .store(to + i);
   }
 }
 
 // ---- Colours -----------------------------------------------------------------------------------
 
-// From 1/128 to 1/16 of a level with product(): in 2^-13.
+// From 1/128 to 1/16 of a level with upper_product(): in 2^-13.
 struct Matrix {
   int16_t luma, red, green_u, green_v, blue;
 };
@@ -121,31 +108,27 @@ Matrix make_matrix(const AVFrame& picture, bool full_range) {
           of_table(1)};
 }
 
-// Whole levels, as the exact way has them, in 1/128.
-STREAMO_INLINE int16_t whole_level(int value) {
-  const auto shifted = static_cast<int16_t>(static_cast<int16_t>(value) >> kColourShift);
-  return static_cast<int16_t>(clamped(shifted, 255) << kSampleShift);
+// Whole levels, as the exact way has them, in 1/128. `levels`: in 1/16, and half a level more.
+Eight whole(Eight levels) {
+  const Eight cut_off =
+      min(max(levels.shifted_right(kColourShift), Eight::all(0)), Eight::all(255));
+  return cut_off.shifted_left(kSampleShift);
 }
 
-constexpr int kHalf = 1 << (kColourShift - 1);
-
-// Red from V, blue from U.
-STREAMO_INLINE void mix_colour(const int16_t* luma, const int16_t* chroma, const Matrix& matrix,
-                               int16_t weight, std::span<int16_t> to) {
-  int16_t* __restrict out = to.data();
-  const int16_t luma_weight = matrix.luma;
-  for (size_t i = 0; i < to.size(); ++i) {
-    out[i] = whole_level(product(luma[i], luma_weight) + product(chroma[i], weight) + kHalf + 1);
-  }
-}
-
-STREAMO_INLINE void mix_green(const int16_t* luma, const int16_t* u, const int16_t* v,
-                              const Matrix& matrix, std::span<int16_t> to) {
-  int16_t* __restrict out = to.data();
-  const Matrix m = matrix;
-  for (size_t i = 0; i < to.size(); ++i) {
-    out[i] = whole_level(product(luma[i], m.luma) - product(u[i], m.green_u) -
-                         product(v[i], m.green_v) + kHalf);
+void to_rgb(const std::array<const int16_t*, 3>& yuv, const Matrix& matrix, int count,
+            const std::array<int16_t*, 3>& rgb) {
+  constexpr int16_t kHalf = 1 << (kColourShift - 1);
+  for (int i = 0; i < count; i += 8) {
+    const Eight u = Eight::load(yuv[1] + i), v = Eight::load(yuv[2] + i);
+    const Eight y =
+        upper_product(Eight::load(yuv[0] + i), Eight::all(matrix.luma)) + Eight::all(kHalf);
+    const Eight red = y + upper_product(v, Eight::all(matrix.red)) + Eight::all(1);
+    const Eight green = y - upper_product(u, Eight::all(matrix.green_u)) -
+                        upper_product(v, Eight::all(matrix.green_v));
+    const Eight blue = y + upper_product(u, Eight::all(matrix.blue)) + Eight::all(1);
+    whole(red).store(rgb[0] + i);
+    whole(green).store(rgb[1] + i);
+    whole(blue).store(rgb[2] + i);
   }
 }
 
@@ -154,46 +137,36 @@ STREAMO_INLINE void mix_green(const int16_t* luma, const int16_t* u, const int16
 constexpr int kBlock = 64;  // values summed side by side, in registers
 
 // `count` is a multiple of kBlock.
-STREAMO_INLINE void mix(const std::vector<const int16_t*>& rows, const int16_t* weights, int count,
-                        int16_t* __restrict to) {
-  const auto cut_off = static_cast<int16_t>(rows.size() / 2);
+void mix(const std::vector<const int16_t*>& rows, const int16_t* weights, int count, int16_t* to) {
+  const Eight lost = Eight::all(static_cast<int16_t>(rows.size() / 2));
   for (int x = 0; x < count; x += kBlock) {
-    int16_t sums[kBlock];
-    for (int16_t& sum : sums) sum = cut_off;
+    Eight a = lost, b = lost, c = lost, d = lost, e = lost, f = lost, g = lost, h = lost;
     for (size_t k = 0; k < rows.size(); ++k) {
-      const int16_t* __restrict row = rows[k] + x;
-      const int16_t weight = weights[k];
-      for (int i = 0; i < kBlock; ++i) {
-        sums[i] = static_cast<int16_t>(sums[i] + product(row[i], weight));
-      }
+      const int16_t* row = rows[k] + x;
+      const Eight weight = Eight::all(weights[k]);
+      a = a + upper_product(Eight::load(row), weight);
+      b = b + upper_product(Eight::load(row + 8), weight);
+      c = c + upper_product(Eight::load(row + 16), weight);
+      d = d + upper_product(Eight::load(row + 24), weight);
+      e = e + upper_product(Eight::load(row + 32), weight);
+      f = f + upper_product(Eight::load(row + 40), weight);
+      g = g + upper_product(Eight::load(row + 48), weight);
+      h = h + upper_product(Eight::load(row + 56), weight);
     }
-    for (int i = 0; i < kBlock; ++i) to[x + i] = clamped(sums[i], 255 << kMixedShift);
+    for (const Eight& sum : {a, b, c, d, e, f, g, h}) {
+      sum.store(to);
+      to += 8;
+    }
   }
 }
 
-STREAMO_INLINE uint8_t to_byte(int32_t sum) {
+uint8_t to_byte(int32_t sum) {
   constexpr int kShift = kWeightBits + kMixedShift;
   return static_cast<uint8_t>(std::clamp((sum + (1 << (kShift - 1))) >> kShift, 0, 255));
 }
 
-// Of `blocks` times eight values.
-STREAMO_INLINE int32_t dot(const int16_t* a, const int16_t* b, int blocks) {
-#if defined(__SSE2__)
-  const auto load8 = [](const int16_t* from) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  };
-  __m128i sums = _mm_madd_epi16(load8(a), load8(b));
-  for (int k = 1; k < blocks; ++k) {
-    const int at = k * BicubicFilter::kTapsBlock;
-    sums = _mm_add_epi32(sums, _mm_madd_epi16(load8(a + at), load8(b + at)));
-  }
-  sums = _mm_add_epi32(sums, _mm_unpackhi_epi64(sums, sums));
-  return _mm_cvtsi128_si32(sums) + _mm_cvtsi128_si32(_mm_shuffle_epi32(sums, 1));
-#else
-  int32_t sum = 0;
-  for (int k = 0; k < blocks * BicubicFilter::kTapsBlock; ++k) sum += a[k] * b[k];
-  return sum;
-#endif
+int rounded_up(int value, int step) {
+  return (value + step - 1) / step * step;
 }
 
 // The weights in 2^-14 with a sum of 1, so that a plain colour stays what it is.
@@ -226,9 +199,8 @@ struct YuvScaler::Picture {
     chroma_height = half_height ? frame.height / 2 : frame.height;
     wide_samples = depth > 8;
     const int parts = depth - 8;  // bits below those of 8-bit samples
-    const auto scale = static_cast<int16_t>(1 << (kSampleShift - parts));
-    luma = {static_cast<int16_t>(full_range ? 0 : 16 << parts), scale};
-    chroma = {static_cast<int16_t>(128 << parts), scale};
+    luma = {static_cast<int16_t>(full_range ? 0 : 16 << parts), kSampleShift - parts};
+    chroma = {static_cast<int16_t>(128 << parts), kSampleShift - parts};
     matrix = make_matrix(frame, full_range);
   }
 
@@ -250,7 +222,7 @@ struct YuvScaler::Rows {
   const Picture& picture;
 
   template <typename Sample>
-  STREAMO_INLINE void read_chroma(int plane, int y, int count, int16_t* to) const {
+  void read_chroma(int plane, int y, int count, int16_t* to) const {
     if (!picture.half_height) {
       load(picture.row<Sample>(plane, y), count, picture.chroma, to);
       return;
@@ -265,7 +237,7 @@ struct YuvScaler::Rows {
   }
 
   template <typename Sample>
-  STREAMO_INLINE void convert_row(int y) const {
+  void convert_row(int y) const {
     const int width = own.from_.width;
     load(picture.row<Sample>(0, y), width, picture.luma, own.yuv_[0].data());
     for (int plane = 1; plane <= 2; ++plane) {
@@ -280,15 +252,11 @@ struct YuvScaler::Rows {
       widen(half, width / 2, full);
     }
     int16_t* to = own.converted_row(y);
-    const int16_t *luma = own.yuv_[0].data(), *u = own.yuv_[1].data(), *v = own.yuv_[2].data();
-    const auto values = static_cast<size_t>(width);
-    const Matrix& matrix = picture.matrix;
-    mix_colour(luma, v, matrix, matrix.red, {to, values});
-    mix_green(luma, u, v, matrix, {to + own.pitch_, values});
-    mix_colour(luma, u, matrix, matrix.blue, {to + 2 * ptrdiff_t{own.pitch_}, values});
+    to_rgb({own.yuv_[0].data(), own.yuv_[1].data(), own.yuv_[2].data()}, picture.matrix, width,
+           {to, to + own.pitch_, to + 2 * ptrdiff_t{own.pitch_}});
   }
 
-  STREAMO_INLINE void narrow(uint8_t* out) const {
+  void narrow(uint8_t* out) const {
     const int blocks = own.across_.taps / BicubicFilter::kTapsBlock;
     const int16_t* weights = own.across_.weights.data();
     for (const BicubicFilter::Window window : own.across_.windows) {
@@ -300,7 +268,7 @@ struct YuvScaler::Rows {
     }
   }
 
-  STREAMO_INLINE void scale(uint8_t* out) const {
+  void scale(uint8_t* out) const {
     int converted = 0;
     std::vector<const int16_t*> rows;
     for (int y = 0; y < own.to_.height; ++y, out += ptrdiff_t{own.to_.width} * 3) {
@@ -314,12 +282,6 @@ struct YuvScaler::Rows {
       narrow(out);
     }
   }
-
-#if defined(__x86_64__)
-  [[gnu::target("avx2")]] void scale_avx2(uint8_t* out) const {
-    scale(out);
-  }
-#endif
 };
 
 bool YuvScaler::can_read(const AVFrame& picture) {
@@ -343,27 +305,19 @@ bool YuvScaler::can_read(const AVFrame& picture) {
          picture.height % (1 << about->log2_chroma_h) == 0;
 }
 
-bool YuvScaler::machine_has_avx2() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx2") != 0;
-#else
-  return false;
-#endif
-}
-
-YuvScaler::YuvScaler(FrameSize from, FrameSize to, bool avx2)
+YuvScaler::YuvScaler(FrameSize from, FrameSize to)
     : from_(from),
       to_(to),
-      avx2_(avx2),
       across_(from.width, to.width),
       down_(from.height, to.height),
-      pitch_((from.width + across_.taps + kBlock - 1) / kBlock * kBlock),
+      pitch_(rounded_up(from.width + across_.taps, kBlock)),
       converted_(static_cast<size_t>(down_.taps) * static_cast<size_t>(row_values())),
       mixed_(static_cast<size_t>(row_values())) {
   round_weights(across_);
   round_weights(down_);
-  for (auto& row : half_) row.resize(static_cast<size_t>(from.width) + 2 * kBeyond);
-  for (auto& row : yuv_) row.resize(static_cast<size_t>(from.width));
+  const auto values = static_cast<size_t>(pitch_);
+  for (auto& row : half_) row.resize(values + 2 * kBeyond);
+  for (auto& row : yuv_) row.resize(values);
 }
 
 std::vector<uint8_t> YuvScaler::convert(const AVFrame& picture) {
@@ -371,12 +325,6 @@ std::vector<uint8_t> YuvScaler::convert(const AVFrame& picture) {
                 "a picture of another kind");
   const Picture read(picture);
   std::vector<uint8_t> rgb(static_cast<size_t>(to_.height) * static_cast<size_t>(to_.width) * 3);
-#if defined(__x86_64__)
-  if (avx2_) {
-    Rows{*this, read}.scale_avx2(rgb.data());
-    return rgb;
-  }
-#endif
   Rows{*this, read}.scale(rgb.data());
   return rgb;
 }

@@ -12,9 +12,10 @@
 namespace streamo::video {
 
 // The exact way (full-size RGB, cut off at 0 and 255, then the antialiased bicubic) in whole
-// numbers of 16 bits, a row at a time: the same but for rounding, more than 50 dB from it. What is
-// cut off must be cut off before pixels are mixed: scaling YUV and converting after is 43 to 47 dB
-// off where a clip has colours that RGB has not.
+// numbers of 16 bits, a row at a time. More than 50 dB from it on anything but noise of full
+// strength: it rounds otherwise, and does not cut off between the two passes of the bicubic. What
+// RGB has not must be cut off before pixels are mixed: scaling YUV and converting after is 43 to
+// 47 dB off where a clip has such colours.
 //
 // As FFmpeg does it: chroma lies in the middle of its pixels and is brought to full size by the
 // same cubic; rows and columns beyond the edge repeat the last.
@@ -23,19 +24,17 @@ class YuvScaler {
   // Planar YUV of 8 to 14 bits, 4:2:0, 4:2:2, 4:4:0 or 4:4:4, of sides that chroma divides.
   static bool can_read(const AVFrame& picture);
 
-  // `avx2`: for tests; the result is the same, bit for bit.
-  YuvScaler(FrameSize from, FrameSize to, bool avx2 = machine_has_avx2());
+  // Neither side grows.
+  YuvScaler(FrameSize from, FrameSize to);
 
   FrameSize from() const { return from_; }
 
   // `picture`: of the size `from`. [to.height, to.width, 3]
   std::vector<uint8_t> convert(const AVFrame& picture);
 
-  static bool machine_has_avx2();
-
  private:
   struct Picture;  // how the samples lie, and their colours
-  struct Rows;     // the work on rows, which AVX2 does twice as fast
+  struct Rows;     // the work on rows
 
   int row_values() const { return 3 * pitch_; }
   int16_t* converted_row(int y) {
@@ -43,7 +42,6 @@ class YuvScaler {
   }
 
   FrameSize from_, to_;
-  bool avx2_;
   BicubicFilter across_, down_;
   int pitch_;                                 // values from one channel of a row to the next
   std::vector<int16_t> converted_;            // [down_.taps, 3, pitch]: the last rows
