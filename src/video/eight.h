@@ -2,8 +2,11 @@
 // after the other, with the same results. Sums are modulo 2^16.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -39,21 +42,46 @@ struct Eight {
   Eight shifted_right(int bits) const { return {_mm_srai_epi16(values, bits)}; }
 };
 
+// Eight sums of 32 bits.
+struct EightSums {
+  __m128i low, high;
+
+  // a weight_a + b weight_b
+  static EightSums of(Eight a, int16_t weight_a, Eight b, int16_t weight_b) {
+    const __m128i weights = _mm_unpacklo_epi16(_mm_set1_epi16(weight_a), _mm_set1_epi16(weight_b));
+    return {_mm_madd_epi16(_mm_unpacklo_epi16(a.values, b.values), weights),
+            _mm_madd_epi16(_mm_unpackhi_epi16(a.values, b.values), weights)};
+  }
+  friend EightSums operator+(EightSums a, EightSums b) {
+    return {_mm_add_epi32(a.low, b.low), _mm_add_epi32(a.high, b.high)};
+  }
+  // Divided by 2^bits, to the nearest; cut off to 16 bits.
+  Eight rounded(int bits) const {
+    const __m128i half = _mm_set1_epi32(1 << (bits - 1));
+    return {_mm_packs_epi32(_mm_srai_epi32(_mm_add_epi32(low, half), bits),
+                            _mm_srai_epi32(_mm_add_epi32(high, half), bits))};
+  }
+};
+
 // a0 b0 a1 b1 ...
 inline void store_in_turn(Eight a, Eight b, int16_t* to) {
   Eight{_mm_unpacklo_epi16(a.values, b.values)}.store(to);
   Eight{_mm_unpackhi_epi16(a.values, b.values)}.store(to + 8);
 }
 
-// The sum of the products of 8 `blocks` numbers.
-inline int32_t dot(const int16_t* a, const int16_t* b, int blocks) {
-  __m128i sums = _mm_madd_epi16(Eight::load(a).values, Eight::load(b).values);
-  for (int k = 8; k < 8 * blocks; k += 8) {
-    sums =
-        _mm_add_epi32(sums, _mm_madd_epi16(Eight::load(a + k).values, Eight::load(b + k).values));
-  }
-  sums = _mm_add_epi32(sums, _mm_unpackhi_epi64(sums, sums));
-  return _mm_cvtsi128_si32(sums) + _mm_cvtsi128_si32(_mm_shuffle_epi32(sums, 1));
+// Number j of row i becomes number i of row j.
+inline void transpose(std::array<Eight, 8>& rows) {
+  const auto round = [](const std::array<Eight, 8>& from, auto low, auto high) {
+    std::array<Eight, 8> to;
+    for (size_t i = 0; i < 4; ++i) {
+      to[2 * i] = {low(from[i].values, from[i + 4].values)};
+      to[2 * i + 1] = {high(from[i].values, from[i + 4].values)};
+    }
+    return to;
+  };
+  const auto low = [](__m128i a, __m128i b) { return _mm_unpacklo_epi16(a, b); };
+  const auto high = [](__m128i a, __m128i b) { return _mm_unpackhi_epi16(a, b); };
+  rows = round(round(round(rows, low, high), low, high), low, high);
 }
 
 #else
@@ -101,6 +129,25 @@ struct Eight {
   }
 };
 
+struct EightSums {
+  std::array<int32_t, 8> values;
+
+  static EightSums of(Eight a, int16_t weight_a, Eight b, int16_t weight_b) {
+    EightSums sums;
+    for (size_t i = 0; i < 8; ++i) sums.values[i] = a.values[i] * weight_a + b.values[i] * weight_b;
+    return sums;
+  }
+  friend EightSums operator+(EightSums a, const EightSums& b) {
+    for (size_t i = 0; i < 8; ++i) a.values[i] += b.values[i];
+    return a;
+  }
+  Eight rounded(int bits) const {
+    return Eight::make([this, bits](size_t i) {
+      return std::clamp((values[i] + (1 << (bits - 1))) >> bits, -32768, 32767);
+    });
+  }
+};
+
 inline void store_in_turn(Eight a, Eight b, int16_t* to) {
   for (size_t i = 0; i < 8; ++i) {
     *to++ = a.values[i];
@@ -108,10 +155,10 @@ inline void store_in_turn(Eight a, Eight b, int16_t* to) {
   }
 }
 
-inline int32_t dot(const int16_t* a, const int16_t* b, int blocks) {
-  int32_t sum = 0;
-  for (int k = 0; k < 8 * blocks; ++k) sum += a[k] * b[k];
-  return sum;
+inline void transpose(std::array<Eight, 8>& rows) {
+  for (size_t i = 0; i < 8; ++i) {
+    for (size_t j = 0; j < i; ++j) std::swap(rows[i].values[j], rows[j].values[i]);
+  }
 }
 
 #endif

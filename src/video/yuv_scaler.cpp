@@ -18,12 +18,9 @@ namespace {
 constexpr int kMinDepth = 8, kMaxDepth = 14;
 // Numbers of 16 bits, in parts of a level of 8 bits:
 constexpr int kSampleShift = 7;  // samples, whatever their depth: 1/128
-constexpr int kColourShift = 4;  // converted: 1/16, with room for what is cut off
-constexpr int kMixedShift = 5;   // after the pass along the columns: 1/32
+constexpr int kMixedShift = 5;   // after a pass of the bicubic: 1/32
 constexpr int kWeightBits = 14;
-
-// Upper products are half of the last place too small in the mean, which the sums below make up
-// for.
+constexpr int kGroup = 8;  // rows worked on side by side
 
 // ---- Chroma ------------------------------------------------------------------------------------
 
@@ -33,11 +30,8 @@ constexpr std::array<int16_t, 4> kNear{-768, 7424, 28416, -2304}, kFar{-2304, 28
 constexpr int kBeyond = 2;  // samples read beyond the edges
 
 Eight cubic(Eight a, Eight b, Eight c, Eight d, const std::array<int16_t, 4>& weights) {
-  const Eight half = upper_product(a, Eight::all(weights[0])) +
-                     upper_product(b, Eight::all(weights[1])) +
-                     upper_product(c, Eight::all(weights[2])) +
-                     upper_product(d, Eight::all(weights[3])) + Eight::all(2);
-  return half + half;
+  return (EightSums::of(a, weights[0], b, weights[1]) + EightSums::of(c, weights[2], d, weights[3]))
+      .rounded(15);
 }
 
 void repeat_edges(int16_t* row, int count) {
@@ -92,55 +86,93 @@ void blend(const std::array<const Sample*, 4>& rows, const std::array<int16_t, 4
 
 // ---- Colours -----------------------------------------------------------------------------------
 
-// From 1/128 to 1/16 of a level with upper_product(): in 2^-13.
+// In 2^-13, as FFmpeg has them.
 struct Matrix {
   int16_t luma, red, green_u, green_v, blue;
 };
+constexpr int kMatrixBits = 13;
 
 Matrix make_matrix(const AVFrame& picture, bool full_range) {
   const int* table = sws_getCoefficients(picture.colorspace);  // 16.16; of limited range
   const double chroma = full_range ? 224.0 / 255.0 : 1.0;
   const auto coefficient = [](double x) {
-    return static_cast<int16_t>(std::lround(x * (1 << (16 + kColourShift - kSampleShift))));
+    return static_cast<int16_t>(std::lround(x * (1 << kMatrixBits)));
   };
   const auto of_table = [&](int i) { return coefficient(table[i] / 65536.0 * chroma); };
-  return {coefficient(full_range ? 1.0 : 255.0 / 219.0), of_table(0), of_table(2), of_table(3),
-          of_table(1)};
+  return {coefficient(full_range ? 1.0 : 255.0 / 219.0), of_table(0),
+          static_cast<int16_t>(-of_table(2)), static_cast<int16_t>(-of_table(3)), of_table(1)};
 }
 
-// Whole levels, as the exact way has them, in 1/128. `levels`: in 1/16, and half a level more.
-Eight whole(Eight levels) {
-  const Eight cut_off =
-      min(max(levels.shifted_right(kColourShift), Eight::all(0)), Eight::all(255));
-  return cut_off.shifted_left(kSampleShift);
+Eight cut_off(Eight levels) {
+  return min(max(levels, Eight::all(0)), Eight::all(255));
 }
 
+// In 1/128: whole levels, as the exact way has them.
 void to_rgb(const std::array<const int16_t*, 3>& yuv, const Matrix& matrix, int count,
             const std::array<int16_t*, 3>& rgb) {
-  constexpr int16_t kHalf = 1 << (kColourShift - 1);
+  constexpr int kBits = kSampleShift + kMatrixBits;
+  const Eight none = Eight::all(0);
   for (int i = 0; i < count; i += 8) {
-    const Eight u = Eight::load(yuv[1] + i), v = Eight::load(yuv[2] + i);
-    const Eight y =
-        upper_product(Eight::load(yuv[0] + i), Eight::all(matrix.luma)) + Eight::all(kHalf);
-    const Eight red = y + upper_product(v, Eight::all(matrix.red)) + Eight::all(1);
-    const Eight green = y - upper_product(u, Eight::all(matrix.green_u)) -
-                        upper_product(v, Eight::all(matrix.green_v));
-    const Eight blue = y + upper_product(u, Eight::all(matrix.blue)) + Eight::all(1);
-    whole(red).store(rgb[0] + i);
-    whole(green).store(rgb[1] + i);
-    whole(blue).store(rgb[2] + i);
+    const Eight y = Eight::load(yuv[0] + i), u = Eight::load(yuv[1] + i),
+                v = Eight::load(yuv[2] + i);
+    const EightSums red = EightSums::of(y, matrix.luma, v, matrix.red);
+    const EightSums green = EightSums::of(y, matrix.luma, u, matrix.green_u) +
+                            EightSums::of(v, matrix.green_v, none, 0);
+    const EightSums blue = EightSums::of(y, matrix.luma, u, matrix.blue);
+    cut_off(red.rounded(kBits)).shifted_left(kSampleShift).store(rgb[0] + i);
+    cut_off(green.rounded(kBits)).shifted_left(kSampleShift).store(rgb[1] + i);
+    cut_off(blue.rounded(kBits)).shifted_left(kSampleShift).store(rgb[2] + i);
   }
 }
 
 // ---- Scaling -----------------------------------------------------------------------------------
 
-constexpr int kBlock = 64;  // values summed side by side, in registers
+// Eight rows of [3, pitch] -> [width, 3, 8]: the rows side by side.
+void turn_up(const int16_t* rows, int pitch, int width, int16_t* columns) {
+  for (int channel = 0; channel < 3; ++channel) {
+    for (int x = 0; x < width; x += 8) {
+      std::array<Eight, 8> block;
+      for (int i = 0; i < 8; ++i) {
+        block[static_cast<size_t>(i)] = Eight::load(rows + (3 * i + channel) * pitch + x);
+      }
+      transpose(block);
+      for (int i = 0; i < 8; ++i) {
+        block[static_cast<size_t>(i)].store(columns + ((x + i) * 3 + channel) * 8);
+      }
+    }
+  }
+}
 
-// `count` is a multiple of kBlock.
-void mix(const std::vector<const int16_t*>& rows, const int16_t* weights, int count, int16_t* to) {
-  const Eight lost = Eight::all(static_cast<int16_t>(rows.size() / 2));
+// What sums of `count` upper products begin with: they are half of the last place too small each,
+// in the mean; and half a level.
+Eight before_sum(int count) {
+  return Eight::all(static_cast<int16_t>(count / 2 + (1 << (kMixedShift - 1))));
+}
+
+Eight whole_levels(Eight sum) {
+  return cut_off(sum.shifted_right(kMixedShift));
+}
+
+// One pixel of the result of the pass along the rows, for eight rows; in 1/128.
+std::array<Eight, 3> mix_columns(const int16_t* columns, const int16_t* weights, int count) {
+  std::array<Eight, 3> sums{before_sum(count), before_sum(count), before_sum(count)};
+  for (int k = 0; k < count; ++k, columns += 24) {
+    const Eight weight = Eight::all(weights[k]);
+    sums[0] = sums[0] + upper_product(Eight::load(columns), weight);
+    sums[1] = sums[1] + upper_product(Eight::load(columns + 8), weight);
+    sums[2] = sums[2] + upper_product(Eight::load(columns + 16), weight);
+  }
+  for (Eight& sum : sums) sum = whole_levels(sum).shifted_left(kSampleShift);
+  return sums;
+}
+
+constexpr int kBlock = 32;  // values summed side by side, in registers
+
+// A row of the result, from those of its window: whole levels. `count` is a multiple of kBlock.
+void mix_rows(const std::vector<const int16_t*>& rows, const int16_t* weights, int count,
+              int16_t* to) {
   for (int x = 0; x < count; x += kBlock) {
-    Eight a = lost, b = lost, c = lost, d = lost, e = lost, f = lost, g = lost, h = lost;
+    Eight a = before_sum(static_cast<int>(rows.size())), b = a, c = a, d = a;
     for (size_t k = 0; k < rows.size(); ++k) {
       const int16_t* row = rows[k] + x;
       const Eight weight = Eight::all(weights[k]);
@@ -148,21 +180,12 @@ void mix(const std::vector<const int16_t*>& rows, const int16_t* weights, int co
       b = b + upper_product(Eight::load(row + 8), weight);
       c = c + upper_product(Eight::load(row + 16), weight);
       d = d + upper_product(Eight::load(row + 24), weight);
-      e = e + upper_product(Eight::load(row + 32), weight);
-      f = f + upper_product(Eight::load(row + 40), weight);
-      g = g + upper_product(Eight::load(row + 48), weight);
-      h = h + upper_product(Eight::load(row + 56), weight);
     }
-    for (const Eight& sum : {a, b, c, d, e, f, g, h}) {
-      sum.store(to);
+    for (const Eight& sum : {a, b, c, d}) {
+      whole_levels(sum).store(to);
       to += 8;
     }
   }
-}
-
-uint8_t to_byte(int32_t sum) {
-  constexpr int kShift = kWeightBits + kMixedShift;
-  return static_cast<uint8_t>(std::clamp((sum + (1 << (kShift - 1))) >> kShift, 0, 255));
 }
 
 int rounded_up(int value, int step) {
@@ -251,35 +274,58 @@ struct YuvScaler::Rows {
       repeat_edges(half, width / 2);
       widen(half, width / 2, full);
     }
-    int16_t* to = own.converted_row(y);
+    int16_t* to = own.converted_.data() + ptrdiff_t{y % kGroup} * 3 * own.pitch_;
     to_rgb({own.yuv_[0].data(), own.yuv_[1].data(), own.yuv_[2].data()}, picture.matrix, width,
            {to, to + own.pitch_, to + 2 * ptrdiff_t{own.pitch_}});
   }
 
-  void narrow(uint8_t* out) const {
-    const int blocks = own.across_.taps / BicubicFilter::kTapsBlock;
-    const int16_t* weights = own.across_.weights.data();
-    for (const BicubicFilter::Window window : own.across_.windows) {
-      const int16_t* values = own.mixed_.data() + window.first;
-      for (int channel = 0; channel < 3; ++channel, values += own.pitch_) {
-        *out++ = to_byte(dot(values, weights, blocks));
+  // The pass along the rows, for the eight in `converted_`, the first of which is row y.
+  void narrow_group(int y) const {
+    turn_up(own.converted_.data(), own.pitch_, own.from_.width, own.columns_.data());
+    for (int x = 0; x < own.to_.width; x += 8) {
+      std::array<std::array<Eight, 8>, 3> block{};
+      for (int i = 0; i < std::min(8, own.to_.width - x); ++i) {
+        const auto [first, count] = own.across_.windows[static_cast<size_t>(x + i)];
+        const std::array<Eight, 3> pixel = mix_columns(own.columns_.data() + ptrdiff_t{first} * 24,
+                                                       own.across_.weights_of(x + i), count);
+        for (size_t channel = 0; channel < 3; ++channel) {
+          block[channel][static_cast<size_t>(i)] = pixel[channel];
+        }
       }
-      weights += own.across_.taps;
+      for (size_t channel = 0; channel < 3; ++channel) {
+        transpose(block[channel]);
+        for (int i = 0; i < 8; ++i) {
+          block[channel][static_cast<size_t>(i)].store(
+              own.narrowed_row(y + i) + static_cast<ptrdiff_t>(channel) * own.narrow_pitch_ + x);
+        }
+      }
     }
   }
 
+  void prepare_rows(int first) const {
+    const int end = std::min(first + kGroup, own.from_.height);
+    for (int y = first; y < end; ++y) {
+      picture.wide_samples ? convert_row<uint16_t>(y) : convert_row<uint8_t>(y);
+    }
+    narrow_group(first);
+  }
+
   void scale(uint8_t* out) const {
-    int converted = 0;
+    int prepared = 0;
     std::vector<const int16_t*> rows;
-    for (int y = 0; y < own.to_.height; ++y, out += ptrdiff_t{own.to_.width} * 3) {
+    for (int y = 0; y < own.to_.height; ++y) {
       const auto [first, count] = own.down_.windows[static_cast<size_t>(y)];
+      for (; prepared < first + count; prepared += kGroup) prepare_rows(prepared);
       rows.clear();
-      for (int k = first; k < first + count; ++k) rows.push_back(own.converted_row(k));
-      for (; converted < first + count; ++converted) {
-        picture.wide_samples ? convert_row<uint16_t>(converted) : convert_row<uint8_t>(converted);
+      for (int k = first; k < first + count; ++k) rows.push_back(own.narrowed_row(k));
+      mix_rows(rows, own.down_.weights_of(y), 3 * own.narrow_pitch_, own.mixed_.data());
+      const int16_t *red = own.mixed_.data(), *green = red + own.narrow_pitch_,
+                    *blue = green + own.narrow_pitch_;
+      for (int x = 0; x < own.to_.width; ++x) {
+        *out++ = static_cast<uint8_t>(red[x]);
+        *out++ = static_cast<uint8_t>(green[x]);
+        *out++ = static_cast<uint8_t>(blue[x]);
       }
-      mix(rows, own.down_.weights_of(y), own.row_values(), own.mixed_.data());
-      narrow(out);
     }
   }
 };
@@ -310,14 +356,18 @@ YuvScaler::YuvScaler(FrameSize from, FrameSize to)
       to_(to),
       across_(from.width, to.width),
       down_(from.height, to.height),
-      pitch_(rounded_up(from.width + across_.taps, kBlock)),
-      converted_(static_cast<size_t>(down_.taps) * static_cast<size_t>(row_values())),
-      mixed_(static_cast<size_t>(row_values())) {
+      pitch_(rounded_up(from.width, 16)),
+      narrow_pitch_(rounded_up(to.width, kBlock)),
+      narrowed_rows_(rounded_up(down_.taps, kGroup) + kGroup) {
   round_weights(across_);
   round_weights(down_);
   const auto values = static_cast<size_t>(pitch_);
-  for (auto& row : half_) row.resize(values + 2 * kBeyond);
+  for (auto& row : half_) row.resize(values + 2 * kBeyond + 8);
   for (auto& row : yuv_) row.resize(values);
+  converted_.resize(values * 3 * kGroup);
+  columns_.resize(values * 3 * kGroup);
+  mixed_.resize(static_cast<size_t>(3 * narrow_pitch_));
+  narrowed_.resize(mixed_.size() * static_cast<size_t>(narrowed_rows_));
 }
 
 std::vector<uint8_t> YuvScaler::convert(const AVFrame& picture) {

@@ -220,7 +220,6 @@ TEST_F(SamplerTest, ResizesExactlyWhenAsked) {
     }
     const auto fast = sample_video(path, {.pixel_limits = PixelLimits{}});
     ASSERT_TRUE(fast) << fast.reason();
-    EXPECT_NE(exact->at(0).rgb, fast->at(0).rgb);
     EXPECT_GE(test::psnr(exact->at(0).rgb, fast->at(0).rgb), 50);
   }
 }
