@@ -54,7 +54,8 @@ void add_steps(const RunConfig& config, const model::VisionLanguageModel& model,
         work.visual_tokens += more.visual_tokens;
       }
       const model::Activations activations = model.activations(work, training);
-      const double held = activations.kept + activations.working + activations.pixels;
+      const double held = activations.vision.kept + activations.decoder.kept +
+                          activations.decoder.backward + activations.pixels;
       if (held <= most) continue;
       most = held;
       plan.longest = work.tokens;
@@ -159,10 +160,9 @@ std::string describe(const RunPlan& plan, const Hardware& hardware) {
   gigabytes("whole blocks, at work", [](const Mode& mode) { return mode.memory.blocks_at_work; });
   gigabytes("loss", [](const Mode& mode) { return mode.memory.loss; });
   gigabytes("room to exchange", [](const Mode& mode) { return mode.memory.exchange; });
-  gigabytes("all state, to save (first GPU)", [](const Mode& mode) { return mode.memory.saving; });
-  gigabytes("peak while computing", [](const Mode& mode) { return mode.memory.computing(); });
-  gigabytes("peak while updating", [](const Mode& mode) { return mode.memory.updating(); });
-  gigabytes("peak while saving", [](const Mode& mode) { return mode.memory.checkpoint(); });
+  gigabytes("peak while computing", [](const Mode& mode) { return mode.memory.computing; });
+  gigabytes("peak while updating", [](const Mode& mode) { return mode.memory.updating; });
+  gigabytes("host memory to save, first rank", [](const Mode& mode) { return mode.memory.saving; });
   row(fmt::format("fits {:.4g} GB", hardware.memory_bytes / 1e9).c_str(),
       [&](const Mode& mode) { return std::string(fits(mode.memory, hardware) ? "yes" : "no"); });
   gigabytes("sent by each GPU in a step", [](const Mode& mode) { return mode.traffic; });
