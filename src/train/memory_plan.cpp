@@ -34,7 +34,7 @@ class Moments {
   Moments(const ParameterCounts& parameters, const StepShape& step)
       : parameters_(parameters), step_(step) {}
 
-  bool alone() const { return step_.ranks == 1; }
+  bool alone() const { return step_.ranks * step_.groups == 1; }
   bool full() const { return !alone() && step_.shard == "full"; }
   bool shards_state() const { return !alone() && step_.shard != "none"; }
 
@@ -140,7 +140,8 @@ double Moments::largest_bucket(const std::vector<int64_t>& numels) const {
   return largest;
 }
 
-// Received rows are added in pairs, then the pairs; those of bf16 in fp32.
+// Received rows are added in pairs, then the pairs; those of bf16 in fp32. Then the groups' sums
+// are cut, exchanged and put together.
 double Moments::added_up(double numbers) const {
   const int pairs = step_.ranks / 2, next_pairs = (step_.ranks + 1) / 2 / 2;
   const double sums = static_cast<double>(pairs) / step_.ranks * kFloat;
@@ -317,15 +318,19 @@ double MemoryPlan::peak() const {
 
 double plan_traffic(const ParameterCounts& parameters, const StepShape& step) {
   const double others = 1 - 1.0 / step.ranks, each = step.bytes_each;
+  // Sums of parts, in fp32, to be added over the groups and received again.
+  const double over_groups = 2 * kFloat * (1 - 1.0 / step.groups) / step.ranks;
   // Gradients to whoever owns a part; then the new values, or the summed gradients in fp32.
   if (step.shard != "full") {
     const double back = step.shard == "none" ? kFloat : each;
-    return parameters.updated * (each + back) * others;
+    return parameters.updated * ((each + back) * others + over_groups);
   }
+  const auto micro_batches = static_cast<double>(step.micro_batches);
   const double gathered = parameters.blocks + parameters.with_backward;
-  const double of_micro_batch = gathered + parameters.trained;
   const double of_step = parameters.trained - parameters.trained_blocks;
-  return (of_micro_batch * static_cast<double>(step.micro_batches) + of_step) * each * others;
+  return micro_batches *
+             ((gathered + parameters.trained) * each * others + parameters.trained * over_groups) +
+         of_step * each * others;
 }
 
 }  // namespace streamo::train

