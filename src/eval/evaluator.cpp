@@ -41,14 +41,6 @@ std::optional<Spoken> parse_assistant(const std::string& content) {
   return std::nullopt;
 }
 
-// `wanted` of `size`, evenly spread: annotation files are often sorted by task.
-std::vector<size_t> chosen_samples(size_t size, int64_t wanted) {
-  const size_t count = wanted > 0 ? std::min(size, static_cast<size_t>(wanted)) : size;
-  std::vector<size_t> chosen(count);
-  for (size_t i = 0; i < count; ++i) chosen[i] = i * size / count;
-  return chosen;
-}
-
 void score(EvalReport& report) {
   report.metrics = compute_metrics(report.timelines);
   report.tasks = metrics_by_task(report.timelines);
@@ -90,38 +82,53 @@ core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatF
   return timeline;
 }
 
-EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,
-                    const data::SampleSource& source, const EvaluateOptions& options) {
-  const std::vector<size_t> chosen = chosen_samples(source.size(), options.max_samples);
+// Evenly spread: annotation files are often sorted by task.
+std::vector<size_t> samples_to_evaluate(const data::SampleSource& source, int64_t max_samples) {
+  const size_t size = source.size();
+  const size_t count = max_samples > 0 ? std::min(size, static_cast<size_t>(max_samples)) : size;
+  std::vector<size_t> chosen(count);
+  for (size_t i = 0; i < count; ++i) chosen[i] = i * size / count;
+  return chosen;
+}
+
+PlayedSamples play_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                           const data::SampleSource& source, const std::vector<size_t>& samples,
+                           const EvaluateOptions& options) {
   const double fps = source.options().conversation.fps;
-  std::vector<std::optional<core::Result<Timeline>>> results(chosen.size());
+  std::vector<std::optional<core::Result<Timeline>>> results(samples.size());
   std::mutex progress_mutex;
   int64_t done = 0;
-  {
-    const int workers = worker_count(options.num_threads, chosen.size());
-    const OperatorThreads threads(workers);
-    core::parallel_for(chosen.size(), workers, [&](size_t i) {
-      threads.apply_to_this_thread();
-      core::Result<data::Sample> sample = source.load(chosen[i]);
-      results[i] = sample ? play(model, format, *sample, fps, options)
-                          : core::Result<Timeline>(sample.fault());
-      const std::lock_guard lock(progress_mutex);
-      ++done;
-      if (options.progress) options.progress(done, static_cast<int64_t>(chosen.size()));
-    });
-  }
+  const int workers = worker_count(options.num_threads, samples.size());
+  const OperatorThreads threads(workers);
+  core::parallel_for(samples.size(), workers, [&](size_t i) {
+    threads.apply_to_this_thread();
+    core::Result<data::Sample> sample = source.load(samples[i]);
+    results[i] = sample ? play(model, format, *sample, fps, options)
+                        : core::Result<Timeline>(sample.fault());
+    const std::lock_guard lock(progress_mutex);
+    ++done;
+    if (options.progress) options.progress(done, static_cast<int64_t>(samples.size()));
+  });
+  PlayedSamples played;
+  for (auto& result : results) played.push_back(*std::move(result));
+  return played;
+}
+
+EvalReport make_report(const data::SampleSource& source, const std::vector<size_t>& samples,
+                       PlayedSamples played, bool teacher_forced) {
+  STREAMO_CHECK(samples.size() == played.size(), "every sample was played");
   EvalReport report;
-  report.teacher_forced = options.teacher_forced;
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    if (*results[i]) {
-      report.timelines.push_back(std::move(**results[i]));
+  report.teacher_forced = teacher_forced;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (played[i]) {
+      report.timelines.push_back(*std::move(played[i]));
     } else {
-      report.skipped.push_back({source.id(chosen[i]), results[i]->reason()});
+      report.skipped.push_back({source.id(samples[i]), played[i].reason()});
     }
   }
   if (report.timelines.empty()) {
     throw core::Error(core::ErrorKind::kData,
-                      fmt::format("none of {} samples can be evaluated", chosen.size()),
+                      fmt::format("none of {} samples can be evaluated", samples.size()),
                       report.skipped.empty() ? "" : report.skipped[0].id,
                       report.skipped.empty() ? "" : "the first one: " + report.skipped[0].reason);
   }
@@ -129,10 +136,17 @@ EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& f
   return report;
 }
 
+EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                    const data::SampleSource& source, const EvaluateOptions& options) {
+  const std::vector<size_t> samples = samples_to_evaluate(source, options.max_samples);
+  return make_report(source, samples, play_samples(model, format, source, samples, options),
+                     options.teacher_forced);
+}
+
 EvalReport spread_subset(const EvalReport& report, const data::SampleSource& source,
                          int64_t max_samples) {
   std::unordered_set<std::string> chosen;
-  for (const size_t i : chosen_samples(source.size(), max_samples)) chosen.insert(source.id(i));
+  for (const size_t i : samples_to_evaluate(source, max_samples)) chosen.insert(source.id(i));
   EvalReport subset;
   subset.teacher_forced = report.teacher_forced;
   std::copy_if(report.timelines.begin(), report.timelines.end(),

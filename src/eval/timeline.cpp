@@ -27,7 +27,7 @@ text::State state_of(const Json& turn, const char* key) {
   return static_cast<text::State>(found - text::kStateNames.begin());
 }
 
-Timeline parse_timeline(const Json& json) {
+Timeline timeline_of(const Json& json) {
   Timeline timeline{json.value("id", ""),         json.value("video_name", ""),
                     json.value("task_type", ""),  json.value("source", ""),
                     json.at("fps").get<double>(), {}};
@@ -41,9 +41,9 @@ Timeline parse_timeline(const Json& json) {
   return timeline;
 }
 
-}  // namespace
-
-nlohmann::ordered_json to_json(const Timeline& timeline) {
+// `written`: a probability as it is to be read.
+template <typename Written>
+Json json_of(const Timeline& timeline, const Written& written) {
   Json turns = Json::array();
   for (const TurnOutcome& turn : timeline.turns) {
     Json entry;
@@ -52,9 +52,8 @@ nlohmann::ordered_json to_json(const Timeline& timeline) {
     entry["predicted"] = name_of(turn.predicted);
     entry["truth_answer"] = turn.truth_answer;
     entry["answer"] = turn.answer;
-    for (const float probability : turn.probabilities) {
-      entry["probabilities"].push_back(std::round(1e4 * probability) / 1e4);
-    }
+    for (const float probability : turn.probabilities)
+      entry["probabilities"].push_back(written(probability));
     turns.push_back(std::move(entry));
   }
   return {{"id", timeline.id},
@@ -63,6 +62,20 @@ nlohmann::ordered_json to_json(const Timeline& timeline) {
           {"source", timeline.source},
           {"fps", timeline.fps},
           {"turns", std::move(turns)}};
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const Timeline& timeline) {
+  return json_of(timeline, [](float probability) { return std::round(1e4 * probability) / 1e4; });
+}
+
+std::string serialize(const Timeline& timeline) {
+  return json_of(timeline, [](float probability) { return probability; }).dump();
+}
+
+Timeline parse_timeline(const std::string& text) {
+  return timeline_of(Json::parse(text));
 }
 
 StoredEvaluation read_evaluation(const std::filesystem::path& path) {
@@ -79,7 +92,7 @@ StoredEvaluation read_evaluation(const std::filesystem::path& path) {
   std::vector<Timeline>& timelines = evaluation.timelines;
   for (const Json& entry : json["timelines"]) {
     try {
-      timelines.push_back(parse_timeline(entry));
+      timelines.push_back(timeline_of(entry));
     } catch (const std::exception& error) {  // of the JSON library, or a wrong value
       refuse(fmt::format("timeline {} is not readable ({})", timelines.size() + 1, error.what()));
     }

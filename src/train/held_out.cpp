@@ -13,9 +13,34 @@ namespace streamo::train {
 
 namespace fs = std::filesystem;
 
-HeldOut::HeldOut(const RunConfig& config, fs::path run_folder, fs::path model_dir,
-                 std::shared_ptr<video::FrameCache> frame_cache, int64_t resume_step)
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Stopped {};
+
+std::string serialized(const eval::PlayedSamples& played) {
+  Json all = Json::array();
+  for (const core::Result<eval::Timeline>& sample : played) {
+    const bool good = static_cast<bool>(sample);
+    all.push_back({good, good ? eval::serialize(*sample) : sample.reason()});
+  }
+  return all.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+core::Result<eval::Timeline> parsed(const Json& sample) {
+  const auto text = sample.at(1).get<std::string>();
+  if (!sample.at(0).get<bool>()) return core::Fault{text};
+  return eval::parse_timeline(text);
+}
+
+}  // namespace
+
+HeldOut::HeldOut(const RunConfig& config, std::shared_ptr<dist::Ranks> ranks, fs::path run_folder,
+                 fs::path model_dir, std::shared_ptr<video::FrameCache> frame_cache,
+                 int64_t resume_step)
     : config_(config),
+      ranks_(std::move(ranks)),
       run_folder_(std::move(run_folder)),
       model_dir_(std::move(model_dir)),
       frame_cache_(std::move(frame_cache)),
@@ -29,31 +54,58 @@ bool HeldOut::evaluated(int64_t step) const {
   return fs::exists(result_path(step));
 }
 
-bool HeldOut::evaluate(model::VisionLanguageModel& model, const text::ChatFormat& chat,
-                       int64_t step, int64_t max_samples, MetricsLog& metrics,
-                       const std::function<bool()>& asked_to_stop) {
-  struct Stopped {};
-  const data::SampleSource samples =
-      open_source(config_, config_.data.eval, model_dir_, frame_cache_);
+// Every rank a share, and all get everything. None when one of them was asked to stop.
+std::optional<eval::PlayedSamples> HeldOut::play(model::VisionLanguageModel& model,
+                                                 const text::ChatFormat& chat,
+                                                 const data::SampleSource& source,
+                                                 const std::vector<size_t>& samples,
+                                                 const std::function<bool()>& asked_to_stop) {
   const eval::EvaluateOptions options = {.teacher_forced = config_.eval.teacher_forced,
-                                         .max_samples = max_samples,
                                          .num_threads = static_cast<int>(config_.data.num_workers),
                                          .context = config_.data.context,
                                          .progress = [&](int64_t, int64_t) {
                                            if (asked_to_stop()) throw Stopped();
                                          }};
+  const auto size = static_cast<size_t>(ranks_->size());
+  std::vector<size_t> own;
+  for (auto i = static_cast<size_t>(ranks_->rank()); i < samples.size(); i += size)
+    own.push_back(samples[i]);
+  eval::PlayedSamples played;
+  double stopped = 0;
   try {
-    const eval::EvalReport result = eval::evaluate(model, chat, samples, options);
-    const auto json = eval::to_json(result, /*with_timelines=*/true);
-    core::write_file_atomic(result_path(step), json.dump() + "\n");
-    metrics.log_eval(step, json);
-    core::log_info("step {}: held-out samples\n{}", step, eval::to_table(result));
-    keep_if_best(model, step, result, samples);
-    return true;
+    played = eval::play_samples(model, chat, source, own, options);
   } catch (const Stopped&) {
+    stopped = 1;
+  }
+  if (ranks_->sum(stopped) > 0) return std::nullopt;
+  std::vector<Json> of_rank;
+  for (const std::string& text : ranks_->gather(serialized(played)))
+    of_rank.push_back(Json::parse(text));
+  eval::PlayedSamples all;
+  for (size_t i = 0; i < samples.size(); ++i) all.push_back(parsed(of_rank[i % size].at(i / size)));
+  return all;
+}
+
+bool HeldOut::evaluate(model::VisionLanguageModel& model, const text::ChatFormat& chat,
+                       int64_t step, int64_t max_samples, MetricsLog* metrics,
+                       const std::function<bool()>& asked_to_stop) {
+  const data::SampleSource source =
+      open_source(config_, config_.data.eval, model_dir_, frame_cache_);
+  const std::vector<size_t> samples = eval::samples_to_evaluate(source, max_samples);
+  std::optional<eval::PlayedSamples> played = play(model, chat, source, samples, asked_to_stop);
+  if (!played) {
     core::log_info("step {}: evaluation stopped, the next start makes it", step);
     return false;
   }
+  if (!ranks_->first()) return true;
+  const eval::EvalReport result =
+      eval::make_report(source, samples, *std::move(played), config_.eval.teacher_forced);
+  const Json json = eval::to_json(result, /*with_timelines=*/true);
+  core::write_file_atomic(result_path(step), json.dump() + "\n");
+  metrics->log_eval(step, json);
+  core::log_info("step {}: held-out samples\n{}", step, eval::to_table(result));
+  keep_if_best(model, step, result, source);
+  return true;
 }
 
 // Compared on the samples of every evaluation: the last one is on more.

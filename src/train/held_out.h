@@ -1,12 +1,15 @@
-// The held-out samples of a run: evaluated now and then, with the best model kept.
+// The held-out samples of a run: evaluated now and then by all its ranks, with the best model kept.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "best_model.h"
+#include "streamo/dist/ranks.h"
 #include "streamo/eval/evaluator.h"
 #include "streamo/model/vision_language_model.h"
 #include "streamo/text/chat_format.h"
@@ -19,25 +22,32 @@ namespace streamo::train {
 class HeldOut {
  public:
   // `resume_step`: of the run. `model_dir`: with the files that a model is saved with.
-  HeldOut(const RunConfig& config, std::filesystem::path run_folder,
-          std::filesystem::path model_dir, std::shared_ptr<video::FrameCache> frame_cache,
-          int64_t resume_step);
+  HeldOut(const RunConfig& config, std::shared_ptr<dist::Ranks> ranks,
+          std::filesystem::path run_folder, std::filesystem::path model_dir,
+          std::shared_ptr<video::FrameCache> frame_cache, int64_t resume_step);
 
-  // Writes <run>/eval-<step>.json and the metrics, and <run>/best when the model is the best so
-  // far. False when `asked_to_stop` ended it, as it is asked after each sample: nothing is written
-  // then.
+  // Collective: every rank, with the whole model, plays a share of the samples. The first one
+  // writes <run>/eval-<step>.json and the metrics (which others do not have), and <run>/best when
+  // the model is the best so far. False when `asked_to_stop` ended it, as it is asked after each
+  // sample: nothing is written then.
   bool evaluate(model::VisionLanguageModel& model, const text::ChatFormat& chat, int64_t step,
-                int64_t max_samples, MetricsLog& metrics,
+                int64_t max_samples, MetricsLog* metrics,
                 const std::function<bool()>& asked_to_stop);
   // Whether the evaluation of that step has been made.
   bool evaluated(int64_t step) const;
 
  private:
   std::filesystem::path result_path(int64_t step) const;
+  std::optional<eval::PlayedSamples> play(model::VisionLanguageModel& model,
+                                          const text::ChatFormat& chat,
+                                          const data::SampleSource& source,
+                                          const std::vector<size_t>& samples,
+                                          const std::function<bool()>& asked_to_stop);
   void keep_if_best(model::VisionLanguageModel& model, int64_t step, const eval::EvalReport& result,
                     const data::SampleSource& samples);
 
   const RunConfig& config_;
+  std::shared_ptr<dist::Ranks> ranks_;
   std::filesystem::path run_folder_, model_dir_;
   std::shared_ptr<video::FrameCache> frame_cache_;
   BestModel best_;

@@ -63,10 +63,9 @@ struct Trainer::Impl {
   void save_last();
   bool evaluate(int64_t max_samples);
   Outcome finish();
+  void begin_outside_steps(const char* what);
   template <typename Work>
   void by_first_rank(const char* what, const Work& work);
-  template <typename Work>
-  void by_first_rank_with_model(const char* what, const Work& work);
   void print_plan() const;
 
   StopSignal stop_;  // first: what comes while all this is made is not lost
@@ -157,9 +156,9 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
   if (ranks_->first()) {
     core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
     metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
-    held_out_ = std::make_unique<HeldOut>(config_, folder_.path(), model_dir_.path,
-                                          source_.options().frame_cache, step_);
   }
+  held_out_ = std::make_unique<HeldOut>(config_, ranks_, folder_.path(), model_dir_.path,
+                                        source_.options().frame_cache, step_);
   loader_ = std::make_unique<data::Loader>(
       source_, chat_, index_, plan_,
       data::LoaderOptions{.num_workers = static_cast<int>(config_.data.num_workers),
@@ -197,9 +196,8 @@ Outcome Trainer::Impl::run() {
     return every > 0 && step_ > 0 && step_ % every == 0 && step_ != plan_.total_steps();
   };
   if (due(config_.eval.every_steps)) {  // made up for, if the former process ended in it
-    by_first_rank_with_model("evaluation", [&] {
-      if (!held_out_->evaluated(step_)) evaluate(config_.eval.max_samples);
-    });
+    const bool made = ranks_->first() && held_out_->evaluated(step_);
+    if (ranks_->sum(made ? 1 : 0) == 0) evaluate(config_.eval.max_samples);
   }
   while (step_ < plan_.total_steps()) {
     ranks_->set_activity(fmt::format("step {}", step_ + 1));
@@ -213,7 +211,7 @@ Outcome Trainer::Impl::run() {
     if (due(config_.checkpoint.every_steps)) save();
     if (due(config_.eval.every_steps)) {
       display.finish_line();
-      by_first_rank_with_model("evaluation", [&] { evaluate(config_.eval.max_samples); });
+      evaluate(config_.eval.max_samples);
     }
     throughput.resume_clock();
     ranks_->set_patience(std::max<std::chrono::milliseconds>(
@@ -224,22 +222,18 @@ Outcome Trainer::Impl::run() {
   return finish();
 }
 
+// Between the steps nobody is in a hurry.
+void Trainer::Impl::begin_outside_steps(const char* what) {
+  ranks_->set_activity(fmt::format("{} after step {}", what, step_));
+  ranks_->set_patience(kPatienceOutsideSteps);
+}
+
 // What one rank does for all while the others wait.
 template <typename Work>
 void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
-  ranks_->set_activity(fmt::format("{} after step {}", what, step_));
-  ranks_->set_patience(kPatienceOutsideSteps);
+  begin_outside_steps(what);
   if (ranks_->first()) work();
   ranks_->barrier();
-}
-
-// The same for what needs the whole model.
-template <typename Work>
-void Trainer::Impl::by_first_rank_with_model(const char* what, const Work& work) {
-  ranks_->set_patience(kPatienceOutsideSteps);
-  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
-  by_first_rank(what, work);
-  if (blocks_) blocks_->make_parts(/*changed=*/false);
 }
 
 void Trainer::Impl::show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display) {
@@ -315,7 +309,7 @@ checkpoint::Snapshot Trainer::Impl::capture() {
 }
 
 void Trainer::Impl::save() {
-  ranks_->set_patience(kPatienceOutsideSteps);
+  begin_outside_steps("saving");
   checkpoint::Snapshot snapshot = capture();
   by_first_rank("saving", [&] { saver_.start(std::move(snapshot)); });
   saved_step_ = step_;
@@ -330,26 +324,28 @@ void Trainer::Impl::save_last() {
   by_first_rank("saving", [&] { saver_.require_saved(); });
 }
 
-// By the first rank; false when a signal ended it.
+// Collective; false when a signal ended it.
 bool Trainer::Impl::evaluate(int64_t max_samples) {
-  return held_out_->evaluate(*model_, chat_, step_, max_samples, *metrics_,
-                             [this] { return asked_to_stop(); });
+  begin_outside_steps("evaluation");
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/true);
+  const bool done = held_out_->evaluate(*model_, chat_, step_, max_samples, metrics_.get(),
+                                        [this] { return asked_to_stop(); });
+  if (blocks_) blocks_->make_parts(/*changed=*/false);
+  ranks_->barrier();  // the first rank has written its result
+  return done;
 }
 
 Outcome Trainer::Impl::finish() {
   save_last();
+  if (!config_.data.eval.empty() && !evaluate(/*max_samples=*/0)) return Outcome::kStoppedAndSaved;
   const fs::path final_dir = RunFolder::final_model(folder_.path());
-  double stopped = 0;
-  by_first_rank_with_model("export", [&] {
-    if (!config_.data.eval.empty() && !evaluate(/*max_samples=*/0)) {
-      stopped = 1;
-      return;
-    }
+  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
+  by_first_rank("export", [&] {
     write_report(folder_.path());
     model::save_model_directory(*model_, model_dir_.path, final_dir,
                                 conversation_settings(config_));
   });
-  if (ranks_->sum(stopped) > 0) return Outcome::kStoppedAndSaved;
+  if (blocks_) blocks_->make_parts(/*changed=*/false);
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());
   return Outcome::kFinished;

@@ -1,95 +1,15 @@
 #include "streamo/video/bicubic_resize.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "bicubic_filter.h"
 #include "streamo/core/error.h"
 
 namespace streamo::video {
 namespace {
 
 constexpr int kChannels = 3;
-constexpr double kRadius = 2.0;  // of the cubic, in source pixels where nothing shrinks
-constexpr int kMaxPrecision = 22;
-constexpr int kWeightLimit = 1 << 15;  // of a signed 16-bit weight
-constexpr int kTapsBlock = 8;          // the number of weights is a multiple of it
-
-// The cubic convolution kernel of a = -0.5.
-double cubic(double x) {
-  constexpr double a = -0.5;
-  x = std::abs(x);
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
-  return 0.0;
-}
-
-// How each pixel along one side of the result is mixed from those of the source.
-struct Filter {
-  struct Window {
-    int first, count;  // source pixels
-  };
-  std::vector<Window> windows;   // one for each pixel of the result
-  std::vector<int16_t> weights;  // `taps` for each; behind the first `count` they are 0
-  int taps;
-  int precision;  // weights are multiples of 2^-precision
-
-  const int16_t* weights_of(int pixel) const {
-    return weights.data() + static_cast<ptrdiff_t>(pixel) * taps;
-  }
-  int32_t half() const { return 1 << (precision - 1); }  // for rounding
-};
-
-// The finest step at which the largest weight still is a 16-bit number.
-int precision_for(double largest_weight) {
-  int precision = 0;
-  while (precision < kMaxPrecision &&
-         static_cast<int>(0.5 + largest_weight * (1 << (precision + 1))) < kWeightLimit) {
-    ++precision;
-  }
-  return precision;
-}
-
-// Normalised to a sum of 1; returns the largest.
-double compute_weights(Filter::Window window, double centre, double stretch, double* weights) {
-  double sum = 0.0;
-  for (int j = 0; j < window.count; ++j) {
-    weights[j] = cubic((j + window.first - centre + 0.5) * (1.0 / stretch));
-    sum += weights[j];
-  }
-  double largest = 0.0;
-  for (int j = 0; j < window.count; ++j) {
-    weights[j] /= sum;
-    largest = std::max(largest, weights[j]);
-  }
-  return largest;
-}
-
-Filter make_filter(int from, int to) {
-  const double scale = static_cast<double>(from) / to;
-  const double stretch = std::max(scale, 1.0);
-  const double support = kRadius * stretch;
-  Filter filter;
-  const int most = static_cast<int>(std::ceil(support)) * 2 + 1;
-  filter.taps = (most + kTapsBlock - 1) / kTapsBlock * kTapsBlock;
-  std::vector<double> weights(static_cast<size_t>(to) * static_cast<size_t>(filter.taps));
-  double largest = 0.0;
-  for (int i = 0; i < to; ++i) {
-    const double centre = scale * (i + 0.5);
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(centre + support + 0.5), from);
-    const Filter::Window window{first, std::clamp(end - first, 0, most)};
-    double* own = weights.data() + static_cast<ptrdiff_t>(i) * filter.taps;
-    largest = std::max(largest, compute_weights(window, centre, stretch, own));
-    filter.windows.push_back(window);
-  }
-  filter.precision = precision_for(largest);
-  filter.weights.reserve(weights.size());
-  for (const double weight : weights) {
-    const double scaled = weight * (1 << filter.precision);
-    filter.weights.push_back(static_cast<int16_t>(scaled < 0.0 ? scaled - 0.5 : scaled + 0.5));
-  }
-  return filter;
-}
+constexpr int kTapsBlock = BicubicFilter::kTapsBlock;
 
 uint8_t to_byte(int32_t sum, int precision) {
   return static_cast<uint8_t>(std::clamp(sum >> precision, 0, 255));
@@ -108,7 +28,7 @@ class RowPass {
  public:
   RowPass(int from, int to)
       : from_(from),
-        filter_(make_filter(from, to)),
+        filter_(from, to),
         plane_(static_cast<size_t>(from + filter_.taps)),
         planes_(plane_ * kChannels) {}
 
@@ -116,7 +36,7 @@ class RowPass {
     split_channels(row);
     const int blocks = filter_.taps / kTapsBlock;
     const int16_t* weights = filter_.weights.data();
-    for (const Filter::Window window : filter_.windows) {
+    for (const BicubicFilter::Window window : filter_.windows) {
       const int16_t* values = planes_.data() + window.first;
       for (int channel = 0; channel < kChannels; ++channel, values += plane_) {
         *out++ = to_byte(filter_.half() + dot(weights, values, blocks), filter_.precision);
@@ -136,7 +56,7 @@ class RowPass {
   }
 
   int from_;
-  Filter filter_;
+  BicubicFilter filter_;
   size_t plane_;                 // zeros behind the row: windows at its end read on into them
   std::vector<int16_t> planes_;  // [3, plane]
 };
@@ -144,7 +64,8 @@ class RowPass {
 constexpr ptrdiff_t kBlock = 32;  // values summed side by side, in registers
 
 // One row of the result of the pass along the columns, from the source rows beginning at `rows`.
-void mix_rows(const Filter& filter, int y, const uint8_t* rows, ptrdiff_t row_bytes, uint8_t* out) {
+void mix_rows(const BicubicFilter& filter, int y, const uint8_t* rows, ptrdiff_t row_bytes,
+              uint8_t* out) {
   const int16_t* weights = filter.weights_of(y);
   const int count = filter.windows[static_cast<size_t>(y)].count;
   ptrdiff_t x = 0;
@@ -179,7 +100,7 @@ std::vector<uint8_t> resize_bicubic(std::span<const uint8_t> rgb, FrameSize from
   for (int y = 0; y < from.height; ++y) {
     row_pass.run(rgb.data() + y * source_bytes, narrowed.data() + y * row_bytes);
   }
-  const Filter filter = make_filter(from.height, to.height);
+  const BicubicFilter filter(from.height, to.height);
   std::vector<uint8_t> result(static_cast<size_t>(to.height * row_bytes));
   for (int y = 0; y < to.height; ++y) {
     const int first = filter.windows[static_cast<size_t>(y)].first;

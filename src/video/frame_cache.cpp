@@ -22,7 +22,7 @@ namespace {
 
 // Raise it when the same file and options give other pixels or samples than before, when VideoInfo
 // changes, or when a file of the cache is laid out differently.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr int64_t kMostDamageLines = 5;
 
 // The libraries and the processor: FFmpeg's vector code gives the same pixels on all x86-64, but

@@ -36,12 +36,28 @@ core::Result<FrameConverter> FrameConverter::make(const fs::path& path, const AV
   return FrameConverter(turn, size, *target, options.resize);
 }
 
+std::vector<uint8_t> FrameConverter::scale(const AVFrame& picture) {
+  const FrameSize coded{picture.height, picture.width};
+  if (!scaler_ || scaler_->from() != coded) {
+    scaler_.emplace(coded, turn_.displayed(target_));  // swapping twice is no swap
+  }
+  std::vector<uint8_t> scaled = scaler_->convert(picture);
+  if (turn_ == Turn{}) return scaled;
+  std::vector<uint8_t> rgb(scaled.size());
+  copy_turned(scaled.data(), ptrdiff_t{turn_.displayed(target_).width} * 3, turn_, target_,
+              rgb.data());
+  return rgb;
+}
+
 std::vector<uint8_t> FrameConverter::convert(const AVFrame& picture) {
-  const bool exact = resize_ == ResizeMode::kExact;
-  const FrameSize size = exact ? turn_.displayed({picture.height, picture.width}) : target_;
-  if (!scaler_ || scaler_->target() != size) scaler_.emplace(size, turn_);
-  std::vector<uint8_t> rgb = scaler_->convert(picture);
-  if (!exact || rgb.empty()) return rgb;
+  const FrameSize size = turn_.displayed({picture.height, picture.width});
+  const bool keeps_size = size == target_;
+  const bool shrinks = target_.height <= size.height && target_.width <= size.width;
+  if (resize_ == ResizeMode::kFast && !keeps_size && shrinks && YuvScaler::can_read(picture)) {
+    return scale(picture);
+  }
+  std::vector<uint8_t> rgb = converter_.convert(picture);
+  if (keeps_size || rgb.empty()) return rgb;
   return resize_bicubic(rgb, size, target_);
 }
 

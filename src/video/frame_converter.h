@@ -6,9 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "picture_scaler.h"
+#include "rgb_converter.h"
 #include "streamo/core/error.h"
 #include "streamo/video/sampler.h"
+#include "yuv_scaler.h"
 
 namespace streamo::video {
 
@@ -26,13 +27,15 @@ class FrameConverter {
   std::vector<uint8_t> convert(const AVFrame& picture);
 
  private:
+  std::vector<uint8_t> scale(const AVFrame& picture);
   FrameConverter(Turn turn, FrameSize original, FrameSize target, ResizeMode resize)
-      : turn_(turn), original_(original), target_(target), resize_(resize) {}
+      : turn_(turn), original_(original), target_(target), resize_(resize), converter_(turn) {}
 
   Turn turn_;
   FrameSize original_, target_;
   ResizeMode resize_;
-  std::optional<PictureScaler> scaler_;  // to the target or, when exact, to the picture's own size
+  RgbConverter converter_;
+  std::optional<YuvScaler> scaler_;  // to the target
 };
 
 }  // namespace streamo::video

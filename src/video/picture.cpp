@@ -9,7 +9,7 @@
 #include "decoder.h"
 #include "jpeg.h"
 #include "picture_header.h"
-#include "picture_scaler.h"
+#include "rgb_converter.h"
 #include "rgb_pixels.h"
 #include "streamo/core/file.h"
 #include "streamo/video/bicubic_resize.h"
@@ -89,7 +89,7 @@ Result<Decoded> decode_watched(const std::shared_ptr<FileWatch>& watch, PictureF
   if (auto fault = check_size(path, size)) return *std::move(fault);
   const Turn turn = format == PictureFormat::kOther ? display_turn(stream) : exif;
   if (has_rgb_values(*frame)) return Decoded{{size, to_rgb(*frame)}, turn};
-  std::vector<uint8_t> rgb = PictureScaler(size, Turn{}).convert(*frame);
+  std::vector<uint8_t> rgb = RgbConverter(Turn{}).convert(*frame);
   if (rgb.empty()) return file_fault(path, "FFmpeg cannot convert its colours to RGB");
   lay_on_white(*frame, rgb);
   return Decoded{{size, std::move(rgb)}, turn};
@@ -118,8 +118,7 @@ Result<Decoded> decode(const fs::path& path) {
 }
 
 Picture turned(Decoded decoded) {
-  const auto [transpose, mirror_x, mirror_y] = decoded.turn;
-  if (!transpose && !mirror_x && !mirror_y) return std::move(decoded.picture);
+  if (decoded.turn == Turn{}) return std::move(decoded.picture);
   const Picture& coded = decoded.picture;
   Picture shown{decoded.turn.displayed(coded.size), std::vector<uint8_t>(coded.rgb.size())};
   copy_turned(coded.rgb.data(), ptrdiff_t{coded.size.width} * 3, decoded.turn, shown.size,

@@ -14,6 +14,7 @@ struct Turn {  // swap x and y first, then mirror
   FrameSize displayed(FrameSize coded) const {
     return transpose ? FrameSize{coded.width, coded.height} : coded;
   }
+  friend bool operator==(const Turn&, const Turn&) = default;
 };
 
 // `from` is the picture as coded, RGB, its rows `row_bytes` apart; `to` is [shown.height,

@@ -160,6 +160,30 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
 }
 
 // Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
+// Every rank plays a share of the held-out samples. One of them has no video.
+TEST_F(RankedTraining, EvaluatesTheSameOnAnyNumberOfRanks) {
+  json held_out = json::parse(read(kExample));
+  held_out.erase(held_out.begin() + 9, held_out.end());
+  for (json& sample : held_out)
+    sample["video_path"] =
+        fs::path(kExample).parent_path() / sample["video_path"].get<std::string>();
+  held_out[4]["video_path"] = "missing.mp4";
+  std::ofstream(folder_ / "held_out.json") << held_out;
+  const std::string settings =
+      "data.eval=held_out.json eval.every_steps=2 eval.max_samples=5 eval.best_metric=macro_f1";
+  for (const int ranks : {1, 2, 4}) expect_all(run(ranks, std::to_string(ranks), settings), 0);
+  expect_all(run(2, "full", settings + " parallel.shard=full"), 0);
+  for (const char* file : {"eval-2.json", "eval-4.json", "best/best.json"}) {
+    const std::string alone = read(folder_ / "1" / file);
+    ASSERT_FALSE(alone.empty()) << file;
+    for (const char* other : {"2", "4", "full"}) EXPECT_EQ(read(folder_ / other / file), alone);
+  }
+  const json last = json::parse(read(folder_ / "4" / "eval-4.json"));
+  EXPECT_EQ(last.at("samples"), 8);
+  EXPECT_EQ(last.at("timelines").size(), 8u);
+  EXPECT_EQ(last.at("skipped"), 1);
+}
+
 TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
   const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
   expect_all(run(1, "1", overrides), 0);

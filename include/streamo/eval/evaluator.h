@@ -40,6 +40,16 @@ struct EvalReport {
   bool teacher_forced = false;
 };
 
+// What evaluate() consists of, for several processes that share the work. The samples that it
+// chooses; what playing some of them gives, in their order; and the report of all that were chosen.
+std::vector<size_t> samples_to_evaluate(const data::SampleSource& source, int64_t max_samples);
+using PlayedSamples = std::vector<core::Result<Timeline>>;
+PlayedSamples play_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                           const data::SampleSource& source, const std::vector<size_t>& samples,
+                           const EvaluateOptions& options);
+EvalReport make_report(const data::SampleSource& source, const std::vector<size_t>& samples,
+                       PlayedSamples played, bool teacher_forced);
+
 // Samples that cannot be read are skipped and listed. The result does not depend on the number of
 // threads. Throws core::Error{kData} when every sample is bad, naming the first one's reason.
 EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,

@@ -32,6 +32,11 @@ struct Timeline {
 // truth_answer, answer, probabilities [3]}]}; probabilities are rounded to four digits.
 nlohmann::ordered_json to_json(const Timeline& timeline);
 
+// The same with its probabilities to the last bit, for another process of the run, and back. Throws
+// for what is no such text.
+std::string serialize(const Timeline& timeline);
+Timeline parse_timeline(const std::string& text);
+
 struct StoredEvaluation {
   std::vector<Timeline> timelines;
   bool teacher_forced = false;

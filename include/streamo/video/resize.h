@@ -20,7 +20,7 @@ struct PixelLimits {
 
 // How frames of a video get there. Pictures from files always take the exact way.
 enum class ResizeMode {
-  kFast,   // FFmpeg's scaler in one step from the decoder's picture: near to kExact (53 dB)
+  kFast,   // the same but for rounding, in one pass: 54 dB and more from kExact
   kExact,  // FFmpeg's most careful conversion to RGB at full size, then resize_bicubic
 };
 

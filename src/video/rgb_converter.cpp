@@ -1,4 +1,4 @@
-#include "picture_scaler.h"
+#include "rgb_converter.h"
 
 extern "C" {
 #include <libavutil/pixdesc.h>
@@ -10,9 +10,7 @@ extern "C" {
 namespace streamo::video {
 namespace {
 
-// The nearest to "convert to RGB at full size, then Pillow's bicubic", which the base models were
-// trained with: 53 dB against 41 dB of FFmpeg's default flags.
-constexpr int kScalerFlags =
+constexpr int kConverterFlags =
     SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
 constexpr std::array<double, 2> kPillowBicubic{0.0, 0.5};  // B, C: a = -0.5; FFmpeg's own is -0.6
 
@@ -21,6 +19,12 @@ constexpr int kRowAlignment = 64;  // swscale's vector code may write past the e
 int padded_row_bytes(int width) {
   return (width * 3 + kRowAlignment - 1) / kRowAlignment * kRowAlignment + kRowAlignment;
 }
+
+int sign(int32_t value) {
+  return value > 0 ? 1 : value < 0 ? -1 : 0;
+}
+
+}  // namespace
 
 bool is_full_range(const AVFrame& picture) {
   switch (picture.format) {
@@ -35,12 +39,6 @@ bool is_full_range(const AVFrame& picture) {
   }
 }
 
-int sign(int32_t value) {
-  return value > 0 ? 1 : value < 0 ? -1 : 0;
-}
-
-}  // namespace
-
 // A point (p, q) is shown at (a p + c q, b p + d q); the matrix is a b u / c d v / x y w.
 Turn display_turn(const AVStream& stream) {
   size_t bytes = 0;
@@ -54,12 +52,11 @@ Turn display_turn(const AVStream& stream) {
   return {};
 }
 
-bool PictureScaler::prepare(const Source& source) {
+bool RgbConverter::prepare(const Source& source) {
   if (scaler_ && source == source_) return true;
-  const FrameSize size = turn_.displayed(target_);  // swapping twice is no swap
   scaler_.reset(sws_getContext(
-      source.width, source.height, static_cast<AVPixelFormat>(source.format), size.width,
-      size.height, AV_PIX_FMT_RGB24, kScalerFlags, nullptr, nullptr, kPillowBicubic.data()));
+      source.width, source.height, static_cast<AVPixelFormat>(source.format), source.width,
+      source.height, AV_PIX_FMT_RGB24, kConverterFlags, nullptr, nullptr, kPillowBicubic.data()));
   if (!scaler_) return false;
   // Untagged pictures get the coefficients of BT.601, like in every peer. RGB pictures refuse them,
   // rightly.
@@ -68,25 +65,25 @@ bool PictureScaler::prepare(const Source& source) {
   sws_setColorspaceDetails(scaler_.get(), coefficients, source.full_range ? 1 : 0, coefficients, 1,
                            0, kOne, kOne);
   source_ = source;
-  scaled_.resize(static_cast<size_t>(padded_row_bytes(size.width)) *
-                 static_cast<size_t>(size.height));
+  converted_.resize(static_cast<size_t>(padded_row_bytes(source.width)) *
+                    static_cast<size_t>(source.height));
   return true;
 }
 
-std::vector<uint8_t> PictureScaler::convert(const AVFrame& picture) {
+std::vector<uint8_t> RgbConverter::convert(const AVFrame& picture) {
   if (!prepare({picture.width, picture.height, picture.format, picture.colorspace,
                 is_full_range(picture)})) {
     return {};
   }
-  const FrameSize size = turn_.displayed(target_);
-  const std::array<uint8_t*, 4> planes{scaled_.data(), nullptr, nullptr, nullptr};
-  const std::array<int, 4> strides{padded_row_bytes(size.width), 0, 0, 0};
+  const std::array<uint8_t*, 4> planes{converted_.data(), nullptr, nullptr, nullptr};
+  const std::array<int, 4> strides{padded_row_bytes(picture.width), 0, 0, 0};
   const int rows = sws_scale(scaler_.get(), picture.data, picture.linesize, 0, picture.height,
                              planes.data(), strides.data());
-  if (rows != size.height) return {};
-  std::vector<uint8_t> rgb(static_cast<size_t>(target_.height) *
-                           static_cast<size_t>(target_.width) * 3);
-  copy_turned(scaled_.data(), strides[0], turn_, target_, rgb.data());
+  if (rows != picture.height) return {};
+  const FrameSize shown = turn_.displayed({picture.height, picture.width});
+  std::vector<uint8_t> rgb(static_cast<size_t>(shown.height) * static_cast<size_t>(shown.width) *
+                           3);
+  copy_turned(converted_.data(), strides[0], turn_, shown, rgb.data());
   return rgb;
 }
 

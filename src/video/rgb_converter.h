@@ -1,11 +1,10 @@
-// From the decoder's picture to RGB at the size the model sees, in one step.
+// From the decoder's picture to RGB at its own size, by FFmpeg.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "ffmpeg_handles.h"
-#include "streamo/video/resize.h"
 #include "turn.h"
 
 namespace streamo::video {
@@ -14,14 +13,16 @@ namespace streamo::video {
 // players do.
 Turn display_turn(const AVStream& stream);
 
-class PictureScaler {
+// Whether 0 is black, by the format or the tag.
+bool is_full_range(const AVFrame& picture);
+
+// As careful as FFmpeg can: the colours that the base models were trained with.
+class RgbConverter {
  public:
-  PictureScaler(FrameSize target, Turn turn) : target_(target), turn_(turn) {}
+  explicit RgbConverter(Turn turn) : turn_(turn) {}
 
-  FrameSize target() const { return target_; }
-
-  // [height, width, 3] of the target size; empty when FFmpeg cannot convert this kind of picture.
-  // The picture's own size and format may change from one call to the next.
+  // [height, width, 3] as displayed; empty when FFmpeg cannot convert this kind of picture.
+  // The picture's size and format may change from one call to the next.
   std::vector<uint8_t> convert(const AVFrame& picture);
 
  private:
@@ -32,11 +33,10 @@ class PictureScaler {
   };
   bool prepare(const Source& source);
 
-  FrameSize target_;  // as displayed
   Turn turn_;
   Source source_;
   ScalerPtr scaler_;
-  std::vector<uint8_t> scaled_;  // before turning, rows padded
+  std::vector<uint8_t> converted_;  // before turning, rows padded
 };
 
 }  // namespace streamo::video
