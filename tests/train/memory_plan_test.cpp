@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <mutex>
 #include <thread>
 
@@ -207,8 +207,8 @@ StepShape shape_of(const std::string& shard, int ranks, const Case& each,
 class MemoryPlanOf : public testing::TestWithParam<std::tuple<std::tuple<std::string, int>, Case>> {
 };
 
-// What is kept between steps, and the peak, within 5 %. All ranks do the same, so the least is
-// compared: a thread of Gloo may hold a message a moment longer than it needs.
+// What is kept between steps, and the peak, within 5 %, of the rank in the middle: the last rank's
+// parts may be shorter, and a thread of Gloo may hold a message a moment longer than it needs.
 TEST_P(MemoryPlanOf, AStep) {
   torch::set_num_threads(1);
   const auto [shard, size] = std::get<0>(GetParam());
@@ -221,17 +221,22 @@ TEST_P(MemoryPlanOf, AStep) {
   const MemoryPlan plan = plan_memory(counts, shape_of(shard, size, each, *model));
   const double between_steps = plan.weights + plan.optimizer;
   std::mutex mutex;
-  Measured least{.after = INFINITY, .peak = INFINITY};
+  std::vector<double> after, peak;
   test::with_ranks(size, [&, shard = shard](const auto& ranks) {
     const Measured measured = measure(ranks, shard, each);
     const std::lock_guard lock(mutex);
-    least = {std::min(least.after, measured.after), std::min(least.peak, measured.peak)};
+    after.push_back(measured.after);
+    peak.push_back(measured.peak);
   });
-  EXPECT_NEAR(between_steps / least.after, 1, 0.05);
-  EXPECT_NEAR(plan.peak() / least.peak, 1, 0.05);
+  const auto middle = [](std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[(values.size() - 1) / 2];
+  };
+  EXPECT_NEAR(between_steps / middle(after), 1, 0.05);
+  EXPECT_NEAR(plan.peak() / middle(peak), 1, 0.05);
   fmt::print("{}, {} ranks: peak {:.2f} MB, planned {:+.1f} %; between steps {:+.1f} %\n", shard,
-             size, least.peak / 1e6, 100 * (plan.peak() / least.peak - 1),
-             100 * (between_steps / least.after - 1));
+             size, middle(peak) / 1e6, 100 * (plan.peak() / middle(peak) - 1),
+             100 * (between_steps / middle(after) - 1));
 }
 
 INSTANTIATE_TEST_SUITE_P(
