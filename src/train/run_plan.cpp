@@ -54,7 +54,8 @@ void add_steps(const RunConfig& config, const model::VisionLanguageModel& model,
         work.visual_tokens += more.visual_tokens;
       }
       const model::Activations activations = model.activations(work, training);
-      const double held = activations.kept + activations.working + activations.pixels;
+      const double held = activations.vision.kept + activations.decoder.kept +
+                          activations.decoder.backward + activations.pixels;
       if (held <= most) continue;
       most = held;
       plan.longest = work.tokens;
@@ -68,6 +69,7 @@ void add_steps(const RunConfig& config, const model::VisionLanguageModel& model,
 }  // namespace
 
 RunPlan plan_run(const RunConfig& config, int gpus, const std::filesystem::path& scratch) {
+  const int group_size = shard_group_size(config.parallel, gpus);
   data::SampleSource source = open_source(config, config.data.train, /*model_dir=*/{});
   const ModelDirectory directory = prepare_model_directory(config, scratch, source, /*write=*/true);
   const std::unique_ptr<text::Tokenizer> tokenizer = text::load_tokenizer(directory.path);
@@ -83,8 +85,7 @@ RunPlan plan_run(const RunConfig& config, int gpus, const std::filesystem::path&
   plan.samples = static_cast<int64_t>(source.size());
   plan.skipped = report.size();
   plan.parameters = count_parameters(config, *model, chat.special());
-  StepShape shape{.ranks = gpus,
-                  .micro_batches = config.train.grad_accum_steps,
+  StepShape shape{.micro_batches = config.train.grad_accum_steps,
                   .deterministic = config.train.deterministic,
                   .bytes_each = config.model.dtype == "bfloat16" ? 2.0 : 4.0,
                   .hidden_size = static_cast<double>(model->lm_head_weight().size(1))};
@@ -92,6 +93,8 @@ RunPlan plan_run(const RunConfig& config, int gpus, const std::filesystem::path&
   add_steps(config, *model, index, plan, shape);
   for (const char* shard : {"none", "optimizer", "full"}) {
     shape.shard = shard;
+    shape.ranks = shape.shard == "none" ? gpus : group_size;
+    shape.groups = gpus / shape.ranks;
     plan.modes.push_back({shard, plan_memory(plan.parameters, shape),
                           gpus == 1 ? 0 : plan_traffic(plan.parameters, shape)});
   }
@@ -159,10 +162,9 @@ std::string describe(const RunPlan& plan, const Hardware& hardware) {
   gigabytes("whole blocks, at work", [](const Mode& mode) { return mode.memory.blocks_at_work; });
   gigabytes("loss", [](const Mode& mode) { return mode.memory.loss; });
   gigabytes("room to exchange", [](const Mode& mode) { return mode.memory.exchange; });
-  gigabytes("all state, to save (first GPU)", [](const Mode& mode) { return mode.memory.saving; });
-  gigabytes("peak while computing", [](const Mode& mode) { return mode.memory.computing(); });
-  gigabytes("peak while updating", [](const Mode& mode) { return mode.memory.updating(); });
-  gigabytes("peak while saving", [](const Mode& mode) { return mode.memory.checkpoint(); });
+  gigabytes("peak while computing", [](const Mode& mode) { return mode.memory.computing; });
+  gigabytes("peak while updating", [](const Mode& mode) { return mode.memory.updating; });
+  gigabytes("host memory to save, first rank", [](const Mode& mode) { return mode.memory.saving; });
   row(fmt::format("fits {:.4g} GB", hardware.memory_bytes / 1e9).c_str(),
       [&](const Mode& mode) { return std::string(fits(mode.memory, hardware) ? "yes" : "no"); });
   gigabytes("sent by each GPU in a step", [](const Mode& mode) { return mode.traffic; });

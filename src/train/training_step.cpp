@@ -43,8 +43,8 @@ void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number
       Json{{"step", step_number}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
 }
 
-// How long this rank has computed. On a CPU the time its thread was given, so that other processes on
-// the same cores, and waiting for other ranks, do not count.
+// How long this rank has computed. On a CPU the time its thread was given, so that other processes
+// on the same cores, and waiting for other ranks, do not count.
 double seconds_computed(torch::Device device) {
   if (!device.is_cpu()) return core::monotonic_seconds();
   timespec time{};

@@ -39,17 +39,22 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
   return items;
 }
 
-dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config) {
-  const int64_t size = config.parallel.shard_group_size;
-  if (size > 0 && (ranks->size() % size != 0 || config.parallel.shard == "none")) {
+int shard_group_size(const RunConfig::Parallel& parallel, int ranks) {
+  const auto size = static_cast<int>(parallel.shard_group_size);
+  if (size == 0) return ranks;
+  if (parallel.shard == "none" || ranks % size != 0) {
     throw core::Error(
         core::ErrorKind::kConfig,
-        config.parallel.shard == "none"
+        parallel.shard == "none"
             ? "parallel.shard is none, so there is nothing to spread over groups"
-            : fmt::format("{} ranks cannot be divided into groups of {}", ranks->size(), size),
+            : fmt::format("{} ranks cannot be divided into groups of {}", ranks, size),
         "parallel.shard_group_size", "choose a divisor of the number of ranks, or 0 for one group");
   }
-  return dist::ShardGroups::split(ranks, static_cast<int>(size));
+  return size;
+}
+
+dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config) {
+  return dist::ShardGroups::split(ranks, shard_group_size(config.parallel, ranks->size()));
 }
 
 std::string sharding_in_words(const RunConfig::Parallel& parallel) {

@@ -26,8 +26,10 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
                                        const model::VisionLanguageModel& model,
                                        const RunConfig::Model& config);
 
-// Collective. The groups of parallel.shard_group_size; throws core::Error{kConfig} when the ranks
-// cannot be divided so.
+// Ranks that share what is kept in parts. Throws core::Error{kConfig} when `ranks` cannot be
+// divided as parallel.shard_group_size says.
+int shard_group_size(const RunConfig::Parallel& parallel, int ranks);
+// Collective. These groups.
 dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config);
 
 // What parallel.* means, for the start of a run.

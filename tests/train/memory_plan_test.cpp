@@ -1,14 +1,17 @@
 // What a step is foretold to hold against what it holds. Truth: LibTorch's allocator, which tells
-// of every tensor (allocation_watch.h). CPU, fp32; the ranks are threads.
+// of every tensor (allocation_watch.h). CPU, fp32 and bf16; the ranks are threads.
 #include "streamo/train/memory_plan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <thread>
 
 #include "model/qwen2_5_vl/model.h"
+#include "nn/block_kernels.h"
 #include "streamo/loss/streaming_loss.h"
 #include "streamo/train/optimizer.h"
 #include "support/allocation_watch.h"
@@ -66,6 +69,9 @@ model::ModelInput input_of(const model::VisionLanguageModel& model, const Conten
 struct Case {
   bool freeze_vision = false, freeze_merger = false, recomputed = false;
   Content content;
+  bool bf16 = false, deterministic = false;
+  int64_t micro_batches = 2;  // of a rank and step
+  int group_size = 0;         // 0: one group
 
   RunConfig config() const {
     RunConfig config;
@@ -74,20 +80,32 @@ struct Case {
     config.model.gradient_checkpointing = recomputed;
     return config;
   }
+  // On a CPU: a norm keeps its input alone, and in bf16 a gated MLP not its product.
   model::Training training() const {
-    return {.vision = !freeze_vision, .merger = !freeze_merger, .recomputed = recomputed};
+    return {.vision = !freeze_vision,
+            .merger = !freeze_merger,
+            .recomputed = recomputed,
+            .keeps_normed = false,
+            .keeps_product = !bf16};
   }
 };
 
-std::shared_ptr<model::qwen2_5_vl::Model> model_of(const RunConfig::Model& config) {
+void PrintTo(const Case& each, std::ostream* out) {
+  *out << (each.group_size > 0 ? "in groups, " : "")
+       << (each.freeze_vision ? "frozen vision, " : "") << (each.recomputed ? "recomputed, " : "")
+       << (each.deterministic ? "deterministic, " : "") << (each.bf16 ? "bf16, " : "fp32, ")
+       << each.micro_batches << " micro-batches of " << each.content.pictures << " pictures and "
+       << each.content.text_tokens << " tokens";
+}
+
+std::shared_ptr<model::qwen2_5_vl::Model> model_of(const RunConfig::Model& config,
+                                                   bool bf16 = false) {
   auto model = std::make_shared<model::qwen2_5_vl::Model>(model_config());
+  if (bf16) model->to(torch::kBFloat16);
   model->set_gradient_checkpointing(config.gradient_checkpointing);
   for (auto& item : model->named_parameters()) {
-    const model::Part part = model->part_of(item.key());
     item.value().detach().fill_(0.01);
-    if ((config.freeze_vision && part == model::Part::kVision) ||
-        (config.freeze_merger && part == model::Part::kMerger))
-      item.value().set_requires_grad(false);
+    item.value().set_requires_grad(!is_frozen(config, model->part_of(item.key())));
   }
   return model;
 }
@@ -104,6 +122,10 @@ std::vector<Case> cases() {
   return cases;
 }
 
+double kept_of(const model::Activations& activations) {
+  return activations.vision.kept + activations.decoder.kept;
+}
+
 // The tables of positions and small things are not counted: they show where little else is kept.
 TEST(MemoryPlan, WhatIsKeptForTheBackwardPass) {
   for (const Case& each : cases()) {
@@ -113,7 +135,8 @@ TEST(MemoryPlan, WhatIsKeptForTheBackwardPass) {
     const int64_t before = watch.bytes();
     const torch::Tensor hidden_states = model->forward(input);
     const auto kept = static_cast<double>(watch.bytes() - before);
-    const double foretold = kFloat * model->activations(each.content.work(), each.training()).kept;
+    const double foretold =
+        kFloat * kept_of(model->activations(each.content.work(), each.training()));
     EXPECT_NEAR(kept / foretold, 1, each.recomputed ? 0.12 : 0.03)
         << each.freeze_vision << each.freeze_merger << each.recomputed << each.content.pictures;
   }
@@ -123,23 +146,28 @@ struct Measured {
   double after = 0, peak = 0;  // bytes: between steps, and in one
 };
 
-// The second of two steps of two micro-batches.
+// The second of two steps.
 Measured measure(const std::shared_ptr<dist::Ranks>& ranks, const std::string& shard,
                  const Case& each) {
   test::AllocationWatch watch;
   const RunConfig config = each.config();
-  const auto model = model_of(config.model);
-  const dist::ShardGroups groups = dist::ShardGroups::split(ranks, 0);
+  const auto model = model_of(config.model, each.bf16);
+  const dist::ShardGroups groups = dist::ShardGroups::split(ranks, each.group_size);
   std::shared_ptr<ShardedBlocks> blocks;
   if (shard == "full" && ranks->size() > 1)
     blocks = std::make_shared<ShardedBlocks>(*ranks, groups, *model);
   loss::StreamingLoss loss({});
-  AdamW optimizer(
-      named_parameters(config, *model, text::SpecialTokens{}), {},
-      {.ranks = ranks, .groups = groups, .shard_state = shard != "none", .blocks = blocks});
+  AdamW optimizer(named_parameters(config, *model, text::SpecialTokens{}), {},
+                  {.ranks = ranks,
+                   .groups = groups,
+                   .shard_state = shard != "none",
+                   .deterministic = each.deterministic,
+                   .blocks = blocks,
+                   .model = model.get()});
   for (int step = 0; step < 2; ++step) {
     watch.restart_peak();
-    for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {
+    for (int64_t micro_batch = 0; micro_batch < each.micro_batches; ++micro_batch) {
+      if (micro_batch + 1 == each.micro_batches) optimizer.begin_last_micro_batch();
       const torch::Tensor hidden_states = model->forward(input_of(*model, each.content));
       const loss::SupervisedRows rows{
           .hidden_states = hidden_states.index_select(0, torch::arange(kSupervised)),
@@ -149,6 +177,7 @@ Measured measure(const std::shared_ptr<dist::Ranks>& ranks, const std::string& s
       loss(rows, model->lm_head_weight(), 4.0 * kSupervised).loss.backward();
       optimizer.end_micro_batch();
     }
+    optimizer.send_gradients();
     optimizer.clip_grad_norm(1);
     optimizer.step(1e-4);
     optimizer.zero_grad();
@@ -161,54 +190,74 @@ Measured measure(const std::shared_ptr<dist::Ranks>& ranks, const std::string& s
 
 StepShape shape_of(const std::string& shard, int ranks, const Case& each,
                    const model::VisionLanguageModel& model) {
+  const int group_size = each.group_size > 0 ? each.group_size : ranks;
   return {.shard = shard,
-          .ranks = ranks,
-          .micro_batches = 2,
+          .ranks = group_size,
+          .groups = ranks / group_size,
+          .micro_batches = each.micro_batches,
+          .deterministic = each.deterministic,
+          .bytes_each = each.bf16 ? 2.0 : 4.0,
+          .gather_copies = 1,  // by Gloo
           .activations = model.activations(each.content.work(), each.training()),
           .tokens = static_cast<double>(each.content.tokens()),
           .supervised_tokens = kSupervised,
           .hidden_size = kHidden};
 }
 
-class MemoryPlanOf : public testing::TestWithParam<std::tuple<const char*, int>> {};
+class MemoryPlanOf : public testing::TestWithParam<std::tuple<std::tuple<std::string, int>, Case>> {
+};
 
-// The state within 5 %. The peak is a bound: not every part of it is there at one moment, and with
-// `full` least, as three of these few blocks are counted whole.
+// What is kept between steps, and the peak, within 5 %, of the rank in the middle: the last rank's
+// parts may be shorter, and a thread of Gloo may hold a message a moment longer than it needs.
 TEST_P(MemoryPlanOf, AStep) {
   torch::set_num_threads(1);
-  const std::string shard = std::get<0>(GetParam());
-  const int size = std::get<1>(GetParam());
-  for (const Case& each :
-       {Case{.content = {2, 300}}, Case{.freeze_vision = true, .content = {20, 100}},
-        Case{.recomputed = true, .content = {2, 300}}}) {
-    const RunConfig config = each.config();
-    const auto model = model_of(config.model);
-    const ParameterCounts counts = count_parameters(config, *model, text::SpecialTokens{});
-    const StepShape shape = shape_of(shard, size, each, *model);
-    const MemoryPlan plan = plan_memory(counts, shape);
-    const bool blocks_in_parts = shard == "full" && size > 1;
-    const double state = counts.all * kFloat + counts.updated * 2 * kFloat;
-    const double parts = shard == "none" ? state
-                         : shard == "full"
-                             ? (counts.all - counts.blocks * (1 - 1.0 / size)) * kFloat +
-                                   counts.updated * 2 * kFloat / size
-                             : counts.all * kFloat + counts.updated * 2 * kFloat / size;
-    std::mutex mutex;
-    test::with_ranks(size, [&](const std::shared_ptr<dist::Ranks>& ranks) {
-      const Measured measured = measure(ranks, shard, each);
-      const std::lock_guard lock(mutex);
-      EXPECT_NEAR(measured.after / parts, 1, 0.05) << ranks->rank();
-      EXPECT_LE(measured.peak, 1.05 * plan.peak()) << ranks->rank();
-      EXPECT_GE(measured.peak,
-                (blocks_in_parts ? 0.65 : 0.8) * std::max(plan.computing(), plan.updating()))
-          << ranks->rank();
-    });
-  }
+  const auto [shard, size] = std::get<0>(GetParam());
+  const Case& each = std::get<1>(GetParam());
+  if (each.bf16 && !nn::blocks::machine_has_avx512())
+    GTEST_SKIP() << "on this processor LibTorch's own operators compute in bf16, and keep more";
+  const RunConfig config = each.config();
+  const auto model = model_of(config.model, each.bf16);
+  const ParameterCounts counts = count_parameters(config, *model, text::SpecialTokens{});
+  const MemoryPlan plan = plan_memory(counts, shape_of(shard, size, each, *model));
+  const double between_steps = plan.weights + plan.optimizer;
+  std::mutex mutex;
+  std::vector<double> after, peak;
+  test::with_ranks(size, [&, shard = shard](const auto& ranks) {
+    const Measured measured = measure(ranks, shard, each);
+    const std::lock_guard lock(mutex);
+    after.push_back(measured.after);
+    peak.push_back(measured.peak);
+  });
+  const auto middle = [](std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[(values.size() - 1) / 2];
+  };
+  EXPECT_NEAR(between_steps / middle(after), 1, 0.05);
+  EXPECT_NEAR(plan.peak() / middle(peak), 1, 0.05);
+  fmt::print("{}, {} ranks: peak {:.2f} MB, planned {:+.1f} %; between steps {:+.1f} %\n", shard,
+             size, middle(peak) / 1e6, 100 * (plan.peak() / middle(peak) - 1),
+             100 * (between_steps / middle(after) - 1));
 }
 
-INSTANTIATE_TEST_SUITE_P(ShardAndRanks, MemoryPlanOf,
-                         testing::Values(std::tuple("none", 2), std::tuple("optimizer", 1),
-                                         std::tuple("optimizer", 4), std::tuple("full", 4)));
+INSTANTIATE_TEST_SUITE_P(
+    SpreadAndCase, MemoryPlanOf,
+    testing::Combine(
+        testing::Values(std::tuple("optimizer", 1), std::tuple("none", 2),
+                        std::tuple("optimizer", 4), std::tuple("full", 2), std::tuple("full", 4)),
+        testing::Values(
+            Case{.content = {2, 300}}, Case{.freeze_vision = true, .content = {20, 100}},
+            Case{.recomputed = true, .content = {2, 300}},
+            Case{.content = {1, 60}},  // weights and their gradients take most
+            Case{.recomputed = true, .content = {1, 1200}, .micro_batches = 1},
+            Case{.content = {2, 300}, .deterministic = true},
+            Case{.content = {2, 300}, .bf16 = true},
+            Case{.freeze_vision = true, .recomputed = true, .content = {2, 300}, .bf16 = true})));
+
+INSTANTIATE_TEST_SUITE_P(
+    Groups, MemoryPlanOf,
+    testing::Combine(testing::Values(std::tuple("optimizer", 4), std::tuple("full", 4)),
+                     testing::Values(Case{.content = {1, 60}, .group_size = 2},
+                                     Case{.content = {2, 300}, .group_size = 2})));
 
 // By hand.
 TEST(MemoryPlan, Traffic) {
@@ -222,6 +271,10 @@ TEST(MemoryPlan, Traffic) {
   // Blocks gathered (6), those with a backward pass again (4), gradients (8), three times; what is
   // of no block (4) once a step.
   EXPECT_DOUBLE_EQ(traffic("full"), 0.75 * 2 * (3 * (6 + 4 + 8) + 4));
+  // Two groups: half of each rank's part of the sums goes to the other group, and comes back.
+  const StepShape groups{
+      .shard = "optimizer", .ranks = 4, .groups = 2, .micro_batches = 3, .bytes_each = 2};
+  EXPECT_DOUBLE_EQ(plan_traffic(counts, groups), traffic("optimizer") + 2 * 4 * 0.5 * 8 / 4);
 }
 
 }  // namespace

@@ -31,6 +31,9 @@ struct Flops {
 struct Training {
   bool vision = true, merger = true, language = true;
   bool recomputed = false;
+  // What operators keep for the backward pass besides their input: a norm what it has not scaled
+  // yet, a gated MLP the product of its two halves. On GPUs both do (nn/rms_norm.cpp, swiglu.cpp).
+  bool keeps_normed = true, keeps_product = true;
 };
 
 // Forward and backward. A trained product costs twice its forward in the backward pass (once for

@@ -1,10 +1,11 @@
 // What a training step holds on one GPU, and sends to others, foretold from sizes alone.
 //
-// Formulas and what they leave out: docs/plan.md. All figures are bytes of one rank, at most.
+// Formulas and what they leave out: docs/plan.md. All figures are bytes of one rank.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "streamo/model/vision_language_model.h"
 #include "streamo/text/special_tokens.h"
@@ -18,8 +19,14 @@ struct ParameterCounts {
   double updated = 0;           // those that have an optimizer state: less, where rows are trained
   double blocks = 0, trained_blocks = 0;  // of these, in the repeated blocks
   double with_backward = 0;               // in blocks whose backward pass is needed
-  double largest_block = 0, largest = 0;  // of one block, of one parameter
-  double head = 0;                        // of the output projection
+  double largest_block = 0;
+  double head = 0;  // of the output projection
+  double trained_vision_blocks = 0;
+  // Of each parameter: of those updated, of these in no block, of the largest block, the largest
+  // trained one and the largest of the vision tower. What is exchanged of each is cut into parts of
+  // one length.
+  std::vector<int64_t> updated_each, outside_each, block_each, trained_block_each,
+      vision_block_each;
 };
 
 // `model`: built; nobody needs to have loaded its weights.
@@ -29,10 +36,13 @@ ParameterCounts count_parameters(const RunConfig& config, model::VisionLanguageM
 // What a rank is to do.
 struct StepShape {
   std::string shard = "optimizer";  // parallel.shard
-  int ranks = 1;
-  int64_t micro_batches = 1;  // of each rank
+  int ranks = 1;                    // that share what is kept in parts
+  int groups = 1;                   // of so many ranks
+  int64_t micro_batches = 1;        // of each rank
   bool deterministic = false;
   double bytes_each = 4;  // of a parameter and an activation
+  // Of what is gathered, made by the library that exchanges it: NCCL none, Gloo one.
+  double gather_copies = 0;
   // Of the micro-batch that takes most.
   model::Activations activations = {};
   double tokens = 0, supervised_tokens = 0;
@@ -40,17 +50,16 @@ struct StepShape {
 };
 
 struct MemoryPlan {
+  // At most: not all of it is there at once.
   double weights = 0, gradients = 0, optimizer = 0;
   double activations = 0, loss = 0;  // of one micro-batch
-  double blocks_at_work = 0;         // `full`: what is whole of them while they compute
-  double exchange = 0;               // room to send and receive
-  double saving = 0;                 // on the first rank: the state of all
+  double blocks_at_work = 0;         // `full`: what is whole of them, and under way
+  double exchange = 0;               // at the update: summed gradients, room to send and receive
+  double saving = 0;                 // in the memory of the first rank's machine: the state of all
 
-  double computing() const;   // the peaks: in forward and backward pass,
-  double updating() const;    // between the last backward pass and the new weights,
-  double checkpoint() const;  // when a checkpoint is made, on the first rank
+  double computing = 0;  // the peaks: in forward and backward pass, until gradients are summed,
+  double updating = 0;   // and from there to the new weights
   double peak() const;
-  bool gradients_before_last = false;  // some exist while a whole micro-batch is held
 };
 
 MemoryPlan plan_memory(const ParameterCounts& parameters, const StepShape& step);

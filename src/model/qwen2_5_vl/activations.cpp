@@ -13,23 +13,51 @@ double number(int64_t value) {
 }
 
 struct OfBlock {
-  double input;    // kept also when the block is run again
-  double kept;     // all
-  double working;  // the largest backward pass inside: of the gated MLP
+  double input;     // kept also when the block is run again
+  double kept;      // all
+  double forward;   // held by a forward pass that keeps nothing, while the gated MLP is at work
+  double backward;  // the largest backward pass inside: of the gated MLP
 };
+
+double of_mlp(double middle, const Training& training) {
+  return (training.keeps_product ? 3 : 2) * middle;
+}
+
+// Its two gradients and their product's; of the last the forward pass may have kept the room.
+double of_mlp_backward(double hidden, double middle, const Training& training) {
+  return 3 * hidden + (training.keeps_product ? 2 : 3) * middle;
+}
 
 // Input and output of the first norm, rotated queries and keys, values, what attention gives, the
 // sum behind it, the second norm's output, and of the MLP gate, up and their product.
-OfBlock of_layer(const TextConfig& config) {
+OfBlock of_layer(const TextConfig& config, const Training& training) {
   const double hidden = number(config.hidden_size), middle = number(config.intermediate_size);
   const double kv = number(config.num_key_value_heads * config.head_dim());
-  return {hidden, 6 * hidden + 2 * kv + 3 * middle, 3 * hidden + 3 * middle};
+  const double norms = training.keeps_normed && training.language ? 2 * hidden : 0;
+  return {.input = hidden,
+          .kept = 6 * hidden + 2 * kv + norms + of_mlp(middle, training),
+          .forward = 5 * hidden + 2 * kv + 3 * middle,
+          .backward = of_mlp_backward(hidden, middle, training)};
 }
 
 // The same, but values are a part of one tensor with queries and keys before their rotation.
-OfBlock of_block(const VisionConfig& config) {
+OfBlock of_block(const VisionConfig& config, const Training& training) {
   const double channels = number(config.hidden_size), middle = number(config.intermediate_size);
-  return {channels, 10 * channels + 3 * middle, 3 * channels + 3 * middle};
+  const double norms = training.keeps_normed ? 2 * channels : 0;
+  return {.input = channels,
+          .kept = 10 * channels + norms + of_mlp(middle, training),
+          .forward = 10 * channels + 3 * middle,
+          .backward = of_mlp_backward(channels, middle, training)};
+}
+
+// Of `blocks` that are trained, or that a gradient goes through.
+Activations::Stage of_stage(const OfBlock& block, double blocks, double tokens,
+                            const Training& training) {
+  const double of_each = training.recomputed ? block.input : block.kept;
+  return {.kept = tokens * blocks * of_each,
+          .of_block = tokens * of_each,
+          .forward = training.recomputed ? tokens * block.forward : 0,
+          .backward = tokens * (block.backward + (training.recomputed ? block.kept : 0))};
 }
 
 }  // namespace
@@ -43,24 +71,22 @@ Activations activations(const Config& config, const Workload& work, const Traini
   const double patch_values = number(vision.in_channels * vision.temporal_patch_size *
                                      vision.patch_size * vision.patch_size);
 
-  const OfBlock layer = of_layer(text), block = of_block(vision);
-  Activations found{.pixels = patches * patch_values};
-  // Behind the layers the last norm's input and output; before them the tokens' embeddings.
-  found.kept =
-      tokens * (number(text.num_hidden_layers) * (training.recomputed ? layer.input : layer.kept) +
-                2 * hidden);
-  found.working = tokens * (layer.working + (training.recomputed ? layer.kept : 0));
+  Activations found{.pixels = patches * patch_values, .keeps_pixels = training.vision};
+  found.decoder =
+      of_stage(of_layer(text, training), number(text.num_hidden_layers), tokens, training);
+  // Behind the layers the last norm's input and output; while these are at work they do not exist.
+  found.decoder.kept += tokens * 2 * hidden;
+  found.decoder.forward = std::max(found.decoder.forward - tokens * 2 * hidden, 0.0);
+  const OfBlock block = of_block(vision, training);
+  if (training.vision) {
+    found.vision = of_stage(block, number(vision.depth), patches, training);
+  } else {
+    found.vision.forward = patches * block.forward;
+  }
   if (training.vision || training.merger) {
     // The norm's input and output; of four patches together the first product and its activation.
-    found.kept += patches * 4 * channels;
+    found.vision.kept += patches * 4 * channels;
   }
-  if (training.vision) {
-    found.kept += patches * number(vision.depth) * (training.recomputed ? block.input : block.kept);
-  }
-  const double seeing = training.vision && training.recomputed
-                            ? block.working + block.kept
-                            : std::max(block.working, training.vision ? 0 : block.kept);
-  found.working = std::max(found.working, patches * seeing);
   return found;
 }
 
