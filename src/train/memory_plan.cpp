@@ -48,10 +48,9 @@ class Moments {
   }
   double gradients() const { return one_set() * (sets_before() + (makes_set() ? 1 : 0)); }
   double activations() const {
-    const auto& [vision, decoder, pixels, keeps_pixels] = step_.activations;
-    return std::max({pixel_bytes() + vision_kept() + bytes(vision.forward),
-                     pixel_bytes() + kept() + bytes(decoder.forward),
-                     kept_pixels() + kept() + bytes(decoder.backward)});
+    return std::max({pixel_bytes() + vision_kept() + bytes(vision().forward),
+                     pixel_bytes() + kept() + bytes(decoder().forward),
+                     kept_pixels() + kept() + bytes(decoder().backward)});
   }
   double loss() const;
   double blocks_at_work() const;
@@ -81,10 +80,10 @@ class Moments {
   bool makes_set() const { return !accumulates(); }  // beside them
   double before() const { return weights() + optimizer() + one_set() * sets_before(); }
 
-  double kept() const {
-    return bytes(step_.activations.vision.kept + step_.activations.decoder.kept);
-  }
-  double vision_kept() const { return bytes(step_.activations.vision.kept); }
+  const model::Activations::Stage& vision() const { return step_.activations.vision; }
+  const model::Activations::Stage& decoder() const { return step_.activations.decoder; }
+  double kept() const { return bytes(vision().kept + decoder().kept); }
+  double vision_kept() const { return bytes(vision().kept); }
   double pixel_bytes() const {
     return step_.activations.pixels * (kFloat + (each() < kFloat ? each() : 0));
   }
@@ -140,8 +139,8 @@ double Moments::largest_bucket(const std::vector<int64_t>& numels) const {
   return largest;
 }
 
-// Received rows are added in pairs, then the pairs; those of bf16 in fp32. Then the groups' sums
-// are cut, exchanged and put together.
+// Received rows are added in pairs, then the pairs; those of bf16 in fp32. What groups exchange of
+// their sums is less, and comes when these are gone.
 double Moments::added_up(double numbers) const {
   const int pairs = step_.ranks / 2, next_pairs = (step_.ranks + 1) / 2 / 2;
   const double sums = static_cast<double>(pairs) / step_.ranks * kFloat;
@@ -176,11 +175,10 @@ double Moments::blocks_at_work() const {
 }
 
 double Moments::forward() const {
-  const auto& [vision, decoder, pixels, keeps_pixels] = step_.activations;
   const double held = before() + pixel_bytes() + vision_kept() + (full() ? block() : 0);
   const double next = full() ? next_block() : 0;  // of the last block there is none
-  return held + std::max({bytes(vision.forward) + next, bytes(decoder.kept + decoder.forward),
-                          bytes(decoder.kept - decoder.of_block + decoder.forward) + next});
+  return held + std::max({bytes(vision().forward) + next, bytes(decoder().kept + decoder().forward),
+                          bytes(decoder().kept - decoder().of_block + decoder().forward) + next});
 }
 
 double Moments::with_loss() const {
@@ -188,19 +186,18 @@ double Moments::with_loss() const {
 }
 
 double Moments::backward() const {
-  const auto& [vision, decoder, pixels, keeps_pixels] = step_.activations;
   const double held = before() + kept_pixels();
   const double first =
-      held + kept() + bytes(decoder.backward) + largest_gradient() + head_gradient();
+      held + kept() + bytes(decoder().backward) + largest_gradient() + head_gradient();
   // When the decoder is done.
   const double seeing =
-      held + vision_kept() + bytes(vision.backward) +
+      held + vision_kept() + bytes(vision().backward) +
       (makes_set() ? one_set() * (1 - parameters_.trained_vision_blocks / parameters_.updated) : 0);
   if (!full()) return std::max(first, seeing);
   const double block_sent = sent(padded(parameters_.trained_block_each));
   // Behind the first block's backward pass; and when the second's gradients are complete.
-  const double second = first - bytes(decoder.of_block) + block_sent;
-  const double complete = held + kept() - bytes(2 * decoder.of_block) + token_gradient() +
+  const double second = first - bytes(decoder().of_block) + block_sent;
+  const double complete = held + kept() - bytes(2 * decoder().of_block) + token_gradient() +
                           kFloat * trained_block() + block_sent +
                           added_up(padded(parameters_.trained_block_each)) + head_gradient();
   const double outside = kFloat * (parameters_.trained - parameters_.trained_blocks);
@@ -213,12 +210,11 @@ double Moments::backward() const {
 // In the last backward pass the blocks' gradients go out, two blocks' at a time.
 double Moments::sending_blocks() const {
   if (alone() || full() || step_.deterministic) return 0;
-  const auto& decoder = step_.activations.decoder;
   const double message = padded(parameters_.trained_block_each);
   const double gone = accumulates() ? kUnderWay * kFloat * trained_block() : 0;
-  const double held = before() + kept_pixels() + kept() - bytes(kUnderWay * decoder.of_block) +
+  const double held = before() + kept_pixels() + kept() - bytes(kUnderWay * decoder().of_block) +
                       kUnderWay * sent(message) - gone + head_gradient();
-  return held + std::max(bytes(decoder.backward) + largest_gradient(),
+  return held + std::max(bytes(decoder().backward) + largest_gradient(),
                          token_gradient() + added_up(message));
 }
 

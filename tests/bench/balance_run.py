@@ -2,8 +2,8 @@
 
   python tests/bench/balance_run.py build/streamo [--ranks 2 4] [--micro-batches 16]
 
-Prints rank_balance of metrics.jsonl (time in forward and backward, the ranks' mean over their maximum; thread start and
-contention included) as its mean over the steps. One thread a rank: have as many idle cores as ranks.
+Prints rank_balance of metrics.jsonl as its mean over the steps: processor time in forward and backward pass, the ranks'
+mean over their maximum. Processor time of one thread a rank, so there may be fewer cores than ranks.
 """
 
 import argparse
