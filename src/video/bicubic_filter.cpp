@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+// NOLINTBEGIN(bugprone-incorrect-roundings): rounded as ATen does, bit for bit
+
 namespace streamo::video {
 namespace {
 
@@ -76,3 +78,5 @@ BicubicFilter::BicubicFilter(int from, int to) {
 }
 
 }  // namespace streamo::video
+
+// NOLINTEND(bugprone-incorrect-roundings)
