@@ -91,7 +91,7 @@ TEST_F(Qwen25Vl, CachedEqualsWhole) {
   const int64_t length = sample.input_ids.size(0);
   // Text, both pictures in one piece, then token by token.
   for (const std::vector<int64_t>& lengths :
-       {std::vector<int64_t>{4, length - 6, 1, 1}, {length}}) {
+       {std::vector<int64_t>{4, length - 6, 1, 1}, std::vector<int64_t>{length}}) {
     KvCache cache;
     EXPECT_LT(relative_difference(in_pieces(sample, lengths, cache), at_ends(whole, lengths)),
               1e-4);
