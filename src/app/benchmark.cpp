@@ -1,6 +1,7 @@
 // streamo benchmark run|score: published benchmarks, played to a model and scored by their rules.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -60,6 +61,22 @@ std::string scores_table(const std::vector<eval::BenchmarkScore>& scores) {
   return text;
 }
 
+// What the official protocol asks at a cut is asked of all the video before, so all of it is held.
+void warn_of_long_cuts(const std::vector<eval::Play>& plays) {
+  constexpr double kLong = 3600;
+  double longest = 0;
+  for (const eval::Play& play : plays) {
+    if (play.kind == eval::Play::Kind::kAnswerAtEnd || play.kind == eval::Play::Kind::kPoll)
+      longest = std::max(longest, play.end - play.from);
+  }
+  if (longest <= kLong) return;
+  core::log_warning(
+      "{:.0f} s of video stand before a question, and the cache holds them all "
+      "(docs/evaluation.md); "
+      "--context limits them",
+      longest);
+}
+
 eval::BenchmarkRun play(const Arguments& arguments) {
   eval::LoadOptions load{
       arguments.protocol, {arguments.tasks.begin(), arguments.tasks.end()}, arguments.context};
@@ -67,6 +84,7 @@ eval::BenchmarkRun play(const Arguments& arguments) {
   for (const std::string& file : arguments.files) {
     for (eval::Play& play : eval::load_benchmark(file, load)) plays.push_back(std::move(play));
   }
+  warn_of_long_cuts(plays);
   const fs::path model_dir = arguments.model;
   if (!fs::is_directory(model_dir)) {
     throw core::Error(core::ErrorKind::kModel, "no such model directory", arguments.model,

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "app/command.h"
-#include "app/scratch_folder.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/scratch_folder.h"
 #include "streamo/data/dataset_check.h"
 #include "streamo/train/run_config.h"
 #include "streamo/video/frame_cache.h"
@@ -85,7 +85,7 @@ std::shared_ptr<video::FrameCache> known_videos(const train::RunConfig& config) 
 
 std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
   config.data.num_workers = num_workers;
-  const ScratchFolder scratch;
+  const core::ScratchFolder scratch;
   const auto known = known_videos(config);
   data::SampleSource source =
       train::open_source(config, config.data.train, /*model_dir=*/{}, known);

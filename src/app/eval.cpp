@@ -67,7 +67,7 @@ eval::EvalReport evaluate(const train::RunConfig& config) {
   eval::EvaluateOptions options;
   options.teacher_forced = config.eval.teacher_forced;
   options.max_samples = config.eval.max_samples;
-  options.context = config.data.context;
+  options.context = data::session_context(config.data.context);
   options.progress = [&bar](int64_t, int64_t total) {
     if (!bar) bar = std::make_unique<core::ProgressBar>("evaluating", total);
     bar->advance();

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "app/command.h"
-#include "app/scratch_folder.h"
+#include "streamo/core/scratch_folder.h"
 #include "train/run_plan.h"
 
 namespace streamo::app {
@@ -20,7 +20,7 @@ struct Arguments {
 
 void plan(const Arguments& arguments) {
   const train::RunConfig config = train::load_run_config(arguments.config, arguments.overrides);
-  const ScratchFolder scratch;
+  const core::ScratchFolder scratch;
   const train::RunPlan plan = train::plan_run(config, arguments.gpus, scratch.path());
   const train::Hardware hardware{.memory_bytes = arguments.memory_gb * 1e9,
                                  .peak_flops = arguments.peak_tflops * 1e12,

@@ -66,8 +66,7 @@ int64_t parse_window(const std::string& argument, double fps) {
 }
 
 data::ContextRule context_rule(const Arguments& arguments, const train::RunConfig& config) {
-  data::ContextRule rule = config.data.context;
-  if (rule.max_rounds == 0) rule = data::kReferenceContext;
+  data::ContextRule rule = data::session_context(config.data.context);
   if (!arguments.window.empty()) {
     const int64_t rounds = parse_window(arguments.window, config.data.fps);
     rule = {.max_rounds = rounds, .overlap_rounds = rounds / 2, .sink_rounds = 0};

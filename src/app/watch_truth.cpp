@@ -3,8 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "streamo/data/example.h"
-#include "streamo/text/trim.h"
+#include "streamo/eval/evaluator.h"
 
 namespace streamo::app {
 namespace {
@@ -14,18 +13,6 @@ namespace fs = std::filesystem;
 bool is_same_file(const std::string& a, const std::string& b) {
   std::error_code error;
   return a == b || fs::equivalent(a, b, error);
-}
-
-eval::TurnOutcome outcome_of(const std::string& user, const std::string& assistant) {
-  eval::TurnOutcome outcome;
-  outcome.question = data::question_of(user);
-  for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
-    if (!assistant.starts_with(text::kStateTokens[i])) continue;
-    outcome.truth = static_cast<text::State>(i);
-    outcome.truth_answer =
-        text::trimmed(std::string_view(assistant).substr(text::kStateTokens[i].size()));
-  }
-  return outcome;
 }
 
 }  // namespace
@@ -41,7 +28,8 @@ WatchTruth::WatchTruth(const data::SampleSource& source, const std::string& vide
     std::vector<eval::TurnOutcome> turns;
     bool asks = question.empty();
     for (size_t m = messages[0].role == "system" ? 1 : 0; m + 1 < messages.size(); m += 2) {
-      turns.push_back(outcome_of(messages[m].content, messages[m + 1].content));
+      turns.push_back(eval::annotated_turn(messages[m].content, messages[m + 1].content)
+                          .value_or(eval::TurnOutcome{}));
       asks |= turns.back().question == question;
     }
     if (!asks) continue;

@@ -6,6 +6,10 @@
 
 namespace streamo::data {
 
+ContextRule session_context(const ContextRule& trained) {
+  return trained.max_rounds > 0 ? trained : kReferenceContext;
+}
+
 void check_context(const ContextRule& rule, const std::string& where) {
   STREAMO_CHECK(rule.max_rounds >= 0 && rule.overlap_rounds >= 0 && rule.sink_rounds >= 0,
                 "numbers of rounds are not negative");

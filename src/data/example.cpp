@@ -17,9 +17,11 @@ size_t first_user_message(const std::vector<Message>& messages) {
 }  // namespace
 
 std::string question_of(const std::string& user_content) {
-  const size_t tag =
-      user_content.starts_with('<') ? 0 : user_content.rfind("\n<", user_content.rfind("s>"));
-  return tag == 0 || tag == std::string::npos ? "" : user_content.substr(0, tag);
+  const size_t end = user_content.rfind("s>");
+  const size_t tag = end == std::string::npos ? end : user_content.rfind('<', end);
+  // Of the message's begin there is none; what does not begin a line is no time tag.
+  if (tag == std::string::npos || tag == 0 || user_content[tag - 1] != '\n') return "";
+  return user_content.substr(0, tag - 1);
 }
 
 int64_t num_rounds(const Conversation& conversation) {

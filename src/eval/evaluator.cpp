@@ -11,35 +11,12 @@
 
 #include "eval/operator_threads.h"
 #include "streamo/core/parallel.h"
+#include "streamo/data/example.h"
 #include "streamo/stream/session.h"
 #include "streamo/text/trim.h"
 
 namespace streamo::eval {
 namespace {
-
-// A user message is `question\n<4s-5s>\n<stream>`: what stands above the time tag.
-std::string question_of(std::string_view content) {
-  const size_t tag = content.rfind("s>\n");
-  const size_t start = tag == std::string_view::npos ? tag : content.rfind('<', tag);
-  if (start == std::string_view::npos) return {};
-  return std::string(text::trimmed(content.substr(0, start)));
-}
-
-struct Spoken {
-  text::State state;
-  std::string answer;
-};
-
-std::optional<Spoken> parse_assistant(const std::string& content) {
-  for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
-    const std::string_view token = text::kStateTokens[i];
-    if (content.starts_with(token)) {
-      return Spoken{static_cast<text::State>(i),
-                    std::string(text::trimmed(std::string_view(content).substr(token.size())))};
-    }
-  }
-  return std::nullopt;
-}
 
 void score(EvalReport& report) {
   report.metrics = compute_metrics(report.timelines);
@@ -48,6 +25,19 @@ void score(EvalReport& report) {
 }
 
 }  // namespace
+
+std::optional<TurnOutcome> annotated_turn(const std::string& user, const std::string& assistant) {
+  for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
+    const std::string_view token = text::kStateTokens[i];
+    if (!assistant.starts_with(token)) continue;
+    TurnOutcome outcome;
+    outcome.question = text::trimmed(data::question_of(user));
+    outcome.truth = static_cast<text::State>(i);
+    outcome.truth_answer = text::trimmed(std::string_view(assistant).substr(token.size()));
+    return outcome;
+  }
+  return std::nullopt;
+}
 
 core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,
                             const data::Sample& sample, double fps,
@@ -63,8 +53,8 @@ core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatF
   size_t next_frame = 0;
   for (size_t i = has_system ? 1 : 0; i + 1 < messages.size(); i += 2) {
     const text::Message &user = messages[i], &assistant = messages[i + 1];
-    const std::optional<Spoken> truth = parse_assistant(assistant.content);
-    if (!truth || user.role != "user" || assistant.role != "assistant") {
+    std::optional<TurnOutcome> outcome = annotated_turn(user.content, assistant.content);
+    if (!outcome || user.role != "user" || assistant.role != "assistant") {
       return core::Fault{
           fmt::format("{}: message {} is no assistant turn that begins with one of {}", sample.id,
                       i + 2, fmt::join(text::kStateTokens, ", "))};
@@ -76,8 +66,10 @@ core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatF
     next_frame += pictures;
     const auto forced = options.teacher_forced ? std::optional(assistant.content) : std::nullopt;
     stream::Round round = session.step(user.content, frames, forced);
-    timeline.turns.push_back({question_of(user.content), truth->state, round.state, truth->answer,
-                              std::move(round.answer), round.probabilities});
+    outcome->predicted = round.state;
+    outcome->answer = std::move(round.answer);
+    outcome->probabilities = round.probabilities;
+    timeline.turns.push_back(*std::move(outcome));
   }
   return timeline;
 }

@@ -1,10 +1,9 @@
 #include "streamo/nn/attention.h"
 
-#include <limits>
 #include <vector>
 
 #include "blocked_attention.h"
-#include "blocked_past.h"
+#include "blocked_cache.h"
 #include "streamo/core/error.h"
 
 namespace streamo::nn {
@@ -42,30 +41,6 @@ Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Run& run,
   return out.transpose(1, 2).reshape({run.count * run.length, q.size(1) * q.size(2)});
 }
 
-// Attention to what was held long before and to the rest apart, joined by their normalisers: the
-// first needs no mask, and no key is copied for the query heads that share it.
-Tensor attend_to_blocked_past(const Tensor& q, const Tensor& k, const Tensor& v, int64_t held) {
-  const int64_t m = q.size(0), heads = q.size(1), kv = k.size(1), d = q.size(2);
-  const int64_t group = heads / kv, past = blocked_past_keys(held);
-  const Tensor folded =  // [K, group * M, D]
-      q.unflatten(1, {kv, group}).permute({1, 2, 0, 3}).reshape({kv, group * m, d});
-  const auto [out, log_sum] = blocked_past(folded, k.squeeze(0), v.squeeze(0), past);
-  const int64_t rest = k.size(2) - past;
-  const Tensor mask =
-      at::zeros({m, rest}, q.options())
-          .masked_fill_(
-              at::ones({m, rest}, q.options().dtype(torch::kBool)).tril(rest - m).logical_not_(),
-              -std::numeric_limits<float>::infinity());
-  const auto [near, near_sum] = at::_scaled_dot_product_flash_attention_for_cpu(
-      folded.unsqueeze(0), k.slice(2, past), v.slice(2, past), 0.0, false, mask.repeat({group, 1}));
-  const Tensor share = at::sigmoid(log_sum - near_sum.squeeze(0)).unsqueeze(-1);  // of the past
-  const Tensor joined = at::lerp(near.squeeze(0).to(torch::kFloat), out.to(torch::kFloat), share);
-  return joined.to(q.scalar_type())
-      .unflatten(1, {group, m})
-      .permute({2, 0, 1, 3})
-      .reshape({m, heads * d});
-}
-
 }  // namespace
 
 Tensor varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -91,9 +66,7 @@ Tensor varlen_attention(const Tensor& q, const Tensor& k, const Tensor& v,
 
 Tensor cached_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
   const int64_t new_tokens = q.size(0), held = k.size(2) - new_tokens;
-  if (new_tokens > 1 && blocked_past_applies(q, k, v, held)) {
-    return attend_to_blocked_past(q, k, v, held);
-  }
+  if (new_tokens > 1 && blocked_cache_applies(q, k, v)) return blocked_cached_attention(q, k, v);
   if (new_tokens == 1) {  // the query heads that share a key/value head are its queries
     const Tensor queries = q.reshape({1, k.size(1), q.size(1) / k.size(1), q.size(2)});
     return at::scaled_dot_product_attention(queries, k, v).reshape({1, q.size(1) * q.size(2)});

@@ -70,14 +70,49 @@ __m512i gather_rows(const T* from, int64_t stride, int64_t rows) {
                                      sizeof(T));
 }
 
+// 16 rows of 16 words of 32 bits, transposed.
+void transpose(__m512i* x) {
+  __m512i t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {  // x[i + j], quarter l: column 4 l + j of rows i .. i + 3
+    x[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    x[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    x[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    x[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  for (int j = 0; j < 4; ++j) {
+    const __m512i even_top = _mm512_shuffle_i32x4(x[j], x[4 + j], 0x88),
+                  odd_top = _mm512_shuffle_i32x4(x[j], x[4 + j], 0xdd),
+                  even_bottom = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0x88),
+                  odd_bottom = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], 0xdd);
+    t[j] = _mm512_shuffle_i32x4(even_top, even_bottom, 0x88);
+    t[8 + j] = _mm512_shuffle_i32x4(even_top, even_bottom, 0xdd);
+    t[4 + j] = _mm512_shuffle_i32x4(odd_top, odd_bottom, 0x88);
+    t[12 + j] = _mm512_shuffle_i32x4(odd_top, odd_bottom, 0xdd);
+  }
+  for (int i = 0; i < 16; ++i) x[i] = t[i];
+}
+
 // Transposes 32 bits at a time: one float, or two bf16 of a row, which is their paired layout.
 template <typename T>
 void transpose_words(const T* from, int64_t stride, int64_t rows, int64_t d, T* to) {
   constexpr int64_t kPer = sizeof(float) / sizeof(T);
-  for (int64_t c = 0; c < d; c += kPer) {
+  const int64_t words = d / kPer;
+  for (int64_t w = 0; w < words; w += 16) {
+    const __mmask16 columns = first_lanes(words - w);
     for (int64_t r = 0; r < kBlock; r += 16) {
-      const __m512i words = gather_rows(from + r * stride + c, stride, rows - r);
-      _mm512_storeu_si512(to + c * kBlock + kPer * r, words);
+      __m512i tile[16];
+      for (int64_t i = 0; i < 16; ++i) {
+        const __mmask16 lanes = r + i < rows ? columns : 0;
+        tile[i] = _mm512_maskz_loadu_epi32(lanes, from + (r + i) * stride + w * kPer);
+      }
+      transpose(tile);
+      for (int64_t i = 0; i < 16 && w + i < words; ++i) {
+        _mm512_storeu_si512(to + kPer * ((w + i) * kBlock + r), tile[i]);
+      }
     }
   }
 }
@@ -111,10 +146,10 @@ void pack_transposed_paired(const bf16* from, int64_t stride, int64_t rows, int6
 }
 
 template <typename T>
-void softmax_block(const float* scores, float scale, int64_t diagonal, int64_t d,
+void softmax_block(const float* scores, float scale, int64_t rows, int64_t diagonal, int64_t d,
                    const SoftmaxState& state, T* probabilities) {
   const __m512 factor = _mm512_set1_ps(scale), low = _mm512_set1_ps(-INFINITY);
-  for (int64_t r = 0; r < kBlock; ++r) {
+  for (int64_t r = 0; r < rows; ++r) {
     const float* in = scores + r * kBlock;
     const int64_t end = clamp_to_block(diagonal + r + 1);
     __m512 largest = low;
@@ -237,14 +272,15 @@ void store_sum(const float* from, int64_t count, int64_t step, float factor, int
   }
 }
 
-#define STREAMO_INSTANTIATE(T)                                                                   \
-  template void pack_rows(const T*, int64_t, int64_t, int64_t, T*);                              \
-  template void softmax_block(const float*, float, int64_t, int64_t, const SoftmaxState&, T*);   \
-  template void finish_rows(const SoftmaxState&, int64_t, int64_t, T*, int64_t, float*);         \
-  template void row_dots(const T*, int64_t, const T*, int64_t, int64_t, int64_t, float*);        \
-  template void softmax_backward_block(const float*, const float*, float, int64_t, const float*, \
-                                       const float*, T*, T*, T*);                                \
-  template void store_transposed(const float*, float, int64_t, int64_t, T*, int64_t);            \
+#define STREAMO_INSTANTIATE(T)                                                                     \
+  template void pack_rows(const T*, int64_t, int64_t, int64_t, T*);                                \
+  template void softmax_block(const float*, float, int64_t, int64_t, int64_t, const SoftmaxState&, \
+                              T*);                                                                 \
+  template void finish_rows(const SoftmaxState&, int64_t, int64_t, T*, int64_t, float*);           \
+  template void row_dots(const T*, int64_t, const T*, int64_t, int64_t, int64_t, float*);          \
+  template void softmax_backward_block(const float*, const float*, float, int64_t, const float*,   \
+                                       const float*, T*, T*, T*);                                  \
+  template void store_transposed(const float*, float, int64_t, int64_t, T*, int64_t);              \
   template void store_sum(const float*, int64_t, int64_t, float, int64_t, int64_t, T*, int64_t);
 STREAMO_INSTANTIATE(float)
 STREAMO_INSTANTIATE(bf16)

@@ -26,14 +26,15 @@ void pack_transposed(const T* from, int64_t stride, int64_t rows, int64_t d, T* 
 template <typename T>
 void pack_transposed_paired(const T* from, int64_t stride, int64_t rows, int64_t d, T* to);
 
-// One block of online softmax (Milakov, Gimelshein, arXiv 1805.02867). scores [kBlock][kBlock], of
-// which row r sees the first `diagonal` + r + 1 (all if that is more). Updates maximum and sum of
-// each row, scales what `out` [kBlock][d] holds so far, writes exp(scale * score - maximum).
+// One block of online softmax (Milakov, Gimelshein, arXiv 1805.02867), its first `rows` rows.
+// scores [kBlock][kBlock], of which row r sees the first `diagonal` + r + 1 (all if that is more;
+// of its first block, at least one). Updates maximum and sum of each row, scales what `out`
+// [kBlock][d] holds so far, writes exp(scale * score - maximum).
 struct SoftmaxState {
   float *maximum, *sum, *out;  // [kBlock], [kBlock], [kBlock][d]
 };
 template <typename T>
-void softmax_block(const float* scores, float scale, int64_t diagonal, int64_t d,
+void softmax_block(const float* scores, float scale, int64_t rows, int64_t diagonal, int64_t d,
                    const SoftmaxState& state, T* probabilities);
 
 // out / sum -> `to` (`rows` rows); the logarithm of the row's normaliser -> log_sum.

@@ -91,7 +91,7 @@ void forward_head(const View<const T>& q, const View<const T>& k, const View<con
     std::fill(sums.begin(), sums.end(), 0.0F);
     for (int64_t j = 0; j <= i; ++j) {
       multiply(kBlock, kBlock, d, queries.data(), keys.data() + j * size, scores.data(), false);
-      softmax_block(scores.data(), shape.scale, (i - j) * kBlock, d, state, p.data());
+      softmax_block(scores.data(), shape.scale, kBlock, (i - j) * kBlock, d, state, p.data());
       multiply(kBlock, d, kBlock, p.data(), values.data() + j * size, sums.data(), true);
     }
     finish_rows(state, rows, d, out.at(token, head), out.row, log_sum + token);

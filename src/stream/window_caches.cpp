@@ -3,18 +3,12 @@
 #include <algorithm>
 
 #include "streamo/core/error.h"
-#include "streamo/data/example.h"
 
 namespace streamo::stream {
 namespace {
 
 using text::TokenId;
 using torch::Tensor;
-
-Tensor to_tensor(std::span<const TokenId> ids, torch::Device device) {
-  const std::vector<int64_t> wide(ids.begin(), ids.end());
-  return torch::tensor(wide, torch::kInt64).to(device);
-}
 
 // The first `length` tokens of one cache into another.
 void copy_prefix(const model::KvCache& from, int64_t length, model::KvCache& to) {
@@ -32,40 +26,9 @@ void copy_prefix(const model::KvCache& from, int64_t length, model::KvCache& to)
 
 }  // namespace
 
-Tensor patches_of(const model::VisionLanguageModel& model, const video::Frame& frame,
-                  torch::Device device, std::vector<model::ImageGrid>& grid) {
-  const int64_t side = model.pixels_per_token_side();
-  STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
-                "pictures come in whole visual tokens");
-  const Tensor picture = torch::empty({1, frame.size.height, frame.size.width, 3}, torch::kUInt8);
-  std::copy(frame.rgb.begin(), frame.rgb.end(), picture.data_ptr<uint8_t>());
-  std::vector<model::ImageGrid> own;
-  Tensor patches = model.patchify(picture.to(device), &own);
-  grid.insert(grid.end(), own.begin(), own.end());
-  return patches;
-}
-
-SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::Frame> frames) {
-  SeenPictures seen;
-  if (frames.empty()) return seen;
-  const torch::Device device = model.lm_head_weight().device();
-  const int64_t side = model.pixels_per_token_side();
-  std::vector<Tensor> patches;
-  for (const video::Frame& frame : frames) {
-    patches.push_back(patches_of(model, frame, device, seen.grid));
-    seen.tokens.push_back(data::image_tokens(frame.size, side));
-  }
-  seen.features = model.encode_images(torch::cat(patches), seen.grid);
-  return seen;
-}
-
 WindowCaches::WindowCaches(model::VisionLanguageModel& model, const text::ChatFormat& format,
                            const data::ContextRule& rule)
-    : model_(model),
-      format_(format),
-      rule_(rule),
-      assistant_prompt_(format.assistant_prompt()),
-      device_(model.lm_head_weight().device()) {
+    : model_(model), format_(format), rule_(rule), assistant_prompt_(format.assistant_prompt()) {
   data::check_context(rule, "context of a live session");
   begin("");
 }
@@ -127,30 +90,14 @@ Tensor WindowCaches::feed_turn(const UserContent& content, const SeenPictures& p
     std::vector<TokenId> ids = std::move(window.pending.input_ids);
     window.pending = {};
     ids.insert(ids.end(), assistant_prompt_.begin(), assistant_prompt_.end());
-    const Tensor hidden_state = feed(window, ids, pictures);
+    const Tensor hidden_state = feed_cache(model_, window.cache, ids, pictures);
     if (!judged.defined()) judged = hidden_state;
   }
   return judged;
 }
 
 Tensor WindowCaches::feed_said(TokenId id) {
-  return feed(windows_.front(), std::span(&id, 1), {});
-}
-
-Tensor WindowCaches::feed(Window& window, std::span<const TokenId> ids,
-                          const SeenPictures& pictures) {
-  int64_t next_position = 0;
-  model::ModelInput input;
-  input.input_ids = to_tensor(ids, device_);
-  input.position_ids =
-      model_.position_ids(ids, pictures.grid, window.cache.next_position, &next_position)
-          .to(device_);
-  input.cu_seqlens = {0, static_cast<int64_t>(ids.size())};
-  input.image_features = pictures.features;
-  input.image_grid = pictures.grid;
-  const Tensor hidden_states = model_.forward_cached(input, window.cache);
-  window.cache.next_position = next_position;
-  return hidden_states.slice(0, -1);
+  return feed_cache(model_, windows_.front().cache, std::span(&id, 1), {});
 }
 
 void WindowCaches::end_round(const std::string& assistant_content, std::span<const TokenId> fed) {

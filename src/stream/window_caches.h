@@ -16,26 +16,12 @@
 #include <string>
 #include <vector>
 
+#include "stream/feed_cache.h"
 #include "streamo/data/context_window.h"
 #include "streamo/model/vision_language_model.h"
 #include "streamo/text/chat_format.h"
-#include "streamo/video/sampler.h"
 
 namespace streamo::stream {
-
-// The pictures of one turn, through the vision tower.
-struct SeenPictures {
-  torch::Tensor features;  // [visual tokens, H]; undefined: none
-  std::vector<model::ImageGrid> grid;
-  std::vector<int64_t> tokens;  // of each picture
-};
-
-// pixel_values of one picture, whose grid is appended; sides are multiples of the model's
-// pixels_per_token_side() (STREAMO_CHECK).
-torch::Tensor patches_of(const model::VisionLanguageModel& model, const video::Frame& frame,
-                         torch::Device device, std::vector<model::ImageGrid>& grid);
-
-SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::Frame> frames);
 
 class WindowCaches {
  public:
@@ -77,8 +63,6 @@ class WindowCaches {
   void open_window(int64_t first);
   void close_full_window();
   void note_prefix();
-  torch::Tensor feed(Window& window, std::span<const text::TokenId> ids,
-                     const SeenPictures& pictures);
   void remember(Window& window, const std::string& assistant_content,
                 std::span<const text::TokenId> fed) const;
 
@@ -86,7 +70,6 @@ class WindowCaches {
   const text::ChatFormat& format_;
   data::ContextRule rule_;
   std::vector<text::TokenId> assistant_prompt_;
-  torch::Device device_;
   std::deque<Window> windows_;         // by their first rounds; the first one judges
   std::vector<model::KvCache> spare_;  // of closed windows: their memory is used again
   Prefix prefix_;

@@ -62,7 +62,7 @@ std::optional<eval::PlayedSamples> HeldOut::play(model::VisionLanguageModel& mod
                                                  const std::function<bool()>& asked_to_stop) {
   const eval::EvaluateOptions options = {.teacher_forced = config_.eval.teacher_forced,
                                          .num_threads = static_cast<int>(config_.data.num_workers),
-                                         .context = config_.data.context,
+                                         .context = data::session_context(config_.data.context),
                                          .progress = [&](int64_t, int64_t) {
                                            if (asked_to_stop()) throw Stopped();
                                          }};

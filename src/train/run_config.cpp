@@ -66,7 +66,7 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              one_of({"drop", "split", "truncate"}));
   schema.add("data.window_rounds", &data.context.max_rounds,
              "With overlong = split: rounds of a window at most, in training, evaluation and live "
-             "(docs/live.md); 0: as many as max_length takes, and in evaluation all.",
+             "(docs/live.md); 0: as many as max_length takes; evaluation and live then keep 120.",
              at_least(0));
   schema.add("data.window_overlap", &data.context.overlap_rounds,
              "Rounds of the window before that a new one begins with; learnt from once.",

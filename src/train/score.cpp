@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "model_setup.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/scratch_folder.h"
 #include "streamo/data/example.h"
 #include "streamo/loss/streaming_loss.h"
 #include "streamo/model/hf_directory.h"
@@ -61,28 +61,6 @@ std::set<int64_t> end_tokens(const fs::path& model_dir) {
   }
   return {};
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = fs::temp_directory_path() / "streamo-score-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw core::Error(core::ErrorKind::kDisk, "cannot make a temporary folder", name,
-                        "set TMPDIR to a folder that can be written");
-    }
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 class Scorer {
  public:
@@ -167,7 +145,7 @@ class Scorer {
     int64_t position = input_.position_ids.max().item<int64_t>() + 1;
     std::vector<int64_t> chosen;
     while (static_cast<int64_t>(chosen.size()) < count) {
-      const Tensor hidden_state = model_->forward_cached(next, cache).slice(0, -1);
+      const Tensor hidden_state = model_->forward_cached(next, cache);
       const Tensor logits = at::linear(hidden_state, model_->lm_head_weight());
       chosen.push_back(logits.argmax().item<int64_t>());
       if (ends.contains(chosen.back())) break;
@@ -204,7 +182,7 @@ class Scorer {
   }
 
   RunConfig config_;
-  TemporaryFolder folder_;  // of a tokenizer with added tokens
+  core::ScratchFolder folder_;  // of a tokenizer with added tokens
   ModelDirectory model_dir_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::ChatFormat chat_;

@@ -23,6 +23,12 @@ TEST(ContextWindow, ANewOneBeginsWhenTheOldOneIsFull) {
   EXPECT_EQ(window_begin(kReferenceContext, 3599), 3480);
 }
 
+TEST(ContextWindow, ASessionIsBoundedWhateverTheTraining) {
+  EXPECT_EQ(session_context({}), kReferenceContext);
+  const ContextRule own{.max_rounds = 5, .overlap_rounds = 3};
+  EXPECT_EQ(session_context(own), own);
+}
+
 TEST(ContextWindow, RefusesWhatExcludesItself) {
   EXPECT_NO_THROW(check_context({}, ""));
   EXPECT_NO_THROW(check_context(kReferenceContext, ""));

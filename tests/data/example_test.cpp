@@ -94,6 +94,14 @@ TEST(Windows, CarryTheQuestionOfTurnsWithoutTimes) {
   EXPECT_EQ(window_of(unasked, 1, 1).messages[1].content, "<stream>");
 }
 
+TEST(Windows, QuestionsMayHoldTheSignsOfATag) {
+  EXPECT_EQ(question_of("<b>How</b> many <3s>?\n<1s-2s>\n<stream>"), "<b>How</b> many <3s>?");
+  EXPECT_EQ(question_of("Which?\n<0.5s-1s>\n<stream>"), "Which?");
+  EXPECT_EQ(question_of("<1s-2s>\n<stream>"), "");
+  EXPECT_EQ(question_of("Is 2s>1s?\n<stream>"), "");
+  EXPECT_EQ(question_of("<stream>"), "");
+}
+
 TEST(Windows, TakeThePicturesOfTheirRounds) {
   const Sample whole{"s", conversation_of(kUsers), frames_of(5)};
   EXPECT_THAT(indices(window_of(whole, 0, 5).frames), ElementsAre(0, 1, 2, 3, 4));

@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(NewTokens, CachedAttention, testing::Values(1, 2, 5, 9)
 // LibTorch's kernel, in float64.
 TEST(CachedAttentionBlocks, EqualOnePass) {
   for (const int64_t held : {128, 300, 1024}) {
-    for (const int64_t fresh : {1, 2, 150}) {
+    for (const int64_t fresh : {1, 2, 150, 300}) {
       const int64_t length = held + fresh;
       const Tensor q = torch::randn({length, 8, 64}), k = torch::randn({length, 2, 64}),
                    v = torch::randn({length, 2, 64});

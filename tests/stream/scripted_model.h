@@ -35,14 +35,14 @@ class ScriptedModel final : public model::VisionLanguageModel {
     cache.length += count;
     const auto ids = cache.keys[0].slice(0, 0, cache.length).to(torch::kInt32).contiguous();
     const Held held(ids.data_ptr<int32_t>(), ids.data_ptr<int32_t>() + cache.length);
-    const torch::Tensor hidden_states = torch::zeros({count, vocab_size_});
-    hidden_states[-1][next_(held)] = 1;
+    const torch::Tensor hidden_state = torch::zeros({1, vocab_size_});
+    hidden_state[0][next_(held)] = 1;
     const std::lock_guard lock(mutex_);
     held_ = held;
     ++forwards_;
     if (input.image_features.defined())
       pixel_means_.push_back(input.image_features.mean().item<float>());
-    return hidden_states;
+    return hidden_state;
   }
   torch::Tensor lm_head_weight() override { return torch::eye(vocab_size_) * kConfidence; }
   torch::Tensor position_ids(std::span<const int32_t> input_ids, std::span<const model::ImageGrid>,

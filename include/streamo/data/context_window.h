@@ -28,6 +28,11 @@ struct ContextRule {
 // 120 rounds, each new window beginning with the last 60.
 inline constexpr ContextRule kReferenceContext{.max_rounds = 120, .overlap_rounds = 60};
 
+// The rule of evaluation and of live sessions for a model that was trained with `trained`: the
+// same, or where windows of training had no number of rounds, the reference. So their memory is
+// bounded.
+ContextRule session_context(const ContextRule& trained);
+
 // Throws core::Error{kConfig} naming `where` for numbers that exclude each other.
 void check_context(const ContextRule& rule, const std::string& where);
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ struct EvaluateOptions {
   int64_t max_samples = 0;  // 0: all; else that many, spread evenly over the source
   int num_threads = 0;      // samples at a time; 0: one a processor core
   int64_t max_answer_tokens = 64;
-  data::ContextRule context = {};                             // that of training
+  data::ContextRule context = data::kReferenceContext;
   std::function<void(int64_t done, int64_t total)> progress;  // after each sample; never at once
 };
 
@@ -54,6 +55,10 @@ EvalReport make_report(const data::SampleSource& source, const std::vector<size_
 // threads. Throws core::Error{kData} when every sample is bad, naming the first one's reason.
 EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,
                     const data::SampleSource& source, const EvaluateOptions& options);
+
+// What the annotation says of a turn: question, truth and its answer. None when `assistant` does
+// not begin with a state.
+std::optional<TurnOutcome> annotated_turn(const std::string& user, const std::string& assistant);
 
 // The turns of one sample; what evaluate() does for each. A Fault when a turn of the sample does
 // not begin with a state.

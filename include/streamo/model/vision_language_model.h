@@ -58,8 +58,9 @@ class VisionLanguageModel : public torch::nn::Module {
                                       std::span<const ImageGrid> grid) = 0;
   // Final-norm hidden states, [L, H].
   virtual torch::Tensor forward(const ModelInput& input) = 0;
-  // As forward for one sample, attending to what `cache` holds, which grows by these tokens. No
-  // gradient.
+  // As forward for one sample, attending to what `cache` holds, which grows by these tokens. Only
+  // the last token's hidden state, [1, H]: of the others the last layer computes keys and values
+  // alone. No gradient.
   virtual torch::Tensor forward_cached(const ModelInput& input, KvCache& cache) = 0;
   // The output projection, [vocabulary, H]; the embedding itself when tied.
   virtual torch::Tensor lm_head_weight() = 0;

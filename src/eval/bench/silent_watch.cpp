@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "stream/window_caches.h"
+#include "stream/feed_cache.h"
 #include "streamo/data/conversation.h"
 #include "streamo/data/example.h"
 #include "streamo/text/trim.h"
@@ -59,18 +59,10 @@ void SilentWatch::append_turn(const std::string& question, const video::Frame& f
 }
 
 Tensor SilentWatch::feed(const Pending& pending) {
-  const std::vector<TokenId>& ids = pending.tokens.input_ids;
-  int64_t next_position = 0;
-  model::ModelInput input;
-  input.input_ids = torch::tensor(std::vector<int64_t>(ids.begin(), ids.end())).to(device_);
-  input.position_ids =
-      model_.position_ids(ids, pending.grid, cache_.next_position, &next_position).to(device_);
-  input.cu_seqlens = {0, static_cast<int64_t>(ids.size())};
-  if (!pending.patches.empty()) input.pixel_values = torch::cat(pending.patches);
-  input.image_grid = pending.grid;
-  const Tensor hidden_states = model_.forward_cached(input, cache_);
-  cache_.next_position = next_position;
-  return hidden_states.slice(0, -1);
+  stream::SeenPictures seen{.features = {}, .grid = pending.grid, .tokens = {}};
+  if (!pending.patches.empty())
+    seen.features = model_.encode_images(torch::cat(pending.patches), pending.grid);
+  return stream::feed_cache(model_, cache_, pending.tokens.input_ids, seen);
 }
 
 // The last token is held back: what follows it joins it by a newline, as in a whole conversation.

@@ -58,13 +58,14 @@ Tensor DecoderLayer::forward(const Tensor& x, const nn::RotaryTable& rotary,
 }
 
 Tensor DecoderLayer::forward_cached(const Tensor& x, const nn::RotaryTable& rotary, Tensor& keys,
-                                    Tensor& values, int64_t held) const {
+                                    Tensor& values, int64_t held, int64_t wanted) const {
   const Qkv qkv = project(x, rotary);
   const int64_t length = held + x.size(0);
   keys.slice(2, held, length).copy_(qkv.k.transpose(0, 1).unsqueeze(0));
   values.slice(2, held, length).copy_(qkv.v.transpose(0, 1).unsqueeze(0));
-  return finish(x,
-                nn::cached_attention(qkv.q, keys.slice(2, 0, length), values.slice(2, 0, length)));
+  return finish(x.slice(0, -wanted),
+                nn::cached_attention(qkv.q.slice(0, -wanted), keys.slice(2, 0, length),
+                                     values.slice(2, 0, length)));
 }
 
 Embedding::Embedding(int64_t vocab_size, int64_t hidden_size)
@@ -153,7 +154,8 @@ Tensor Decoder::forward_cached(Tensor x, const Tensor& position_ids, KvCache& ca
   const int64_t new_tokens = x.size(0);
   reserve(cache, cache.length + new_tokens, x);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    x = layers_[i]->forward_cached(x, table, cache.keys[i], cache.values[i], cache.length);
+    const int64_t wanted = i + 1 < layers_.size() ? new_tokens : 1;
+    x = layers_[i]->forward_cached(x, table, cache.keys[i], cache.values[i], cache.length, wanted);
   }
   cache.length += new_tokens;
   return norm_->forward(x);

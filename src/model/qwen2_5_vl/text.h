@@ -25,9 +25,10 @@ class DecoderLayer : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x, const nn::RotaryTable& rotary,
                         std::span<const int64_t> cu_seqlens) const;
   // x [M, H]: the tokens that follow the `held` ones of keys and values [1, K, capacity, D], into
-  // which theirs are written.
+  // which theirs are written. The result is of the last `wanted` of them.
   torch::Tensor forward_cached(const torch::Tensor& x, const nn::RotaryTable& rotary,
-                               torch::Tensor& keys, torch::Tensor& values, int64_t held) const;
+                               torch::Tensor& keys, torch::Tensor& values, int64_t held,
+                               int64_t wanted) const;
 
  private:
   struct Attention;

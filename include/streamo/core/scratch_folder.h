@@ -1,4 +1,5 @@
-// A folder for what training would write into that of its run; gone with the object.
+// A folder of the system's temporary ones, for what would be written into one that stays; gone with
+// the object.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@
 
 #include "streamo/core/error.h"
 
-namespace streamo::app {
+namespace streamo::core {
 
 class ScratchFolder {
  public:
@@ -19,9 +20,8 @@ class ScratchFolder {
   ScratchFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "streamo-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) {
-      throw core::Error(core::ErrorKind::kDisk,
-                        fmt::format("cannot make a folder: {}", std::strerror(errno)), name,
-                        "set TMPDIR to a folder with some space");
+      throw Error(ErrorKind::kDisk, fmt::format("cannot make a folder: {}", std::strerror(errno)),
+                  name, "set TMPDIR to a folder with some space");
     }
     path_ = name;
   }
@@ -37,4 +37,4 @@ class ScratchFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace streamo::app
+}  // namespace streamo::core
