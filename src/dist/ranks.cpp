@@ -25,12 +25,6 @@ constexpr seconds kFarewell{10}, kShortFarewell{3};
 // A collective that fails because of a peer's end is noticed before the peer's end is known.
 constexpr seconds kTimeToName{4};
 
-// Without the stack that LibTorch puts into its messages.
-std::string reason_of(const std::exception& error) {
-  const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
-  return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
-}
-
 // Rows of `parts` summed in pairs, then pairs of pairs; bf16 is summed as fp32.
 Tensor tree_sum(const Tensor& parts) {
   std::vector<Tensor> rows =
@@ -166,16 +160,18 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
     auto run = std::make_shared<RunState>();
     run->rank = launch.rank;
     run->store = connect_store(launch, serves, patience);
+    claim_place(*run->store, launch);
     run->watch = std::make_unique<Watch>(connect_store(launch, /*serve=*/false, patience),
-                                         launch.rank, launch.world_size);
-    run->watch->set_patience(patience);
+                                         launch.rank, launch.world_size, patience);
     run->gloo_device = gloo_device_towards(launch);
     impl_ = Impl::form(run, "all", launch.rank, launch.world_size);
     set_patience(kFirstPatience);
+  } catch (const core::Error&) {
+    throw;
   } catch (const std::exception& error) {
     throw core::Error(
         core::ErrorKind::kPeer,
-        fmt::format("the {} processes of the run did not come together within {} s: {}",
+        fmt::format("the {} processes of the run did not come together (they have {} s for it): {}",
                     launch.world_size, patience.count(), reason_of(error)),
         fmt::format("rank {}, master {}:{} (from {})", launch.rank, launch.master_address,
                     launch.master_port, launch.launcher),

@@ -10,6 +10,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "streamo/core/error.h"
+
 namespace streamo::dist {
 namespace {
 
@@ -39,7 +41,48 @@ std::string address_towards(const std::string& host, int port) {
   return address;
 }
 
+constexpr const char* kRefused = "refused";
+constexpr unsigned kTimeToReadSeconds = 2;  // what the store has, before who serves it ends
+
+std::vector<uint8_t> bytes_of(const std::string& text) {
+  return {text.begin(), text.end()};
+}
+
+[[noreturn]] void refuse(c10d::Store& store, const std::string& what, const Launch& launch) {
+  store.set(kRefused, bytes_of(what));
+  if (launch.rank == 0) ::sleep(kTimeToReadSeconds);
+  throw core::Error(
+      core::ErrorKind::kUsage, what,
+      fmt::format("rank {} of {}, master {}:{} (from {})", launch.rank, launch.world_size,
+                  launch.master_address, launch.master_port, launch.launcher),
+      "start all machines with the same number of processes (NNODES, "
+      "NPROC_PER_NODE), and each with a NODE_RANK of its own");
+}
+
 }  // namespace
+
+void claim_place(c10d::Store& store, const Launch& launch) {
+  const std::string own = std::to_string(launch.world_size);
+  const std::vector<uint8_t> set = store.compareSet("world", {}, bytes_of(own));
+  if (const std::string of_others(set.begin(), set.end()); of_others != own) {
+    refuse(store,
+           fmt::format("a process was started as one of {}, another as one of {}", own, of_others),
+           launch);
+  }
+  if (store.add(fmt::format("place/{}", launch.rank), 1) > 1)
+    refuse(store, fmt::format("two processes were started as rank {}", launch.rank), launch);
+}
+
+std::string refusal(c10d::Store& store) {
+  if (!store.check({kRefused})) return "";
+  const std::vector<uint8_t> what = store.get(kRefused);
+  return {what.begin(), what.end()};
+}
+
+std::string reason_of(const std::exception& error) {
+  const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
+  return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
+}
 
 StorePtr connect_store(const Launch& launch, bool serve, std::chrono::seconds patience) {
   c10d::TCPStoreOptions options;

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
@@ -23,6 +24,16 @@ using GroupPtr = c10::intrusive_ptr<c10d::Backend>;
 
 // A connection to the store of the run, which `serve` makes this process hold.
 StorePtr connect_store(const Launch& launch, bool serve, std::chrono::seconds patience);
+
+// Takes this process's place in the run: of all that come to one store each must have a rank of its
+// own, and all the same number of ranks. Else throws core::Error{kUsage}, and leaves the reason in
+// the store for the others, who may be complete without this process.
+void claim_place(c10d::Store& store, const Launch& launch);
+// Why some process was refused; "" as long as none was.
+std::string refusal(c10d::Store& store);
+
+// Without the stack that LibTorch puts into its messages.
+std::string reason_of(const std::exception& error);
 
 // The interface of this machine that reaches the master: Gloo listens on it.
 std::shared_ptr<gloo::transport::Device> gloo_device_towards(const Launch& launch);

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 
+#include "rendezvous.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 
@@ -50,13 +52,32 @@ std::string key(const char* what, int rank) {
 
 }  // namespace
 
-Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size)
-    : store_(std::move(store)), rank_(rank), size_(size), peers_(static_cast<size_t>(size)) {
+// Others may be complete without this process, or it without one that was refused.
+void Watch::wait_for(int rank, Clock::time_point deadline) {
+  while (!store_->check({key("who", rank)})) {
+    if (const std::string why = refusal(*store_); !why.empty()) {
+      throw core::Error(core::ErrorKind::kPeer, "another process was refused: " + why,
+                        fmt::format("seen by rank {}", rank_), "look at what that one said");
+    }
+    if (Clock::now() > deadline) throw std::runtime_error(fmt::format("rank {} did not", rank));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size,
+             std::chrono::seconds patience)
+    : store_(std::move(store)),
+      rank_(rank),
+      size_(size),
+      patience_(std::chrono::milliseconds(patience).count()),
+      peers_(static_cast<size_t>(size)) {
+  const auto deadline = Clock::now() + patience;
   set(*store_, key("who", rank), fmt::format("{} {}", ::getpid(), host_name()));
   write_beat();
   for (int other = 0; other < size; ++other) {
     Peer& peer = peers_[static_cast<size_t>(other)];
-    std::istringstream who(get(*store_, key("who", other)));  // waits for it
+    wait_for(other, deadline);
+    std::istringstream who(get(*store_, key("who", other)));
     who >> peer.process >> peer.host;
     peer.changed = Clock::now();
   }
@@ -183,6 +204,10 @@ void Watch::find_ended(const std::string& what) {
 }
 
 void Watch::read_peers() {
+  if (const std::string why = refusal(*store_); !why.empty()) {
+    const std::lock_guard lock(mutex_);
+    find_ended(why);
+  }
   for (int other = 0; other < size_; ++other) {
     Peer& peer = peers_[static_cast<size_t>(other)];
     if (other == rank_ || peer.done) continue;
@@ -239,7 +264,7 @@ void Watch::run() {
     } catch (const std::exception& error) {
       lock.lock();
       find_ended(fmt::format("{} ended or cannot be reached: its store does not answer ({})",
-                             name_of(0), error.what()));
+                             name_of(0), reason_of(error)));
     }
   }
 }

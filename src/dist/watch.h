@@ -29,8 +29,9 @@ class Watch {
   // main thread usually notices the closed connection, and leaves in an orderly way.
   static constexpr std::chrono::seconds kGrace{3};
 
-  // `store`: a connection of its own. Collective: waits for all.
-  Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size);
+  // `store`: a connection of its own. Collective: waits for all, up to `patience`. Throws
+  // core::Error{kPeer} when one was refused, std::runtime_error when one does not come.
+  Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size, std::chrono::seconds patience);
   ~Watch();
 
   std::string host_of(int rank) const;
@@ -76,6 +77,7 @@ class Watch {
     std::string activity;
   };
   static Beat parse(const std::string& text);
+  void wait_for(int rank, std::chrono::steady_clock::time_point deadline);
   void run();
   void guard();
   void write_beat();

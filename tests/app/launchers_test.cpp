@@ -95,6 +95,43 @@ TEST_F(Launchers, TrainShEndsTheOthersOfAProcessThatFailed) {
   EXPECT_EQ(run_in(folder_, "NPROC_PER_NODE=3 bash train.sh config.json").exit_code, 14);
 }
 
+// Two machines that disagree on how many processes there are, and one that was started twice.
+TEST_F(Launchers, ProcessesThatDoNotBelongTogetherAreNeverTwoTrainings) {
+  struct Case {
+    std::function<std::map<std::string, std::string>(int)> environment;
+    const char* said;
+  };
+  const std::vector<Case> cases = {{[](int rank) {
+                                      const std::string size = rank < 2 ? "2" : "4";
+                                      return std::map<std::string, std::string>{
+                                          {"WORLD_SIZE", size}, {"LOCAL_WORLD_SIZE", size}};
+                                    },
+                                    "a process was started as one of"},
+                                   {[](int rank) {
+                                      return std::map<std::string, std::string>{
+                                          {"RANK", std::to_string(rank % 3)},
+                                          {"LOCAL_RANK", std::to_string(rank % 3)}};
+                                    },
+                                    "two processes were started as rank 0"}};
+  for (const Case& wrong : cases) {
+    const auto results =
+        TrainProcesses(
+            {.folder = folder_,
+             .arguments = arguments("wrong", 1),
+             .ranks = 4,
+             .own = [&](int rank) { return OwnOfRank{.environment = wrong.environment(rank)}; }})
+            .wait();
+    bool said = false;
+    for (const CommandResult& result : results) {
+      EXPECT_THAT(result.exit_code, AnyOf(2, 21)) << result.err;
+      said |= result.err.find(wrong.said) != std::string::npos;
+      EXPECT_THAT(result.err, testing::Not(HasSubstr("frame #")));  // of a stack
+    }
+    EXPECT_TRUE(said) << wrong.said;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "wrong/final"));
+}
+
 TEST_F(Launchers, UnderSlurm) {
   run_reference();
   fs::create_directories(folder_ / "build");

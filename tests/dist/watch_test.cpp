@@ -23,10 +23,11 @@ struct Two {
 
 Two two_watches() {
   const auto store = c10::make_intrusive<c10d::HashStore>();
-  auto second = std::async(std::launch::async,
-                           [&] { return std::make_unique<Watch>(store, /*rank=*/1, /*size=*/2); });
+  auto second = std::async(std::launch::async, [&] {
+    return std::make_unique<Watch>(store, /*rank=*/1, /*size=*/2, 30s);
+  });
   Two two;
-  two.first = std::make_unique<Watch>(store, /*rank=*/0, /*size=*/2);
+  two.first = std::make_unique<Watch>(store, /*rank=*/0, /*size=*/2, 30s);
   two.second = second.get();
   return two;
 }
