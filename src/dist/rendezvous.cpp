@@ -42,7 +42,7 @@ std::string address_towards(const std::string& host, int port) {
 }
 
 constexpr const char* kRefused = "refused";
-constexpr unsigned kTimeToReadSeconds = 2;  // what the store has, before who serves it ends
+constexpr unsigned kTimeToReadSeconds = 5;
 
 std::vector<uint8_t> bytes_of(const std::string& text) {
   return {text.begin(), text.end()};
@@ -50,7 +50,7 @@ std::vector<uint8_t> bytes_of(const std::string& text) {
 
 [[noreturn]] void refuse(c10d::Store& store, const std::string& what, const Launch& launch) {
   store.set(kRefused, bytes_of(what));
-  if (launch.rank == 0) ::sleep(kTimeToReadSeconds);
+  let_others_read(launch.rank);
   throw core::Error(
       core::ErrorKind::kUsage, what,
       fmt::format("rank {} of {}, master {}:{} (from {})", launch.rank, launch.world_size,
@@ -77,6 +77,10 @@ std::string refusal(c10d::Store& store) {
   if (!store.check({kRefused})) return "";
   const std::vector<uint8_t> what = store.get(kRefused);
   return {what.begin(), what.end()};
+}
+
+void let_others_read(int rank) {
+  if (rank == 0) ::sleep(kTimeToReadSeconds);
 }
 
 std::string reason_of(const std::exception& error) {

@@ -31,6 +31,9 @@ StorePtr connect_store(const Launch& launch, bool serve, std::chrono::seconds pa
 void claim_place(c10d::Store& store, const Launch& launch);
 // Why some process was refused; "" as long as none was.
 std::string refusal(c10d::Store& store);
+// To be called before a process ends because of a refusal: rank 0, who serves the store, waits
+// until those who come a little later have read it too.
+void let_others_read(int rank);
 
 // Without the stack that LibTorch puts into its messages.
 std::string reason_of(const std::exception& error);

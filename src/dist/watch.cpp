@@ -56,6 +56,7 @@ std::string key(const char* what, int rank) {
 void Watch::wait_for(int rank, Clock::time_point deadline) {
   while (!store_->check({key("who", rank)})) {
     if (const std::string why = refusal(*store_); !why.empty()) {
+      let_others_read(rank_);
       throw core::Error(core::ErrorKind::kPeer, "another process was refused: " + why,
                         fmt::format("seen by rank {}", rank_), "look at what that one said");
     }

@@ -95,7 +95,7 @@ TEST_F(Launchers, TrainShEndsTheOthersOfAProcessThatFailed) {
   EXPECT_EQ(run_in(folder_, "NPROC_PER_NODE=3 bash train.sh config.json").exit_code, 14);
 }
 
-// Two machines that disagree on how many processes there are, and one that was started twice.
+// Two machines that disagree on how many processes there are, and a process that was started twice.
 TEST_F(Launchers, ProcessesThatDoNotBelongTogetherAreNeverTwoTrainings) {
   struct Case {
     std::function<std::map<std::string, std::string>(int)> environment;
@@ -109,15 +109,15 @@ TEST_F(Launchers, ProcessesThatDoNotBelongTogetherAreNeverTwoTrainings) {
                                     "a process was started as one of"},
                                    {[](int rank) {
                                       return std::map<std::string, std::string>{
-                                          {"RANK", std::to_string(rank % 3)},
-                                          {"LOCAL_RANK", std::to_string(rank % 3)}};
+                                          {"RANK", std::to_string(rank < 3 ? rank : 1)},
+                                          {"LOCAL_RANK", std::to_string(rank < 3 ? rank : 1)}};
                                     },
-                                    "two processes were started as rank 0"}};
+                                    "two processes were started as rank 1"}};
   for (const Case& wrong : cases) {
     const auto results =
         TrainProcesses(
             {.folder = folder_,
-             .arguments = arguments("wrong", 1),
+             .arguments = arguments("wrong", 1, {"train.max_steps=400"}),
              .ranks = 4,
              .own = [&](int rank) { return OwnOfRank{.environment = wrong.environment(rank)}; }})
             .wait();
