@@ -130,7 +130,7 @@ All told {seconds // 60} min {seconds % 60} s.
   model   {run}/final (Hugging Face format)
   see it watch a video that it never saw:
     build/streamo watch --model {os.path.relpath(run)}/final --annotations build/example-data/heldout/raw_data.json \\
-        --video build/example-data/heldout/videos/000000.mp4
+        --video build/example-data/heldout/videos/000006.mp4
   measure again, on other videos:
     build/streamo synthesize --out build/example-data/other --clips 60 --seed 3
     build/streamo eval --model {os.path.relpath(run)}/final --data build/example-data/other/raw_data.json""")

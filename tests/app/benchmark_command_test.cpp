@@ -7,6 +7,7 @@
 
 #include "eval/bench/published.h"
 #include "support/numbered_clip.h"
+#include "support/tiny_model.h"
 
 namespace streamo {
 namespace {
@@ -20,19 +21,7 @@ using testing::HasSubstr;
 
 class BenchmarkCommand : public BenchFolder {
  protected:
-  static void SetUpTestSuite() {
-    fs::create_directories(model_folder());
-    const json config = {
-        {"model", {{"preset", "example"}, {"vocab_size", 400}}},
-        {"data",
-         {{"train", {STREAMO_SOURCE_DIR "/dataset/example/raw_data.json"}}, {"packing", false}}},
-        {"train", {{"max_steps", 1}, {"num_threads", 1}}},
-        {"checkpoint", {{"dir", "run"}, {"every_steps", 0}}}};
-    std::ofstream(model_folder() / "config.json") << config.dump();
-    const CommandResult trained =
-        test::run_in(model_folder(), shell_quote(STREAMO_BINARY) + " train config.json");
-    ASSERT_EQ(trained.exit_code, 0) << trained.err;
-  }
+  static void SetUpTestSuite() { test::make_tiny_model(model_folder()); }
   static void TearDownTestSuite() { fs::remove_all(model_folder()); }
   static fs::path model_folder() {
     return fs::path(testing::TempDir()) / ("benchmark-model-" + std::to_string(::getpid()));

@@ -12,6 +12,7 @@
 
 #include "support/http_file_server.h"
 #include "support/numbered_clip.h"
+#include "support/tiny_model.h"
 
 namespace streamo {
 namespace {
@@ -29,19 +30,7 @@ constexpr int kSeconds = 6;
 class WatchCommand : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    fs::create_directories(folder());
-    const json config = {{"model", {{"preset", "example"}, {"vocab_size", 400}}},
-                         {"data",
-                          {{"train", {STREAMO_SOURCE_DIR "/dataset/example/raw_data.json"}},
-                           {"min_pixels", 3136},
-                           {"max_pixels", 100352},
-                           {"packing", false}}},
-                         {"train", {{"max_steps", 1}, {"num_threads", 1}}},
-                         {"checkpoint", {{"dir", "run"}, {"every_steps", 0}}}};
-    std::ofstream(folder() / "config.json") << config.dump();
-    const CommandResult trained =
-        test::run_in(folder(), shell_quote(STREAMO_BINARY) + " train config.json");
-    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    test::make_tiny_model(folder(), "data.min_pixels=3136 data.max_pixels=100352");
     test::ClipRecipe recipe;
     recipe.frames = 5 * kSeconds;
     recipe.rate = "5";
