@@ -107,7 +107,7 @@ std::string WatchPage::html(const std::string& summary) const {
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width\"><title>{0} &ndash; Streamo</title>"
-      "<style>{1}{2}</style></head><body><main><h1>{0}</h1><p class=\"note\">{3}</p>"
+      "<style>{1}{2}</style></head><body><main><h1>{0}</h1><p class=\"subtitle\">{3}</p>"
       "<section><h2>Frames</h2><div class=\"strip\">\n{4}</div></section>"
       "<section><h2>States</h2>{5}</section></main></body></html>\n",
       title, train::kReportStyle, kStripStyle, train::escape_html(summary), strip,

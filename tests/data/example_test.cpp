@@ -98,7 +98,9 @@ TEST(Windows, QuestionsMayHoldTheSignsOfATag) {
   EXPECT_EQ(question_of("<b>How</b> many <3s>?\n<1s-2s>\n<stream>"), "<b>How</b> many <3s>?");
   EXPECT_EQ(question_of("Which?\n<0.5s-1s>\n<stream>"), "Which?");
   EXPECT_EQ(question_of("<1s-2s>\n<stream>"), "");
-  EXPECT_EQ(question_of("Is 2s>1s?\n<stream>"), "");
+  EXPECT_EQ(question_of("Is 2s>1s?\n<stream>"), "Is 2s>1s?");
+  EXPECT_EQ(question_of("<b>How?</b>\n<image>\n<image>"), "<b>How?</b>");
+  EXPECT_EQ(question_of("Which?"), "");  // no turn of a stream
   EXPECT_EQ(question_of("<stream>"), "");
 }
 
