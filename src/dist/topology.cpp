@@ -22,11 +22,10 @@ double seconds_to_sum(Ranks& ranks, const at::Tensor& numbers) {
   ranks.barrier();
   const double started = core::monotonic_seconds();
   sum();
-  const std::vector<std::string> all =
-      ranks.gather(fmt::format("{}", core::monotonic_seconds() - started));
-  double slowest = 0;
-  for (const std::string& seconds : all) slowest = std::max(slowest, std::stod(seconds));
-  return slowest;
+  std::vector<double> seconds(static_cast<size_t>(ranks.size()));
+  seconds[static_cast<size_t>(ranks.rank())] = core::monotonic_seconds() - started;
+  seconds = ranks.sum(seconds);  // those of each rank
+  return *std::max_element(seconds.begin(), seconds.end());
 }
 
 }  // namespace

@@ -258,8 +258,10 @@ void Watch::run() {
     lock.unlock();
     try {
       write_beat();
-      if (look) read_peers();
-      if (look) look_after_followed();
+      if (look) {
+        read_peers();
+        look_after_followed();
+      }
       ++answers_;
       lock.lock();
     } catch (const std::exception& error) {

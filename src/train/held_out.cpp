@@ -54,7 +54,7 @@ bool HeldOut::evaluated(int64_t step) const {
   return fs::exists(result_path(step));
 }
 
-// Every rank a share, and all get everything. None when one of them was asked to stop.
+// Every rank a share; the first one gets everything. None when one of them was asked to stop.
 std::optional<eval::PlayedSamples> HeldOut::play(model::VisionLanguageModel& model,
                                                  const text::ChatFormat& chat,
                                                  const data::SampleSource& source,
@@ -78,9 +78,11 @@ std::optional<eval::PlayedSamples> HeldOut::play(model::VisionLanguageModel& mod
     stopped = 1;
   }
   if (ranks_->sum(stopped) > 0) return std::nullopt;
+  if (size == 1) return played;
+  const std::vector<std::string> texts = ranks_->gather(serialized(played));
+  if (!ranks_->first()) return eval::PlayedSamples();
   std::vector<Json> of_rank;
-  for (const std::string& text : ranks_->gather(serialized(played)))
-    of_rank.push_back(Json::parse(text));
+  for (const std::string& text : texts) of_rank.push_back(Json::parse(text));
   eval::PlayedSamples all;
   for (size_t i = 0; i < samples.size(); ++i) all.push_back(parsed(of_rank[i % size].at(i / size)));
   return all;

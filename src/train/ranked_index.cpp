@@ -59,6 +59,7 @@ std::vector<data::SampleItems> parsed(const std::string& text) {
 data::Index build_index(const data::SampleSource& source, const text::ChatFormat& chat,
                         const data::IndexOptions& options, data::SampleReport& report,
                         dist::Ranks& ranks) {
+  if (ranks.size() == 1) return data::build_index(source, chat, options, report);
   const auto size = static_cast<size_t>(ranks.size());
   const auto of_rank = [&](size_t rank) { return samples_of(rank, size, source.size()); };
   const auto own = of_rank(static_cast<size_t>(ranks.rank()));
