@@ -25,7 +25,7 @@ struct PacketKind {
   bool shown = true;  // false: it only serves as a reference (VP8's and VP9's hidden pictures)
   int64_t order = 0;  // of pictures as shown, by the codec: must agree with the packets' times
   // The earlier packets it needs, where the codec tells: numbers in the order of the file.
-  std::optional<std::vector<uint32_t>> references;
+  std::optional<std::vector<uint32_t>> references = std::nullopt;
   // Whether the decoder must be emptied before a point of random access when what stands before it
   // was dropped.
   bool needs_restart = true;
