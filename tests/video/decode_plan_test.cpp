@@ -153,10 +153,11 @@ TEST_F(PlannedDecoding, DecodesNothingNeedless) {
 }
 
 TEST_F(PlannedDecoding, ConvertsAFrozenPictureOnce) {
-  const fs::path path = clip(
-      "frozen.mp4", {.frames = 201,
-                     .encode = "-vf \"select='not(mod(n,200))'\" -vsync passthrough -c:v libx264 "
-                               "-preset ultrafast"});
+  const fs::path path =
+      clip("frozen.mp4",
+           {.frames = 201,
+            .encode = "-vf \"select='not(mod(n,200))'\" -fps_mode passthrough -c:v libx264 "
+                      "-preset ultrafast"});
   const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
   EXPECT_EQ(planned.frames.size(), 9u);
   EXPECT_EQ(planned.counters.conversions, 2);
