@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -149,6 +150,69 @@ TEST_F(PlannedDecoding, DecodesNothingNeedless) {
     EXPECT_EQ(planned.counters.packets, c.packets);
     EXPECT_EQ(planned.counters.conversions, 4);
     EXPECT_FALSE(planned.counters.plan_given_up);
+  }
+}
+
+// Temporal layers of VP9: `rate` is divided by `dividers`, `ids` are the layers of one period.
+std::string vp9_layers(const std::string& dividers, const std::string& ids, int mode) {
+  const auto count = static_cast<int>(std::count(dividers.begin(), dividers.end(), ',')) + 1;
+  const auto period = static_cast<int>(std::count(ids.begin(), ids.end(), ',')) + 1;
+  return fmt::format(
+      "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -lag-in-frames 0 -error-resilient 1 -g 1000 "
+      "-b:v 400k -ts-parameters ts_number_layers={}:ts_target_bitrate={}:ts_rate_decimator={}:"
+      "ts_periodicity={}:ts_layer_id={}:ts_layering_mode={}",
+      count, count == 2 ? "240,400" : "160,240,400", dividers, period, ids, mode);
+}
+
+// A picture of an error resilient stream, written to name slot 0 thrice: as encoders for
+// conferences write the lowest layer. FFmpeg's lets it name slots of upper layers, of which it uses
+// nothing.
+void name_only_the_first_slot(std::fstream& file, std::streamoff packet) {
+  file.seekg(packet + 2);
+  char bits[2];
+  file.read(bits, 2);
+  bits[0] = 0;
+  bits[1] = static_cast<char>(bits[1] & 0x0f);
+  file.seekp(packet + 2);
+  file.write(bits, 2);
+}
+
+// 130 pictures at 32 a second: wanted are 0, 32, 64, 96, 128, all of the lowest layer.
+TEST_F(PlannedDecoding, DecodesNoUpperLayersOfVp9) {
+  constexpr int kHeader = 32, kFrameHeader = 12;  // of an IVF file, whose packets begin with a size
+  struct Case {
+    std::string encode;
+    size_t period;            // in pictures, of the lowest layer
+    int64_t packets, lowest;  // decoded: as it is written by FFmpeg, and with its own slot alone
+  };
+  for (const Case& c : {
+           // The upper layer is kept nowhere.
+           Case{vp9_layers("2,1", "0,1", 2), 2, 65, 65},
+           // The middle one is, in slot 1, which all pictures name.
+           Case{vp9_layers("4,2,1", "0,2,1,2", 3), 4, 65, 33},
+       }) {
+    SCOPED_TRACE(c.encode);
+    const fs::path path =
+        clip("layers.ivf", {.frames = 130, .rate = "32", .size = {48, 64}, .encode = c.encode});
+    for (const int64_t packets : {c.packets, c.lowest}) {
+      const test::Sampled all = test::sample(path, {}, Decoding::kSequential);
+      const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
+      test::expect_same(planned.frames, all.frames);
+      EXPECT_EQ(planned.counters.packets, packets);
+      EXPECT_FALSE(planned.counters.plan_given_up);
+      std::vector<int> numbers;
+      for (const Frame& frame : planned.frames) {
+        numbers.push_back(test::read_number(frame.size, frame.rgb));
+      }
+      EXPECT_THAT(numbers, ElementsAre(0, 32, 64, 96, 128));
+      std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+      std::streamoff at = kHeader;
+      uint32_t size = 0;
+      for (size_t i = 0; file.seekg(at) && file.read(reinterpret_cast<char*>(&size), 4); ++i) {
+        if (i > 0 && i % c.period == 0) name_only_the_first_slot(file, at + kFrameHeader);
+        at += kFrameHeader + static_cast<std::streamoff>(size);
+      }
+    }
   }
 }
 
