@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -164,26 +165,40 @@ std::string vp9_layers(const std::string& dividers, const std::string& ids, int 
       count, count == 2 ? "240,400" : "160,240,400", dividers, period, ids, mode);
 }
 
-// A picture of an error resilient stream, written to name slot 0 thrice: as encoders for
-// conferences write the lowest layer. FFmpeg's lets it name slots of upper layers, of which it uses
-// nothing.
-void name_only_the_first_slot(std::fstream& file, std::streamoff packet) {
-  file.seekg(packet + 2);
-  char bits[2];
-  file.read(bits, 2);
-  bits[0] = 0;
-  bits[1] = static_cast<char>(bits[1] & 0x0f);
-  file.seekp(packet + 2);
-  file.write(bits, 2);
+// The packets of an IVF file: 32 bytes of header, then each with its size and its time before it.
+constexpr size_t kIvfHeader = 32, kIvfPacketHeader = 12;
+
+std::vector<std::string> read_ivf(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(kIvfHeader);
+  std::vector<std::string> packets;
+  char header[kIvfPacketHeader];
+  while (file.read(header, kIvfPacketHeader)) {
+    uint32_t size = 0;
+    std::memcpy(&size, header, sizeof size);
+    file.read(packets.emplace_back(size, '\0').data(), size);
+  }
+  return packets;
+}
+
+// In place of those that are there, one a tick.
+void write_ivf(const fs::path& path, const std::vector<std::string>& packets) {
+  fs::resize_file(path, kIvfHeader);
+  std::ofstream file(path, std::ios::binary | std::ios::app);
+  for (uint64_t time = 0; time < packets.size(); ++time) {
+    const auto size = static_cast<uint32_t>(packets[time].size());
+    file.write(reinterpret_cast<const char*>(&size), sizeof size);
+    file.write(reinterpret_cast<const char*>(&time), sizeof time);
+    file << packets[time];
+  }
 }
 
 // 130 pictures at 32 a second: wanted are 0, 32, 64, 96, 128, all of the lowest layer.
 TEST_F(PlannedDecoding, DecodesNoUpperLayersOfVp9) {
-  constexpr int kHeader = 32, kFrameHeader = 12;  // of an IVF file, whose packets begin with a size
   struct Case {
     std::string encode;
     size_t period;            // in pictures, of the lowest layer
-    int64_t packets, lowest;  // decoded: as it is written by FFmpeg, and with its own slot alone
+    int64_t packets, lowest;  // decoded: of the file as FFmpeg makes it, and of the lowest layer
   };
   for (const Case& c : {
            // The upper layer is kept nowhere.
@@ -194,26 +209,48 @@ TEST_F(PlannedDecoding, DecodesNoUpperLayersOfVp9) {
     SCOPED_TRACE(c.encode);
     const fs::path path =
         clip("layers.ivf", {.frames = 130, .rate = "32", .size = {48, 64}, .encode = c.encode});
-    for (const int64_t packets : {c.packets, c.lowest}) {
+    std::vector<std::string> packets = read_ivf(path);
+    ASSERT_EQ(packets.size(), 130u);
+    for (const int64_t decoded : {c.packets, c.lowest}) {
       const test::Sampled all = test::sample(path, {}, Decoding::kSequential);
       const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
       test::expect_same(planned.frames, all.frames);
-      EXPECT_EQ(planned.counters.packets, packets);
+      EXPECT_EQ(planned.counters.packets, decoded);
       EXPECT_FALSE(planned.counters.plan_given_up);
       std::vector<int> numbers;
       for (const Frame& frame : planned.frames) {
         numbers.push_back(test::read_number(frame.size, frame.rgb));
       }
       EXPECT_THAT(numbers, ElementsAre(0, 32, 64, 96, 128));
-      std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-      std::streamoff at = kHeader;
-      uint32_t size = 0;
-      for (size_t i = 0; file.seekg(at) && file.read(reinterpret_cast<char*>(&size), 4); ++i) {
-        if (i > 0 && i % c.period == 0) name_only_the_first_slot(file, at + kFrameHeader);
-        at += kFrameHeader + static_cast<std::streamoff>(size);
+      // Encoders for conferences let the lowest layer name its own slot, 0, three times. FFmpeg's
+      // names others too, of which it uses nothing.
+      for (size_t i = c.period; i < packets.size(); i += c.period) {
+        packets[i][2] = 0;
+        packets[i][3] = static_cast<char>(packets[i][3] & 0x0f);
       }
+      write_ivf(path, packets);
     }
   }
+}
+
+// Spatial layers: two pictures with one time, of which the later one is on screen.
+TEST_F(PlannedDecoding, DecodesAllWhereAPacketShowsTwoPictures) {
+  const fs::path path =
+      clip("two.ivf",
+           {.frames = 130, .rate = "32", .size = {48, 64}, .encode = vp9_layers("2,1", "0,1", 2)});
+  std::vector<std::string> packets = read_ivf(path);
+  std::string index(1, '\xd1');  // VP9 Annex B: two sizes, of three bytes each
+  for (const size_t i : {64, 65}) {
+    for (const int shift : {0, 8, 16}) index += static_cast<char>(packets[i].size() >> shift);
+  }
+  packets[64] += packets[65] + index + '\xd1';
+  packets.erase(packets.begin() + 65);
+  write_ivf(path, packets);
+  const test::Sampled all = test::sample(path, {}, Decoding::kSequential);
+  const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
+  test::expect_same(planned.frames, all.frames);
+  EXPECT_EQ(planned.counters.packets, all.counters.packets);
+  EXPECT_EQ(test::read_number(all.frames[2].size, all.frames[2].rgb), 65);
 }
 
 TEST_F(PlannedDecoding, ConvertsAFrozenPictureOnce) {
