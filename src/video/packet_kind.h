@@ -12,6 +12,7 @@
 #include "ffmpeg_handles.h"
 #include "hevc_references.h"
 #include "nal_units.h"
+#include "vp9_references.h"
 
 namespace streamo::video {
 
@@ -60,6 +61,7 @@ class PacketClassifier {
   PacketKind classify_h264(const AVPacket& packet);
   PacketKind classify_hevc(const AVPacket& packet);
   PacketKind classify_av1(const AVPacket& packet);
+  PacketKind classify_vp9(const AVPacket& packet);
   PacketKind with_order_count(const AVPacket& packet, PacketKind kind);
   PacketKind reordered(int type);
   bool remember(Bytes parameter_set);
@@ -70,6 +72,7 @@ class PacketClassifier {
   std::unique_ptr<AVCodecParserContext, ParserDeleter> parser_;
   int length_size_ = 0;
   Av1References av1_;
+  Vp9References vp9_;
   HevcReferences hevc_;
   uint32_t number_ = 0;  // of the packet
   int64_t sequence_ = 0, references_ = 0, since_reference_ = 0;
