@@ -27,12 +27,6 @@ struct FramesArguments {
   bool json = false;
 };
 
-struct Shown {
-  video::VideoInfo info;
-  video::FrameSize size;  // of the pictures, after resizing
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-};
-
 template <typename T>
 T value_or_throw(core::Result<T> result) {
   if (result) return *std::move(result);
@@ -58,90 +52,102 @@ video::SampleOptions sample_options(const FramesArguments& arguments) {
   return options;
 }
 
-void print_table(const std::string& video, double fps, const Shown& shown) {
-  const auto& [info, size, rows] = shown;
-  fmt::print("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n", video,
-             info.size.width, info.size.height, info.duration, info.start, info.frame_rate);
-  fmt::print("{} samples at {:g} a second, {}x{} each\n\n", rows.size(), fps, size.width,
-             size.height);
-  fmt::print("{:>6}  {:>10}  {:>10}  {}\n", "index", "time", "picture", "keyframe");
-  for (const auto& row : rows) {
-    fmt::print("{:>6}  {:>10.3f}  {:>10.3f}  {}\n", row["index"].get<int64_t>(),
-               row["time"].get<double>(), row["pts_time"].get<double>(),
-               row["keyframe"].get<bool>() ? "yes" : "");
+// What the command shows: takes the samples in their order, with the sheet and the files that are
+// asked for.
+class Shown {
+ public:
+  Shown(const FramesArguments& arguments, const video::VideoInfo& info)
+      : arguments_(arguments), info_(info) {
+    if (!arguments.sheet.empty()) sheet_.emplace(info.num_samples);
   }
-}
 
-void add_frame(const video::Frame& frame, const std::string& out, video::ContactSheet* sheet,
-               Shown& shown) {
-  if (sheet != nullptr) sheet->add(frame);
-  shown.size = frame.size;
-  shown.rows.push_back({{"index", frame.index},
-                        {"time", frame.time},
-                        {"pts_time", frame.pts_time},
-                        {"keyframe", frame.keyframe}});
-  if (out.empty()) return;
-  const std::filesystem::path folder = out;
-  video::write_png(folder / fmt::format("{:06}.png", frame.index), frame.size, frame.rgb);
-}
+  void add(const video::Frame& frame) {
+    size_ = frame.size;
+    rows_.push_back({{"index", frame.index},
+                     {"time", frame.time},
+                     {"pts_time", frame.pts_time},
+                     {"keyframe", frame.keyframe}});
+    if (sheet_) sheet_->add(frame);
+    if (arguments_.out.empty()) return;
+    const std::filesystem::path folder = arguments_.out;
+    video::write_png(folder / fmt::format("{:06}.png", frame.index), frame.size, frame.rgb);
+  }
 
-// None if none is asked for.
-std::optional<video::ContactSheet> make_sheet(const FramesArguments& arguments, int64_t samples) {
-  if (arguments.sheet.empty()) return std::nullopt;
-  return video::ContactSheet(samples);
-}
+  void write_sheet() const {
+    if (!sheet_) return;
+    sheet_->write_png(arguments_.sheet);
+    if (sheet_->num_shown() == static_cast<int64_t>(rows_.size())) return;
+    core::log_info("{} shows {} of {} samples, evenly spread", arguments_.sheet,
+                   sheet_->num_shown(), rows_.size());
+  }
 
-void write_sheet(const FramesArguments& arguments, const std::optional<video::ContactSheet>& sheet,
-                 const Shown& shown) {
-  if (!sheet) return;
-  sheet->write_png(arguments.sheet);
-  if (sheet->num_shown() == static_cast<int64_t>(shown.rows.size())) return;
-  core::log_info("{} shows {} of {} samples, evenly spread", arguments.sheet, sheet->num_shown(),
-                 shown.rows.size());
-}
+  void print_table() const {
+    fmt::print("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n",
+               video::redact(arguments_.video), info_.size.width, info_.size.height, info_.duration,
+               info_.start, info_.frame_rate);
+    fmt::print("{} samples at {:g} a second, {}x{} each\n\n", rows_.size(), arguments_.fps,
+               size_.width, size_.height);
+    fmt::print("{:>6}  {:>10}  {:>10}  {}\n", "index", "time", "picture", "keyframe");
+    for (const auto& row : rows_) {
+      fmt::print("{:>6}  {:>10.3f}  {:>10.3f}  {}\n", row["index"].get<int64_t>(),
+                 row["time"].get<double>(), row["pts_time"].get<double>(),
+                 row["keyframe"].get<bool>() ? "yes" : "");
+    }
+  }
+
+  void print_json() const {
+    const nlohmann::ordered_json result{{"video", video::redact(arguments_.video)},
+                                        {"duration", info_.duration},
+                                        {"start", info_.start},
+                                        {"fps", arguments_.fps},
+                                        {"width", size_.width},
+                                        {"height", size_.height},
+                                        {"frames", rows_}};
+    // A file name need not be UTF-8; JSON must be.
+    fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+
+ private:
+  const FramesArguments& arguments_;
+  video::VideoInfo info_;
+  video::FrameSize size_;  // of the pictures, after resizing
+  nlohmann::ordered_json rows_ = nlohmann::ordered_json::array();
+  std::optional<video::ContactSheet> sheet_;
+};
 
 // As a video that shows it for no time at all.
 Shown show_picture(const FramesArguments& arguments) {
   video::Picture picture =
       value_or_throw(video::read_picture(arguments.video, sample_options(arguments).pixel_limits));
-  Shown shown;
-  shown.info.size = value_or_throw(video::picture_size(arguments.video));
+  video::VideoInfo info;
+  info.size = value_or_throw(video::picture_size(arguments.video));
+  info.num_samples = 1;
   video::Frame frame;
   frame.keyframe = true;
   frame.size = picture.size;
   frame.rgb = std::move(picture.rgb);
-  auto sheet = make_sheet(arguments, 1);
-  add_frame(frame, arguments.out, sheet ? &*sheet : nullptr, shown);
-  write_sheet(arguments, sheet, shown);
+  Shown shown(arguments, info);
+  shown.add(frame);
   return shown;
 }
 
 Shown show_video(const FramesArguments& arguments) {
   video::SecondSampler sampler =
       value_or_throw(video::SecondSampler::open(arguments.video, sample_options(arguments)));
-  Shown shown;
-  shown.info = sampler.info();
-  auto sheet = make_sheet(arguments, shown.info.num_samples);
-  while (const auto frame = value_or_throw(sampler.next())) {
-    add_frame(*frame, arguments.out, sheet ? &*sheet : nullptr, shown);
-  }
-  write_sheet(arguments, sheet, shown);
+  Shown shown(arguments, sampler.info());
+  while (const auto frame = value_or_throw(sampler.next())) shown.add(*frame);
   return shown;
 }
 
 void run(const FramesArguments& arguments) {
   const Shown shown =
       video::is_picture_file(arguments.video) ? show_picture(arguments) : show_video(arguments);
-  if (!arguments.json) return print_table(video::redact(arguments.video), arguments.fps, shown);
-  const nlohmann::ordered_json result{{"video", video::redact(arguments.video)},
-                                      {"duration", shown.info.duration},
-                                      {"start", shown.info.start},
-                                      {"fps", arguments.fps},
-                                      {"width", shown.size.width},
-                                      {"height", shown.size.height},
-                                      {"frames", shown.rows}};
-  // A file name need not be UTF-8; JSON must be.
-  fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  shown.write_sheet();
+  if (arguments.json) {
+    shown.print_json();
+  } else {
+    shown.print_table();
+  }
 }
 
 }  // namespace

@@ -24,32 +24,15 @@ struct Arguments {
   int num_workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
 };
 
-// A line that is redrawn on a terminal, and printed every 10 seconds elsewhere.
-class ProgressLine {
- public:
-  void show(const data::PrepareProgress& progress) {
-    const bool terminal = core::stderr_is_terminal();
-    const double now = core::monotonic_seconds();
-    if (now - last_shown_ < (terminal ? 0.2 : 10)) return;
-    last_shown_ = now;
-    const double elapsed = std::max(now - started_, 1e-3);
-    const int64_t left = progress.videos - progress.present - progress.done;
-    const std::string line =
-        fmt::format("{}/{} videos | {:.1f} video-seconds/s | {:.3g} GB written | {:.0f} s left",
-                    progress.present + progress.done, progress.videos, progress.seconds / elapsed,
-                    static_cast<double>(progress.bytes) / 1e9,
-                    elapsed * static_cast<double>(left) /
-                        static_cast<double>(std::max<int64_t>(progress.done, 1)));
-    if (terminal) {
-      fmt::print(stderr, "\r\x1b[K{}", line);
-    } else {
-      core::log_info("{}", line);
-    }
-  }
-
- private:
-  double started_ = core::monotonic_seconds(), last_shown_ = started_;
-};
+std::string describe(const data::PrepareProgress& progress, double elapsed) {
+  const int64_t left = progress.videos - progress.present - progress.done;
+  return fmt::format("{}/{} videos | {:.1f} video-seconds/s | {:.3g} GB written | {:.0f} s left",
+                     progress.present + progress.done, progress.videos,
+                     progress.seconds / std::max(elapsed, 1e-3),
+                     static_cast<double>(progress.bytes) / 1e9,
+                     elapsed * static_cast<double>(left) /
+                         static_cast<double>(std::max<int64_t>(progress.done, 1)));
+}
 
 void print(const data::PrepareResult& result, double elapsed) {
   const data::PrepareProgress& progress = result.progress;
@@ -103,14 +86,19 @@ void prepare(const Arguments& arguments) {
     views.push_back(sources.back().get());
   }
   const train::StopSignal signal("finishing the videos at hand");
-  ProgressLine line;
+  core::LiveLine line(stderr);
   const double started = core::monotonic_seconds();
-  const data::PrepareResult result = data::fill_frame_cache(
-      views, {.num_workers = arguments.num_workers,
-              .seed = std::random_device()(),
-              .stopped = [&signal] { return signal.requested(); },
-              .progress = [&line](const data::PrepareProgress& done) { line.show(done); }});
-  print(result, core::monotonic_seconds() - started);
+  const auto elapsed = [started] { return core::monotonic_seconds() - started; };
+  const auto show = [&](const data::PrepareProgress& progress) {
+    if (line.is_due()) line.show(describe(progress, elapsed()));
+  };
+  const data::PrepareResult result =
+      data::fill_frame_cache(views, {.num_workers = arguments.num_workers,
+                                     .seed = std::random_device()(),
+                                     .stopped = [&signal] { return signal.requested(); },
+                                     .progress = show});
+  line.finish();
+  print(result, elapsed());
   check(result, config, cache->why_not_writing());
 }
 

@@ -21,13 +21,17 @@ std::atomic<int>& log_rank() {
   return rank;
 }
 
+// Goes back to where the line began and empties it.
+constexpr const char* kClearLine = "\r\x1b[K";
+
+bool is_terminal(FILE* stream) {
+  return ::isatty(::fileno(stream)) == 1;
+}
+
 }  // namespace
 
-bool stderr_is_terminal() {
-  return ::isatty(STDERR_FILENO) == 1;
-}
 bool stdout_is_terminal() {
-  return ::isatty(STDOUT_FILENO) == 1;
+  return is_terminal(stdout);
 }
 
 double monotonic_seconds() {
@@ -44,50 +48,66 @@ void log_line(const char* level, const std::string& message) {
   if (rank > 0 && *level == '\0') return;
   const std::string from = rank < 0 || *level == '\0' ? "" : fmt::format("rank {}: ", rank);
   const std::lock_guard lock(output_mutex());
-  // A live line (progress bar, training line) may be on the screen: start on a clean one.
-  fmt::print(stderr, "{}{}{}{}\n", stderr_is_terminal() ? "\r\x1b[K" : "", from, level, message);
+  // A live line may be on the screen: start on a clean one.
+  fmt::print(stderr, "{}{}{}{}\n", is_terminal(stderr) ? kClearLine : "", from, level, message);
+}
+
+LiveLine::LiveLine(FILE* stream)
+    : stream_(stream), is_terminal_(core::is_terminal(stream)), last_due_(monotonic_seconds()) {}
+
+bool LiveLine::is_due() {
+  const double now = monotonic_seconds();
+  if (now - last_due_ < (is_terminal_ ? 0.2 : 10)) return false;
+  last_due_ = now;
+  return true;
+}
+
+void LiveLine::show(const std::string& line) {
+  if (log_rank() > 0) return;  // it is news
+  const std::lock_guard lock(output_mutex());
+  if (is_terminal_) {
+    fmt::print(stream_, "{}{}", kClearLine, line);
+  } else {
+    fmt::print(stream_, "{}\n", line);
+  }
+  std::fflush(stream_);
+  is_open_ = is_terminal_;
+}
+
+void LiveLine::finish() {
+  if (!is_open_) return;
+  const std::lock_guard lock(output_mutex());
+  fmt::print(stream_, "\n");
+  std::fflush(stream_);
+  is_open_ = false;
 }
 
 ProgressBar::ProgressBar(std::string label, int64_t total)
     : label_(std::move(label)),
       total_(std::max<int64_t>(total, 1)),
-      started_(monotonic_seconds()),
-      last_drawn_(started_) {}
+      started_(monotonic_seconds()) {}
 
 ProgressBar::~ProgressBar() {
-  if (stderr_is_terminal() && done_ > 0) {
-    draw();
-    fmt::print(stderr, "\n");
-  }
+  if (line_.is_terminal() && done_ > 0) line_.show(text());
 }
 
 void ProgressBar::advance(int64_t count) {
   done_ += count;
-  const double now = monotonic_seconds();
-  if (stderr_is_terminal()) {
-    if (now - last_drawn_ < 0.1) return;
-    last_drawn_ = now;
-    draw();
-    return;
-  }
-  const int tenth = static_cast<int>(10 * done_ / total_);
-  if (tenth > last_tenth_ && (now - last_drawn_ >= 1 || done_ >= total_)) {
-    last_drawn_ = now;
-    last_tenth_ = tenth;
-    const double elapsed = now - started_;
-    log_info("{} {}/{} ({:.1f} s)", label_, done_, total_, elapsed);
-  }
+  if (line_.is_due()) line_.show(text());
 }
 
-void ProgressBar::draw() {
+std::string ProgressBar::text() const {
   constexpr int kWidth = 30;
   const double elapsed = std::max(monotonic_seconds() - started_, 1e-3);
   const double rate = static_cast<double>(done_) / elapsed;
-  const int filled = static_cast<int>(kWidth * std::min(done_, total_) / total_);
-  const std::lock_guard lock(output_mutex());
-  fmt::print(stderr, "\r\x1b[K{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s  {:.0f} s left", label_, "",
-             filled, "", kWidth - filled, done_, total_, rate,
-             static_cast<double>(std::max<int64_t>(total_ - done_, 0)) / std::max(rate, 1e-9));
+  std::string bar;
+  if (line_.is_terminal()) {
+    const int filled = static_cast<int>(kWidth * std::min(done_, total_) / total_);
+    bar = fmt::format("[{:#<{}}{:.<{}}] ", "", filled, "", kWidth - filled);
+  }
+  return fmt::format(
+      "{} {}{}/{}  {:.1f}/s  {:.0f} s left", label_, bar, done_, total_, rate,
+      static_cast<double>(std::max<int64_t>(total_ - done_, 0)) / std::max(rate, 1e-9));
 }
 
 }  // namespace streamo::core

@@ -7,12 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 #include <string_view>
 #include <vector>
-
-#include "streamo/core/log.h"
 
 namespace streamo::train {
 namespace {
@@ -149,28 +146,10 @@ std::string live_line(const StepMetrics& metrics, int columns) {
   return line;
 }
 
-TerminalDisplay::TerminalDisplay() : terminal_(core::stdout_is_terminal()) {}
-
-TerminalDisplay::~TerminalDisplay() {
-  finish_line();
-}
-
 void TerminalDisplay::show(const StepMetrics& metrics) {
-  if (terminal_) {
-    // One column less: a full line makes some terminals wrap.
-    fmt::print("\r\x1b[K{}", live_line(metrics, terminal_columns() - 1));
-    line_open_ = true;
-  } else {
-    fmt::print("{}\n", plain_line(metrics));
-  }
-  std::fflush(stdout);
-}
-
-void TerminalDisplay::finish_line() {
-  if (!line_open_) return;
-  fmt::print("\n");
-  std::fflush(stdout);
-  line_open_ = false;
+  // One column less: a full line makes some terminals wrap.
+  line_.show(line_.is_terminal() ? live_line(metrics, terminal_columns() - 1)
+                                 : plain_line(metrics));
 }
 
 }  // namespace streamo::train

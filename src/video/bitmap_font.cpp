@@ -32,7 +32,8 @@ constexpr std::array<Glyph, 13> kGlyphs = {{
 // clang-format on
 
 // Paints a square of scale x scale pixels.
-void draw_dot(std::span<uint8_t> rgb, FrameSize size, int x, int y, int scale, uint8_t brightness) {
+void draw_dot(Canvas canvas, int x, int y, int scale, uint8_t brightness) {
+  const auto& [size, rgb] = canvas;
   for (int row = std::max(y, 0); row < std::min(y + scale, size.height); ++row) {
     for (int column = std::max(x, 0); column < std::min(x + scale, size.width); ++column) {
       const size_t pixel =
@@ -49,8 +50,8 @@ int text_width(std::string_view text, int scale) {
   return (static_cast<int>(text.size()) * kGlyphAdvance - 1) * scale;
 }
 
-void draw_text(std::span<uint8_t> rgb, FrameSize size, int x, int y, std::string_view text,
-               int scale, uint8_t brightness) {
+void draw_text(Canvas canvas, int x, int y, std::string_view text, int scale, uint8_t brightness) {
+  const auto& [size, rgb] = canvas;
   STREAMO_CHECK(
       rgb.size() == static_cast<size_t>(size.height) * static_cast<size_t>(size.width) * 3,
       "the pixels do not match the size");
@@ -61,7 +62,7 @@ void draw_text(std::span<uint8_t> rgb, FrameSize size, int x, int y, std::string
     for (int row = 0; glyph != kGlyphs.end() && row < kGlyphHeight; ++row) {
       for (int column = 0; column < kGlyphWidth; ++column) {
         if (glyph->rows[static_cast<size_t>(row)][column] != '#') continue;
-        draw_dot(rgb, size, x + column * scale, y + row * scale, scale, brightness);
+        draw_dot(canvas, x + column * scale, y + row * scale, scale, brightness);
       }
     }
     x += kGlyphAdvance * scale;

@@ -15,10 +15,13 @@ inline constexpr int kGlyphAdvance = kGlyphWidth + 1;
 // Pixels from the first glyph's left edge to the last one's right edge.
 int text_width(std::string_view text, int scale);
 
+struct Canvas {
+  FrameSize size;
+  std::span<uint8_t> rgb;  // [height, width, 3]
+};
+
 // Draws `text` (digits, '.', '-', 's'; others are left blank) with its upper left corner at
-// (x, y), in a grey of that brightness. What lies outside of the picture is cut off. `rgb` is
-// [height, width, 3].
-void draw_text(std::span<uint8_t> rgb, FrameSize size, int x, int y, std::string_view text,
-               int scale, uint8_t brightness);
+// (x, y), in a grey of that brightness. What lies outside of the canvas is cut off.
+void draw_text(Canvas canvas, int x, int y, std::string_view text, int scale, uint8_t brightness);
 
 }  // namespace streamo::video

@@ -91,8 +91,8 @@ void ContactSheet::write_png(const std::filesystem::path& path) const {
     const int x = i % columns * cell_width + kMargin, y = i / columns * cell_height + kMargin;
     paste(thumbnail.rgb, size_, page, page_size, x + (width - size_.width) / 2, y);
     const int below = y + size_.height + kMargin;
-    draw_text(page, page_size, x, below, thumbnail.time, scale, kBright);
-    draw_text(page, page_size, x + width - text_width(thumbnail.pts_time, scale), below,
+    draw_text({page_size, page}, x, below, thumbnail.time, scale, kBright);
+    draw_text({page_size, page}, x + width - text_width(thumbnail.pts_time, scale), below,
               thumbnail.pts_time, scale, kDim);
   }
   video::write_png(path, page_size, page);

@@ -2,13 +2,11 @@
 // was made with just these.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <memory>
 
+#include "support/command_folder.h"
 #include "support/numbered_clip.h"
 
 namespace streamo {
@@ -17,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using test::CommandResult;
-using test::shell_quote;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -45,14 +42,14 @@ const std::map<std::string, int> kOdd = {
 class CheckCommand : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = fs::path(testing::TempDir()) / ("check command-" + std::to_string(::getpid()));
-    const fs::path clips = folder_ / "clips";
-    fs::create_directories(clips);
+    folder_ = std::make_unique<test::CommandFolder>("check command");
+    const fs::path clips = *folder_ / "clips";
+    fs::create_directory(clips);
     const auto twelve_seconds = [&](const fs::path& path) {
       test::make_clip(path, {.frames = 24, .rate = "2"});
     };
     for (int i = 0; i < 11; ++i) twelve_seconds(clips / fmt::format("good{}.mp4", i));
-    twelve_seconds(folder_ / "outside.mp4");
+    twelve_seconds(*folder_ / "outside.mp4");
     test::make_clip(clips / "slides.mp4", {.frames = 6, .rate = "1/4"});
     test::make_clip(clips / "still.mp4",
                     {.frames = 120,
@@ -61,18 +58,17 @@ class CheckCommand : public testing::Test {
     test::make_clip(clips / "one.mp4", {.frames = 1});
     test::make_clip(clips / "wide.mp4", {.size = {96, 640}});
     test::make_clip(clips / "strip.mp4", {.frames = 25, .size = {16, 3360}});
-    test::make_clip(folder_ / "whole.mkv",
+    test::make_clip(*folder_ / "whole.mkv",
                     {.frames = 200, .rate = "10", .encode = "-c:v libx264 -g 10"});
-    cut(folder_ / "whole.mkv", clips / "short.mkv");
+    cut(*folder_ / "whole.mkv", clips / "short.mkv");
     cut(clips / "good0.mp4", clips / "cut.mp4");
-    std::ofstream(clips / "text.mp4") << "this is no video\n";
-    std::ofstream(clips / "empty.mp4").flush();
-    test::run_or_throw("ffmpeg -v error -f lavfi -i sine=d=2 " +
-                       shell_quote((clips / "sound.m4a").string()));
+    folder_->write("clips/text.mp4", "this is no video\n");
+    folder_->write("clips/empty.mp4", "");
+    ASSERT_EQ(folder_->run("ffmpeg -v error -f lavfi -i sine=d=2 clips/sound.m4a").exit_code, 0);
     fs::create_directory(clips / "folder.mp4");
-    write("raw.json", records());
+    folder_->write_json("raw.json", records());
   }
-  static void TearDownTestSuite() { fs::remove_all(folder_); }
+  static void TearDownTestSuite() { folder_.reset(); }
 
   static void cut(const fs::path& from, const fs::path& to) {
     fs::copy_file(from, to);
@@ -112,12 +108,8 @@ class CheckCommand : public testing::Test {
     };
   }
 
-  static void write(const std::string& name, const json& content) {
-    std::ofstream(folder_ / name) << content.dump(1);
-  }
-
   static CommandResult check(const std::string& arguments) {
-    return test::run_in(folder_, shell_quote(STREAMO_BINARY) + " check " + arguments);
+    return folder_->streamo("check " + arguments);
   }
 
   static void expect_findings(const json& set, const std::map<std::string, int>& expected) {
@@ -131,9 +123,9 @@ class CheckCommand : public testing::Test {
     }
   }
 
-  static fs::path folder_;
+  static std::unique_ptr<test::CommandFolder> folder_;
 };
-fs::path CheckCommand::folder_;
+std::unique_ptr<test::CommandFolder> CheckCommand::folder_;
 
 TEST_F(CheckCommand, FindsEachProblemOfAFile) {
   const CommandResult result = check("raw.json data.video_prefix=clips --json");
@@ -181,16 +173,16 @@ TEST_F(CheckCommand, TakesWhatIsOutsideWhenAllowed) {
 }
 
 TEST_F(CheckCommand, MeasuresAConfigsSetsInTokens) {
-  write("train.json", {raw("clips/good0.mp4", json::array({moment("Now.", 5)})),
-                       raw("clips/good1.mp4", json::array({moment("Now.", 7)})),
-                       raw("clips/still.mp4", json::array({moment("Now.", 7)}))});
-  write("eval.json", {raw("clips/good1.mp4", json::array({moment("Now.", 7)}))});
+  folder_->write_json("train.json", {raw("clips/good0.mp4", json::array({moment("Now.", 5)})),
+                                     raw("clips/good1.mp4", json::array({moment("Now.", 7)})),
+                                     raw("clips/still.mp4", json::array({moment("Now.", 7)}))});
+  folder_->write_json("eval.json", {raw("clips/good1.mp4", json::array({moment("Now.", 7)}))});
   const json config = {
       {"model", {{"preset", "example"}, {"vocab_size", 400}}},
       {"data", {{"train", "train.json"}, {"eval", "eval.json"}, {"packing", false}}},
       {"train", {{"micro_batch_size", 2}}},
       {"checkpoint", {{"dir", "run"}}}};
-  write("config.json", config);
+  folder_->write_json("config.json", config);
   const CommandResult result = check("config.json --json");
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const json report = json::parse(result.out);
@@ -202,7 +194,7 @@ TEST_F(CheckCommand, MeasuresAConfigsSetsInTokens) {
   EXPECT_EQ(train["steps"]["tokens"]["total"], train["tokens"]["total"]);
   EXPECT_EQ(train["turns"]["total"], 36);
   EXPECT_EQ(report["sets"]["eval"]["findings"]["in_training"]["count"], 1);
-  EXPECT_FALSE(fs::exists(folder_ / "run")) << "nothing is written";
+  EXPECT_FALSE(fs::exists(*folder_ / "run")) << "nothing is written";
 
   // What a run does with long samples, and what it then has.
   const int64_t longest = train["tokens"]["max"];
@@ -218,24 +210,25 @@ TEST_F(CheckCommand, MeasuresAConfigsSetsInTokens) {
 
 TEST_F(CheckCommand, TellsAConfigFromAnnotations) {
   const json record = raw("clips/good0.mp4", json::array());
-  std::ofstream(folder_ / "lines.jsonl") << record.dump() << "\n" << record.dump() << "\n";
+  folder_->write("lines.jsonl", record.dump() + "\n" + record.dump() + "\n");
   EXPECT_THAT(check("lines.jsonl").out, HasSubstr("lines.jsonl\n2 samples, all can be used\n"));
-  write("single.json", record);
+  folder_->write_json("single.json", record);
   EXPECT_THAT(check("single.json").out, HasSubstr("single.json\n1 sample, all can be used\n"));
-  std::ofstream(folder_ / "config.json") << "// mine\n{\"data\": {\"trian\": \"x.json\"}}\n";
+  folder_->write("config.json", "// mine\n{\"data\": {\"trian\": \"x.json\"}}\n");
   const CommandResult misspelt = check("config.json");
   EXPECT_EQ(misspelt.exit_code, 10);
   EXPECT_THAT(misspelt.err, HasSubstr("data.trian is not a setting, did you mean data.train?"));
   EXPECT_EQ(check("nowhere.json").exit_code, 10);
-  std::ofstream(folder_ / "broken.json") << "[{\"a\": 1,\n {]";
+  folder_->write("broken.json", "[{\"a\": 1,\n {]");
   const CommandResult broken = check("broken.json");
   EXPECT_EQ(broken.exit_code, 11);
   EXPECT_THAT(broken.err, HasSubstr("broken.json, line 2, column 3"));
 }
 
 TEST_F(CheckCommand, ReportsASetOfWhichNothingIsLeft) {
-  write("none.json", json::array({raw("none.mp4", json::array())}));
-  write("config.json", {{"model", {{"preset", "example"}}}, {"data", {{"train", "none.json"}}}});
+  folder_->write_json("none.json", json::array({raw("none.mp4", json::array())}));
+  folder_->write_json("config.json",
+                      {{"model", {{"preset", "example"}}}, {"data", {{"train", "none.json"}}}});
   for (const char* input : {"none.json data.max_bad_fraction=1", "config.json"}) {
     const CommandResult result = check(input);
     EXPECT_EQ(result.exit_code, 11);

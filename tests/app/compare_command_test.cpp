@@ -2,28 +2,19 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-
-#include "support/run_command.h"
+#include "support/command_folder.h"
 
 namespace streamo {
 namespace {
 
-namespace fs = std::filesystem;
 using test::CommandResult;
 using testing::HasSubstr;
 
 TEST(CompareCommand, NamesTheFirstDifferenceAndSaysItInItsExitCode) {
-  const fs::path folder =
-      fs::path(testing::TempDir()) / ("compare-command-" + std::to_string(::getpid()));
-  fs::create_directories(folder);
-  const auto streamo = [&](const std::string& arguments) {
-    return test::run_in(folder, test::shell_quote(STREAMO_BINARY) + " " + arguments);
-  };
+  const test::CommandFolder folder("compare-command");
   for (const auto& [name, seed] : {std::pair{"a", 1}, {"b", 1}, {"c", 2}}) {
-    const CommandResult run = streamo(fmt::format(
+    const CommandResult run = folder.streamo(fmt::format(
         "train {0}/configs/example.json data.train={0}/dataset/example/raw_data.json data.eval=[] "
         "eval.every_steps=0 "
         "train.max_steps=2 train.num_threads=1 log.every_steps=1 log.tensorboard=false "
@@ -31,19 +22,18 @@ TEST(CompareCommand, NamesTheFirstDifferenceAndSaysItInItsExitCode) {
         STREAMO_SOURCE_DIR, seed, name));
     ASSERT_EQ(run.exit_code, 0) << run.err;
   }
-  const CommandResult same = streamo("compare a b");
+  const CommandResult same = folder.streamo("compare a b");
   EXPECT_EQ(same.exit_code, 0) << same.out << same.err;
   EXPECT_THAT(same.out, HasSubstr("steps        2, all equal"));
   EXPECT_THAT(same.out, HasSubstr("\nequal\n"));
-  const CommandResult different = streamo("compare a c");
+  const CommandResult different = folder.streamo("compare a c");
   EXPECT_EQ(different.exit_code, 1);
   EXPECT_THAT(different.out, HasSubstr("setting      train.seed: 1 -> 2"));
   EXPECT_THAT(different.out, HasSubstr("2 of 2 differ, first step 1: loss is"));
   EXPECT_THAT(different.out, HasSubstr("tensors differ\n  first      "));
   EXPECT_EQ(different.err, "");
-  EXPECT_EQ(streamo("compare a none").exit_code, 11);
-  EXPECT_EQ(streamo("compare a").exit_code, 2);
-  fs::remove_all(folder);
+  EXPECT_EQ(folder.streamo("compare a none").exit_code, 11);
+  EXPECT_EQ(folder.streamo("compare a").exit_code, 2);
 }
 
 }  // namespace

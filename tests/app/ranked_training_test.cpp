@@ -159,7 +159,6 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
   EXPECT_EQ(read(folder_ / "4/skipped.jsonl"), read(folder_ / "1/skipped.jsonl"));
 }
 
-// Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
 // Every rank plays a share of the held-out samples. One of them has no video.
 TEST_F(RankedTraining, EvaluatesTheSameOnAnyNumberOfRanks) {
   json held_out = json::parse(read(kExample));
@@ -184,6 +183,7 @@ TEST_F(RankedTraining, EvaluatesTheSameOnAnyNumberOfRanks) {
   EXPECT_EQ(last.at("skipped"), 1);
 }
 
+// Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
 TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
   const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
   expect_all(run(1, "1", overrides), 0);

@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "support/example_records.h"
 #include "support/numbered_clip.h"
 #include "support/run_command.h"
 
@@ -44,19 +45,9 @@ class TrainErrors : public testing::Test {
   static void SetUpTestSuite() {
     folder_ = fs::path(testing::TempDir()) / ("train errors-" + std::to_string(::getpid()));
     fs::create_directories(folder_);
-    const fs::path example = fs::path(STREAMO_SOURCE_DIR) / "dataset/example";
-    const json records = read_json(example / "raw_data.json");
+    const json records = test::example_record_of_each_video();
     good_ = records.back();
-    good_["video_path"] = (example / good_["video_path"].get<std::string>()).string();
-    json one_of_each = json::array();  // the example's videos, each once: 4 short samples
-    std::map<std::string, int> seen;
-    for (json record : records) {
-      const std::string video = record["video_path"];
-      if (seen[video]++ > 0) continue;
-      record["video_path"] = (example / video).string();
-      one_of_each.push_back(record);
-    }
-    write("raw.json", one_of_each);
+    write("raw.json", records);
     write("config.json",
           json{{"model", {{"preset", "example"}, {"vocab_size", 400}}},
                {"data",

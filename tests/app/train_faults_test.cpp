@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "support/example_records.h"
 #include "support/fault_sample.h"
 #include "support/train_processes.h"
 
@@ -53,16 +54,7 @@ class TrainFaults : public testing::Test {
   static void SetUpTestSuite() {
     root_ = fs::path(testing::TempDir()) / fmt::format("train-faults-{}", ::getpid());
     fs::create_directories(root_);
-    const fs::path example = fs::path(STREAMO_SOURCE_DIR) / "dataset/example";
-    const json records = json::parse(TrainProcesses::read(example / "raw_data.json"));
-    json few = json::array();  // the example's videos, each once: 4 short samples
-    std::map<std::string, int> seen;
-    for (json record : records) {
-      const std::string video = record["video_path"];
-      if (seen[video]++ > 0) continue;
-      record["video_path"] = (example / video).string();
-      few.push_back(record);
-    }
+    json few = test::example_record_of_each_video();
     std::ofstream(root_ / "raw.json") << few.dump();
     few.erase(few.begin());
     std::ofstream(root_ / "other.json") << few.dump();

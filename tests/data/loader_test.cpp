@@ -27,11 +27,8 @@ class Loaders : public testing::Test {
     folder_ = fs::path(testing::TempDir()) / ("loader-" + std::to_string(::getpid()));
     fs::create_directories(folder_);
     json records = json::array();
-    for (size_t i = 0; i < kGoodSamples; ++i) {
-      const std::string name = std::to_string(i) + ".mp4";
-      test::make_clip(folder_ / name, {.frames = 2 * (2 + static_cast<int>(i)), .rate = "2"});
-      records.push_back(raw(name));
-    }
+    for (const std::string& clip : test::make_growing_clips(folder_, kGoodSamples))
+      records.push_back(raw(clip));
     std::ofstream(folder_ / "good.json") << records;
     // Sound for the index, which looks at the packets, and gone when the pictures are wanted.
     fs::copy_file(folder_ / "0.mp4", folder_ / "later_gone.mp4");

@@ -28,10 +28,9 @@ class Prepare : public testing::Test {
     root_ = fs::path(testing::TempDir()) / ("prepare-" + std::to_string(::getpid()));
     fs::create_directories(root_);
     json train = json::array(), eval = json::array();
-    for (int i = 0; i < kVideos; ++i) {
-      const std::string name = std::to_string(i) + ".mp4";
-      test::make_clip(root_ / name, {.frames = 20 + i, .rate = "5"});
-      for (int sample = 0; sample < 2; ++sample) (i < 9 ? train : eval).push_back(record(name));
+    for (const std::string& clip : test::make_growing_clips(root_, kVideos)) {
+      json& set = train.size() < 18 ? train : eval;
+      for (int sample = 0; sample < 2; ++sample) set.push_back(record(clip));
     }
     eval.push_back(record("0.mp4"));  // also trained on
     eval.push_back(record("text.mp4"));
@@ -84,9 +83,7 @@ TEST_F(Prepare, FillsTheCacheOnceAndListsBadVideos) {
   EXPECT_EQ(made.progress.done, kVideos + 2);
   EXPECT_EQ(last.done, kVideos + 2);
   EXPECT_GT(made.progress.bytes, 0);
-  double seconds = 0;
-  for (int i = 0; i < kVideos; ++i) seconds += (20 + i) / 5 + ((20 + i) % 5 > 0 ? 1 : 0);
-  EXPECT_EQ(made.progress.seconds, seconds);
+  EXPECT_EQ(made.progress.seconds, kVideos * (2 + kVideos + 1) / 2);  // 2 + 3 + ... + 13
   ASSERT_EQ(made.bad.size(), 2u);
   EXPECT_THAT(made.bad.begin()->second, HasSubstr("missing.mp4"));
   EXPECT_THAT(made.bad.rbegin()->second, HasSubstr("text.mp4"));

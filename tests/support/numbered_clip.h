@@ -92,6 +92,18 @@ inline std::filesystem::path make_clip(const std::filesystem::path& path,
   return path;
 }
 
+// Clips of two pictures a second, the first of two seconds, each next a second longer; their names
+// in `folder`.
+inline std::vector<std::string> make_growing_clips(const std::filesystem::path& folder,
+                                                   size_t count) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < count; ++i) {
+    names.push_back(fmt::format("{}.mp4", i));
+    make_clip(folder / names.back(), {.frames = 2 * (2 + static_cast<int>(i)), .rate = "2"});
+  }
+  return names;
+}
+
 // ffmpeg without decoding: cuts, other containers, tags.
 inline std::filesystem::path remux(const std::filesystem::path& from,
                                    const std::filesystem::path& to,

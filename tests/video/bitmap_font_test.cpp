@@ -15,7 +15,7 @@ namespace {
 std::string painted(FrameSize size, int x, int y, std::string_view text, int scale = 1) {
   std::vector<uint8_t> rgb(static_cast<size_t>(size.height) * static_cast<size_t>(size.width) * 3,
                            7);
-  draw_text(rgb, size, x, y, text, scale, 200);
+  draw_text({size, rgb}, x, y, text, scale, 200);
   std::string rows;
   for (size_t i = 0; i < rgb.size(); i += 3) {
     EXPECT_TRUE(rgb[i] == 7 || rgb[i] == 200);

@@ -125,8 +125,8 @@ TEST(ContactSheet, TellsTheTimesUnderThePicture) {
   }
   // 1.5 s, of the picture at 1.25 s: twice the font's size, with the margin of 6 between.
   std::vector<uint8_t> expected(page.picture.rgb.size(), kPaper);
-  draw_text(expected, page.picture.size, x, y + 1 + 6, "1.5s", 2, 240);
-  draw_text(expected, page.picture.size, x + 160 - text_width("1.250", 2), y + 1 + 6, "1.250", 2,
+  draw_text({page.picture.size, expected}, x, y + 1 + 6, "1.5s", 2, 240);
+  draw_text({page.picture.size, expected}, x + 160 - text_width("1.250", 2), y + 1 + 6, "1.250", 2,
             150);
   for (int row = y + 1; row < y + 1 + 6 + 2 * kGlyphHeight; ++row) {
     const auto begin = page.at(x, row) - page.picture.rgb.data();

@@ -3,13 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <cstdio>
 #include <string>
 #include <utility>
 
 namespace streamo::core {
 
-// True when stderr/stdout is a terminal that can redraw a line.
-bool stderr_is_terminal();
 bool stdout_is_terminal();
 
 // `level` is printed before the message; "" is news.
@@ -30,8 +30,28 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   log_line("warning: ", fmt::format(format, std::forward<Args>(args)...));
 }
 
-// A bar with rate and remaining time that redraws on a terminal and prints a line every 10 %
-// elsewhere.
+// How far something is, in one line: redrawn where it stands on a terminal, a line anew elsewhere.
+class LiveLine {
+ public:
+  explicit LiveLine(FILE* stream);
+  ~LiveLine() { finish(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+
+  bool is_terminal() const { return is_terminal_; }
+  // Whether it is time to show how far it is: every 0.2 s on a terminal, every 10 s elsewhere.
+  bool is_due();
+  void show(const std::string& line);
+  // Leaves the last line standing, so that what is printed next starts on its own.
+  void finish();
+
+ private:
+  FILE* stream_;
+  bool is_terminal_, is_open_ = false;
+  double last_due_;
+};
+
+// Counts up to `total` on stderr, with rate, remaining time and, on a terminal, a bar.
 class ProgressBar {
  public:
   ProgressBar(std::string label, int64_t total);
@@ -41,9 +61,9 @@ class ProgressBar {
  private:
   std::string label_;
   int64_t total_, done_ = 0;
-  double started_, last_drawn_;
-  int last_tenth_ = 0;
-  void draw();
+  double started_;
+  LiveLine line_{stderr};
+  std::string text() const;
 };
 
 double monotonic_seconds();

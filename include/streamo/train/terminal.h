@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "streamo/core/log.h"
 #include "streamo/train/metrics.h"
 
 namespace streamo::train {
@@ -21,18 +22,12 @@ std::string format_bytes(int64_t bytes);      // "512 MiB", "61.2 GiB"
 // Shows steps on stdout: one line that redraws itself on a terminal, a line a call elsewhere.
 class TerminalDisplay {
  public:
-  TerminalDisplay();
-  ~TerminalDisplay();  // leaves the last line standing
-  TerminalDisplay(const TerminalDisplay&) = delete;
-  TerminalDisplay& operator=(const TerminalDisplay&) = delete;
-
   void show(const StepMetrics& metrics);
-  // Ends the live line, so that what is printed next starts on its own. Called before other output.
-  void finish_line();
+  // Called before other output.
+  void finish_line() { line_.finish(); }
 
  private:
-  bool terminal_;
-  bool line_open_ = false;
+  core::LiveLine line_{stdout};
 };
 
 }  // namespace streamo::train
