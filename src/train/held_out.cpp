@@ -22,16 +22,15 @@ struct Stopped {};
 std::string serialized(const eval::PlayedSamples& played) {
   Json all = Json::array();
   for (const core::Result<eval::Timeline>& sample : played) {
-    const bool good = static_cast<bool>(sample);
-    all.push_back({good, good ? eval::serialize(*sample) : sample.reason()});
+    all.push_back(sample ? Json{{"timeline", eval::to_exact_json(*sample)}}
+                         : Json{{"fault", sample.reason()}});
   }
   return all.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 core::Result<eval::Timeline> parsed(const Json& sample) {
-  const auto text = sample.at(1).get<std::string>();
-  if (!sample.at(0).get<bool>()) return core::Fault{text};
-  return eval::parse_timeline(text);
+  if (sample.contains("fault")) return core::Fault{sample["fault"].get<std::string>()};
+  return eval::timeline_of(sample.at("timeline"));
 }
 
 }  // namespace
