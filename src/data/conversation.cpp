@@ -176,10 +176,8 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
     conversation.messages.push_back({"system", options.system_prompt});
   }
   for (int64_t turn = 0; turn < num_turns; ++turn) {
-    std::string user = questions[static_cast<size_t>(turn)];
-    append_line(user, time_tag(turn, options.fps));
-    append_line(user, "<stream>");
-    conversation.messages.push_back({"user", std::move(user)});
+    conversation.messages.push_back(
+        {"user", user_content(questions[static_cast<size_t>(turn)], turn, options.fps)});
     conversation.messages.push_back(
         {"assistant", assistant_content(labels[static_cast<size_t>(turn)])});
   }
@@ -189,6 +187,11 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
 std::string time_tag(int64_t turn, double fps) {
   const auto seconds = [fps](int64_t index) { return static_cast<double>(index) / fps; };
   return fmt::format("<{}s-{}s>", seconds(turn), seconds(turn + 1));
+}
+
+std::string user_content(const std::string& question, int64_t turn, double fps) {
+  return fmt::format("{}{}{}\n{}", question, question.empty() ? "" : "\n", time_tag(turn, fps),
+                     text::kStreamPlaceholder);
 }
 
 }  // namespace streamo::data

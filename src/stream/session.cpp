@@ -110,7 +110,7 @@ Round Session::push(const video::Frame& frame, const OnText& on_text) {
   self.last_index = frame.index;
   const int64_t round = self.windows.round();
   self.questions.put_due(round, static_cast<double>(frame.index) / self.options.fps);
-  Impl::Turn turn{data::time_tag(frame.index, self.options.fps) + "\n<stream>",
+  Impl::Turn turn{data::user_content("", frame.index, self.options.fps),
                   look_at(self.model, std::span(&frame, 1)),
                   {}};
   Round result = self.turn(self.content_of(round, turn.tagged), turn.pictures,

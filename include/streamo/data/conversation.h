@@ -58,6 +58,9 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
 
 // `<4s-5s>`; at other rates the bounds in seconds, shortest decimal.
 std::string time_tag(int64_t turn, double fps);
+// What the user says in a turn of a video: the question, if one is asked, time tag and placeholder.
+// "Where is the ball?\n<4s-5s>\n<stream>"
+std::string user_content(const std::string& question, int64_t turn, double fps);
 
 nlohmann::ordered_json to_stream_json(const Conversation& conversation);
 // A Fault names the message or field. Accepts an optional system message, then user and assistant

@@ -121,8 +121,8 @@ class Player {
     const std::string silence(text::kStateTokens[static_cast<size_t>(text::State::kSilence)]);
     std::vector<BenchmarkRound> rounds;
     for (size_t i = 0; i < shown.size(); ++i) {
-      const std::string above = i == asked ? play.question + "\n" : "";
-      const std::string turn = above + data::time_tag(static_cast<int64_t>(i), fps) + "\n<stream>";
+      const std::string turn =
+          data::user_content(i == asked ? play.question : "", static_cast<int64_t>(i), fps);
       const auto forced = i < asked ? std::optional(silence) : std::nullopt;
       stream::Round round = session.step(turn, shown.subspan(i, 1), forced);
       if (forced) continue;

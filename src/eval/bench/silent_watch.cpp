@@ -52,10 +52,8 @@ std::string SilentWatch::ask(const std::string& question, const video::Frame& fr
 void SilentWatch::append_turn(const std::string& question, const video::Frame& frame,
                               Pending& to) const {
   to.patches.push_back(stream::patches_of(model_, frame, device_, to.grid));
-  const std::string above = question.empty() ? "" : question + "\n";
   const int64_t tokens = data::image_tokens(frame.size, model_.pixels_per_token_side());
-  format_.append({"user", above + data::time_tag(turn_, fps_) + "\n<stream>"}, {{tokens}},
-                 to.tokens);
+  format_.append({"user", data::user_content(question, turn_, fps_)}, {{tokens}}, to.tokens);
 }
 
 Tensor SilentWatch::feed(const Pending& pending) {
