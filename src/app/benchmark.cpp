@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/eval/benchmark_runner.h"
@@ -154,7 +155,7 @@ void run(const Arguments& arguments) {
                        {"answered_before", run.answered_before},
                        {"unplayed", std::move(unplayed)},
                        {"scores", scores_json(scores)}};
-  fmt::print("{}\n", result.dump(2));
+  fmt::print("{}\n", core::dump_json(result, 2));
 }
 
 void add_score_options(CLI::App& command, Arguments& arguments) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/core/scratch_folder.h"
@@ -136,8 +137,7 @@ void run(const Arguments& arguments) {
     if (problem) json["problem"] = problem->second;
     json["max_bad_fraction"] = config.data.max_bad_fraction;
     for (const CheckedSet& set : sets) json["sets"][set.key] = data::to_json(set.check);
-    // A file name need not be UTF-8; JSON must be.
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", core::dump_json(json, 2));
   } else {
     for (const CheckedSet& set : sets) {
       if (sets.size() > 1) fmt::print("== data.{} ==\n", set.key);

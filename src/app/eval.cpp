@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -80,10 +81,10 @@ void print(const eval::EvalReport& report, const Arguments& arguments) {
     core::log_warning("skipped {}: {}", sample.id, sample.reason);
   }
   if (!arguments.out.empty()) {
-    core::write_file_atomic(arguments.out, eval::to_json(report, true).dump(1) + "\n");
+    core::write_file_atomic(arguments.out, core::dump_json(eval::to_json(report, true), 1) + "\n");
   }
-  fmt::print("{}\n",
-             arguments.json ? eval::to_json(report, false).dump(2) : eval::to_table(report));
+  fmt::print("{}\n", arguments.json ? core::dump_json(eval::to_json(report, false), 2)
+                                    : eval::to_table(report));
 }
 
 }  // namespace

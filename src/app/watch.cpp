@@ -12,6 +12,7 @@
 #include "app/watch_output.h"
 #include "app/watch_page.h"
 #include "app/watch_truth.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -118,8 +119,7 @@ class Show {
   void add(const WatchedSecond& second) {
     if (page_) page_->add(second, truth_ ? truth_->at(second.frame.index) : nullptr);
     if (arguments_.json) {
-      fmt::print("{}\n",
-                 to_json(second).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      fmt::print("{}\n", core::dump_json(to_json(second)));
     } else if (screen_) {
       screen_->show(second);
     } else {
