@@ -5,13 +5,13 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
 
 #include "app/command.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/parallel.h"
 #include "streamo/core/scratch_folder.h"
 #include "streamo/data/dataset_check.h"
 #include "streamo/train/run_config.h"
@@ -27,7 +27,7 @@ struct Arguments {
   std::string input;
   std::vector<std::string> overrides;
   bool json = false;
-  int num_workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
+  int num_workers = std::min(core::num_cores(), 1024);
 };
 
 struct CheckedSet {

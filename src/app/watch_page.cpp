@@ -70,7 +70,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
   // Seconds that were dropped are seconds without a state.
   for (; next_index_ < second.frame.index; ++next_index_) turns.push_back(Json::object());
   ++next_index_;
-  Json turn{{"predicted", text::kStateNames[static_cast<size_t>(second.round.state)]},
+  Json turn{{"predicted", text::name_of(second.round.state)},
             {"answer", second.round.answer},
             {"probabilities", second.round.probabilities}};
   std::string questions;
@@ -78,7 +78,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
     questions += (questions.empty() ? "" : " / ") + question;
   turn["question"] = questions;
   if (truth != nullptr) {
-    turn["truth"] = text::kStateNames[static_cast<size_t>(truth->truth)];
+    turn["truth"] = text::name_of(truth->truth);
     turn["truth_answer"] = truth->truth_answer;
   }
   turns.push_back(std::move(turn));

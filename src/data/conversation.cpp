@@ -110,7 +110,7 @@ std::vector<std::string> place_questions(const Annotation& annotation, int64_t n
 }
 
 std::string assistant_content(const TurnLabel& label) {
-  std::string content(text::kStateTokens[static_cast<size_t>(label.state)]);
+  std::string content(text::token_of(label.state));
   if (label.state == text::State::kResponse) content += ' ' + label.answer;
   return content;
 }

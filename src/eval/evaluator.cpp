@@ -27,16 +27,15 @@ void score(EvalReport& report) {
 }  // namespace
 
 std::optional<TurnOutcome> annotated_turn(const std::string& user, const std::string& assistant) {
-  for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
-    const std::string_view token = text::kStateTokens[i];
-    if (!assistant.starts_with(token)) continue;
-    TurnOutcome outcome;
-    outcome.question = text::trimmed(data::question_of(user));
-    outcome.truth = static_cast<text::State>(i);
-    outcome.truth_answer = text::trimmed(std::string_view(assistant).substr(token.size()));
-    return outcome;
-  }
-  return std::nullopt;
+  const auto state = text::leading_state(assistant);
+  if (!state) return std::nullopt;
+  const std::string_view after_state =
+      std::string_view(assistant).substr(text::token_of(*state).size());
+  TurnOutcome outcome;
+  outcome.question = text::trimmed(data::question_of(user));
+  outcome.truth = *state;
+  outcome.truth_answer = text::trimmed(after_state);
+  return outcome;
 }
 
 core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,

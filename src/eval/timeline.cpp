@@ -14,10 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view name_of(text::State state) {
-  return text::kStateNames[static_cast<size_t>(state)];
-}
-
 text::State state_of(const Json& turn, const char* key) {
   const auto name = turn.at(key).get<std::string>();
   const auto found = std::find(text::kStateNames.begin(), text::kStateNames.end(), name);
@@ -34,8 +30,8 @@ Json json_of(const Timeline& timeline, const Written& written) {
   for (const TurnOutcome& turn : timeline.turns) {
     Json entry;
     if (!turn.question.empty()) entry["question"] = turn.question;
-    entry["truth"] = name_of(turn.truth);
-    entry["predicted"] = name_of(turn.predicted);
+    entry["truth"] = text::name_of(turn.truth);
+    entry["predicted"] = text::name_of(turn.predicted);
     entry["truth_answer"] = turn.truth_answer;
     entry["answer"] = turn.answer;
     for (const float probability : turn.probabilities)

@@ -43,26 +43,6 @@ constexpr std::chrono::seconds kLeastPatience{30};
 constexpr int kPatienceSteps = 5;
 constexpr std::chrono::hours kPatienceOutsideSteps{24};
 
-// How many threads an operator has that this thread calls. Whoever made the trainer has its own
-// number back when that is gone: results depend on it to the last bit.
-class OperatorThreads {
- public:
-  // `wanted` 0: the cores are shared by the ranks of a machine.
-  OperatorThreads(int64_t wanted, const dist::Ranks& ranks) : before_(at::get_num_threads()) {
-    if (wanted > 0) {
-      at::set_num_threads(static_cast<int>(wanted));
-    } else if (ranks.size() > 1) {
-      at::set_num_threads(std::max(1, before_ / ranks.local_size()));
-    }
-  }
-  ~OperatorThreads() { at::set_num_threads(before_); }
-  OperatorThreads(const OperatorThreads&) = delete;
-  OperatorThreads& operator=(const OperatorThreads&) = delete;
-
- private:
-  int before_;
-};
-
 }  // namespace
 
 struct Trainer::Impl {
@@ -89,7 +69,7 @@ struct Trainer::Impl {
 
   StopSignal stop_;  // first: what comes while all this is made is not lost
   std::shared_ptr<dist::Ranks> ranks_;
-  OperatorThreads threads_;
+  RankThreads threads_;
   RunConfig config_;
   Json effective_config_;
   RunFolder folder_;

@@ -118,7 +118,7 @@ class Player {
         std::min(static_cast<size_t>(std::floor(play.asked * fps)), shown.size() - 1);
     stream::Session session(model_, format_, {.max_answer_tokens = options_.max_answer_tokens});
     session.begin(options_.system_prompt);
-    const std::string silence(text::kStateTokens[static_cast<size_t>(text::State::kSilence)]);
+    const std::string silence(text::token_of(text::State::kSilence));
     std::vector<BenchmarkRound> rounds;
     for (size_t i = 0; i < shown.size(); ++i) {
       const std::string turn =
