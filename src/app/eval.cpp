@@ -39,14 +39,11 @@ train::RunConfig settings_of(const Arguments& arguments) {
   if (!arguments.data.empty()) config.data.eval = {arguments.data};
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
   config.data.allow_outside_prefix |= arguments.allow_outside_prefix;
-  config.eval.max_samples =
-      arguments.max_samples;  // the config's is for evaluations while training
+  config.eval.max_samples = arguments.max_samples;  // the config's is for those while training
   config.eval.teacher_forced |= arguments.teacher_forced;
-  if (!fs::is_directory(config.model.path)) {
-    throw core::Error(
-        core::ErrorKind::kModel, "no such model directory", config.model.path,
-        arguments.model.empty() ? "train first, or give --model DIR" : "check --model");
-  }
+  train::require_model_directory(config.model.path, arguments.model.empty()
+                                                        ? "train first, or give --model DIR"
+                                                        : "check --model");
   if (arguments.config.empty()) train::adopt_conversation_settings(config, config.model.path);
   if (config.data.eval.empty()) {
     throw core::Error(

@@ -189,10 +189,8 @@ std::vector<AskedQuestion> questions_of(const Arguments& arguments, const train:
 train::RunConfig settings_of(const Arguments& arguments) {
   train::RunConfig config;
   config.model.path = arguments.model;
-  if (!fs::is_directory(config.model.path)) {
-    throw core::Error(ErrorKind::kModel, "no such model directory", config.model.path,
-                      "give a trained model's directory, such as runs/example/final");
-  }
+  train::require_model_directory(config.model.path,
+                                 "give a trained model's directory, such as runs/example/final");
   config.data.system_prompt = data::default_system_prompt();
   config.data.default_question = data::default_question();
   train::adopt_conversation_settings(config, config.model.path);
@@ -229,9 +227,7 @@ void watch(stream::Session& session, WatchFeed& feed, std::vector<AskedQuestion>
 void run(const Arguments& arguments) {
   const train::RunConfig config = settings_of(arguments);
   const double fps = config.data.fps;
-  const video::SampleOptions options{.fps = fps,
-                                     .pixel_limits = train::pixel_limits(config, arguments.model),
-                                     .resize = video::parse_resize(config.data.resize)};
+  const video::SampleOptions options = train::sample_options(config, arguments.model);
   const stream::SessionOptions session_settings = session_options(arguments, config);
   std::optional<WatchTruth> truth;
   if (!arguments.annotations.empty()) {

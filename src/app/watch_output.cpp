@@ -1,8 +1,6 @@
 #include "app/watch_output.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -27,11 +25,6 @@ constexpr const char* kReset = "\x1b[0m";
 
 double second_of(const WatchedSecond& second) {
   return second.frame.time;
-}
-
-int terminal_columns() {
-  winsize size = {};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 // Mean colour of the part of the picture that a cell stands for.
@@ -123,7 +116,7 @@ std::string to_line(const WatchedSecond& second) {
 
 void WatchScreen::show(const WatchedSecond& second) {
   constexpr size_t kReplies = 6;
-  const int columns = terminal_columns();
+  const int columns = core::terminal_columns(/*otherwise=*/80);
   const int state = static_cast<int>(second.round.state);
   states_.push_back(state);
   const auto told = [&](const char* mark, const std::string& said) {

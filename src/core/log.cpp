@@ -1,5 +1,6 @@
 #include "streamo/core/log.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,12 @@ bool stderr_is_terminal() {
 }
 bool stdout_is_terminal() {
   return ::isatty(STDOUT_FILENO) == 1;
+}
+
+int terminal_columns(int otherwise) {
+  winsize size = {};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : otherwise;
 }
 
 double monotonic_seconds() {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 namespace streamo::data {
@@ -154,6 +155,13 @@ int64_t num_placeholders(const Conversation& conversation) {
     count += text::count_placeholders(message.content);
   }
   return count;
+}
+
+std::optional<core::Fault> check_num_frames(const Conversation& conversation, int64_t frames,
+                                            const std::string& of) {
+  const int64_t placeholders = num_placeholders(conversation);
+  if (std::abs(frames - placeholders) <= 1) return std::nullopt;
+  return core::Fault{fmt::format("{} frames of {} for {} placeholders", frames, of, placeholders)};
 }
 
 Conversation build_conversation(const Annotation& annotation, int64_t num_turns,

@@ -137,11 +137,9 @@ class ImageConverter {
     const Result<Extracted>& extracted =
         extracted_.get(task.video.string(), [&] { return extract_frames(task, options_); });
     if (!extracted) return extracted.fault();
-    const int64_t placeholders = num_placeholders(task.conversation);
-    if (std::abs(placeholders - extracted->num_samples) > 1) {
-      return Fault{fmt::format("{}: {} frames of {} for {} placeholders", task.place,
-                               extracted->num_samples, task.video.string(), placeholders)};
-    }
+    if (const auto fault =
+            check_num_frames(task.conversation, extracted->num_samples, task.video.string()))
+      return Fault{task.place + ": " + fault->reason};
     Converted converted;
     if (options_.max_frames) {
       truncate_rounds(task.conversation, *options_.max_frames, converted.losses);

@@ -9,8 +9,7 @@
 #include <optional>
 #include <unordered_set>
 
-#include "eval/operator_threads.h"
-#include "streamo/core/parallel.h"
+#include "eval/side_by_side.h"
 #include "streamo/data/example.h"
 #include "streamo/stream/session.h"
 #include "streamo/text/trim.h"
@@ -89,10 +88,7 @@ PlayedSamples play_samples(model::VisionLanguageModel& model, const text::ChatFo
   std::vector<std::optional<core::Result<Timeline>>> results(samples.size());
   std::mutex progress_mutex;
   int64_t done = 0;
-  const int workers = worker_count(options.num_threads, samples.size());
-  const OperatorThreads threads(workers);
-  core::parallel_for(samples.size(), workers, [&](size_t i) {
-    threads.apply_to_this_thread();
+  side_by_side(samples.size(), options.num_threads, [&](size_t i) {
     core::Result<data::Sample> sample = source.load(samples[i]);
     results[i] = sample ? play(model, format, *sample, fps, options)
                         : core::Result<Timeline>(sample.fault());

@@ -1,8 +1,6 @@
 #include "streamo/train/terminal.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -91,12 +89,6 @@ std::vector<Part> live_parts(const StepMetrics& metrics) {
   return parts;
 }
 
-int terminal_columns() {
-  winsize size = {};
-  constexpr int kUsual = 100;
-  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
-}
-
 }  // namespace
 
 std::string format_duration(double seconds) {
@@ -158,7 +150,7 @@ TerminalDisplay::~TerminalDisplay() {
 void TerminalDisplay::show(const StepMetrics& metrics) {
   if (terminal_) {
     // One column less: a full line makes some terminals wrap.
-    fmt::print("\r\x1b[K{}", live_line(metrics, terminal_columns() - 1));
+    fmt::print("\r\x1b[K{}", live_line(metrics, core::terminal_columns(/*otherwise=*/100) - 1));
     line_open_ = true;
   } else {
     fmt::print("{}\n", plain_line(metrics));

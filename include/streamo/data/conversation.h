@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "streamo/core/error.h"
 #include "streamo/data/annotation.h"
 #include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
@@ -48,6 +50,10 @@ struct Conversation {
 };
 
 int64_t num_placeholders(const Conversation& conversation);  // `<stream>` and `<image>`
+// A Fault when the frames `of` a video or list differ from the placeholders by more than the one
+// that can be put down to rounding of a duration.
+std::optional<core::Fault> check_num_frames(const Conversation& conversation, int64_t frames,
+                                            const std::string& of);
 
 // The questions stand on the turns of their times (no time: turn 0), several on one turn one below
 // the other in file order. The model must know from the start what to look for: when turn 0 has no

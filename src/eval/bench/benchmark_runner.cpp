@@ -12,9 +12,8 @@
 
 #include "eval/bench/answer_log.h"
 #include "eval/bench/silent_watch.h"
-#include "eval/operator_threads.h"
+#include "eval/side_by_side.h"
 #include "streamo/core/error.h"
-#include "streamo/core/parallel.h"
 #include "streamo/data/conversation.h"
 #include "streamo/stream/session.h"
 
@@ -234,14 +233,8 @@ BenchmarkRun run_benchmark(model::VisionLanguageModel& model, const text::ChatFo
   const std::vector<Reel> reels = reels_of(std::move(plays), log, run);
   const Player player(model, format, options);
   Ledger ledger(log, run, options);
-  {
-    const int workers = worker_count(options.num_threads, reels.size());
-    const OperatorThreads threads(workers);
-    core::parallel_for(reels.size(), workers, [&](size_t i) {
-      threads.apply_to_this_thread();
-      play_reel(reels[i], player, videos, options, ledger);
-    });
-  }
+  side_by_side(reels.size(), options.num_threads,
+               [&](size_t i) { play_reel(reels[i], player, videos, options, ledger); });
   std::stable_sort(run.unplayed.begin(), run.unplayed.end(),
                    [](const auto& a, const auto& b) { return a.video < b.video; });
   int64_t lost = 0;
