@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "app/command.h"
-#include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/model/safetensors.h"
 #include "train/model_setup.h"

@@ -26,7 +26,6 @@
 namespace streamo::app {
 namespace {
 
-namespace fs = std::filesystem;
 using core::ErrorKind;
 
 struct Arguments {
