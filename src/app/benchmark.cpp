@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/eval/benchmark_runner.h"
@@ -72,8 +73,7 @@ void warn_of_long_cuts(const std::vector<eval::Play>& plays) {
   if (longest <= kLong) return;
   core::log_warning(
       "{:.0f} s of video stand before a question, and the cache holds them all "
-      "(docs/evaluation.md); "
-      "--context limits them",
+      "(docs/evaluation.md); --context limits them",
       longest);
 }
 
@@ -86,10 +86,7 @@ eval::BenchmarkRun play(const Arguments& arguments) {
   }
   warn_of_long_cuts(plays);
   const fs::path model_dir = arguments.model;
-  if (!fs::is_directory(model_dir)) {
-    throw core::Error(core::ErrorKind::kModel, "no such model directory", arguments.model,
-                      "check --model");
-  }
+  train::require_model_directory(model_dir, "check --model");
   train::RunConfig config;
   config.model.path = arguments.model;
   config.data.frame_cache = arguments.frame_cache;
@@ -114,8 +111,7 @@ eval::BenchmarkRun play(const Arguments& arguments) {
   return eval::run_benchmark(*model, format, std::move(plays), videos, arguments.out, options);
 }
 
-// What was not played, before the scores that leave it
-// out.
+// What was not played, before the scores that leave it out.
 std::string describe(const eval::BenchmarkRun& run) {
   int64_t points = 0;
   for (const eval::UnplayedVideo& video : run.unplayed) {
@@ -129,9 +125,8 @@ std::string describe(const eval::BenchmarkRun& run) {
   }
   if (points > 0) {
     text += fmt::format(
-        "{} of {} points are not in these scores: "
-        "their videos are missing or "
-        "unreadable, listed above\n",
+        "{} of {} points are not in these scores: their videos are missing or unreadable, listed "
+        "above\n",
         points, run.points);
   }
   return text;
@@ -154,13 +149,12 @@ void run(const Arguments& arguments) {
                        {"answered_before", run.answered_before},
                        {"unplayed", std::move(unplayed)},
                        {"scores", scores_json(scores)}};
-  fmt::print("{}\n", result.dump(2));
+  fmt::print("{}\n", core::dump_json(result, 2));
 }
 
 void add_score_options(CLI::App& command, Arguments& arguments) {
   command.add_option("--verdicts", arguments.verdicts,
-                     "JSON Lines {id, right} of a judge, instead of "
-                     "comparing texts");
+                     "JSON Lines {id, right} of a judge, instead of comparing texts");
   command.add_flag("--json", arguments.json, "Print JSON instead of tables");
 }
 
@@ -174,26 +168,22 @@ void add_run_subcommand(CLI::App& benchmark) {
       ->required();
   command
       ->add_option("--out", arguments->out,
-                   "Answer file, a JSON line each; "
-                   "what it holds is not played again")
+                   "Answer file, a JSON line each; what it holds is not played again")
       ->required();
   command
       ->add_option("--protocol", arguments->protocol,
-                   "official: cut at the question and answered "
-                   "there; streamo: the model "
-                   "watches and decides when to answer")
+                   "official: cut at the question and answered there; streamo: the model watches "
+                   "and decides when to answer")
       ->check(CLI::IsMember({eval::kOfficial, eval::kStreamo}))
       ->capture_default_str();
   command->add_option("--tasks", arguments->tasks, "Only these tasks: EPM,ASI")->delimiter(',');
   command
       ->add_option("--context", arguments->context,
-                   "Seconds of video before a question "
-                   "(StreamingBench's main table: 60; "
-                   "default 0: all)")
+                   "Seconds of video before a question (StreamingBench's main table: 60; default "
+                   "0: all)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--frame-cache", arguments->frame_cache,
-                      "Folder that keeps the sampled "
-                      "pictures for later runs");
+                      "Folder that keeps the sampled pictures for later runs");
   add_score_options(*command, *arguments);
   command->callback([arguments] { run(*arguments); });
 }
@@ -201,14 +191,10 @@ void add_run_subcommand(CLI::App& benchmark) {
 void add_score_subcommand(CLI::App& benchmark) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = benchmark.add_subcommand("score", "Score result files, ours or others'");
-  command
-      ->add_option("FILE", arguments->files,
-                   "Result files in any of the "
-                   "published formats")
+  command->add_option("FILE", arguments->files, "Result files in any of the published formats")
       ->required();
   command->add_option("--name", arguments->name,
-                      "Name of the model in "
-                      "StreamingBench's result files");
+                      "Name of the model in StreamingBench's result files");
   add_score_options(*command, *arguments);
   command->callback([arguments] {
     const auto scores = score(arguments->files, *arguments);

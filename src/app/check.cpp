@@ -5,12 +5,13 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/parallel.h"
 #include "streamo/core/scratch_folder.h"
 #include "streamo/data/dataset_check.h"
 #include "streamo/train/run_config.h"
@@ -26,7 +27,7 @@ struct Arguments {
   std::string input;
   std::vector<std::string> overrides;
   bool json = false;
-  int num_workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
+  int num_workers = std::min(core::num_cores(), 1024);
 };
 
 struct CheckedSet {
@@ -136,8 +137,7 @@ void run(const Arguments& arguments) {
     if (problem) json["problem"] = problem->second;
     json["max_bad_fraction"] = config.data.max_bad_fraction;
     for (const CheckedSet& set : sets) json["sets"][set.key] = data::to_json(set.check);
-    // A file name need not be UTF-8; JSON must be.
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", core::dump_json(json, 2));
   } else {
     for (const CheckedSet& set : sets) {
       if (sets.size() > 1) fmt::print("== data.{} ==\n", set.key);

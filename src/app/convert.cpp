@@ -5,23 +5,19 @@
 #include <limits>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "app/command.h"
+#include "streamo/core/parallel.h"
 
 namespace streamo::app {
 namespace {
 
 constexpr double kMinFps = 1e-3, kMaxFps = 1000;
 
-int default_num_workers() {
-  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
-}
-
 // The options both directions have.
 template <typename Options>
 void add_common_options(CLI::App& command, Options& options, double& fps) {
-  options.num_workers = default_num_workers();
+  options.num_workers = std::min(core::num_cores(), 16);
   command.add_option("--input", options.input, "JSON array, JSON Lines or one object")->required();
   command.add_option("--output", options.output, "Written in the layout of the input")->required();
   command.add_option("--fps", fps, "Turns a second of video")

@@ -7,9 +7,9 @@ extern "C" {
 #include <sys/sysinfo.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "app/command.h"
+#include "streamo/core/parallel.h"
 
 namespace streamo::app {
 namespace {
@@ -26,8 +26,8 @@ void print_report() {
              torch::cuda::is_available() ? fmt::format("{} GPUs", torch::cuda::device_count())
                                          : "no GPU: training runs on the CPU");
   fmt::print("FFmpeg     libavcodec {}.{}\n", LIBAVCODEC_VERSION_MAJOR, LIBAVCODEC_VERSION_MINOR);
-  fmt::print("CPU        {} cores, {} threads for arithmetic\n",
-             std::thread::hardware_concurrency(), at::get_num_threads());
+  fmt::print("CPU        {} cores, {} threads for arithmetic\n", core::num_cores(),
+             at::get_num_threads());
   fmt::print("memory     {:.1f} GiB\n",
              static_cast<double>(memory.totalram) * memory.mem_unit / kGiB);
   fmt::print("disk here  {:.1f} GiB free\n", static_cast<double>(disk.available) / kGiB);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -38,14 +39,11 @@ train::RunConfig settings_of(const Arguments& arguments) {
   if (!arguments.data.empty()) config.data.eval = {arguments.data};
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
   config.data.allow_outside_prefix |= arguments.allow_outside_prefix;
-  config.eval.max_samples =
-      arguments.max_samples;  // the config's is for evaluations while training
+  config.eval.max_samples = arguments.max_samples;  // the config's is for those while training
   config.eval.teacher_forced |= arguments.teacher_forced;
-  if (!fs::is_directory(config.model.path)) {
-    throw core::Error(
-        core::ErrorKind::kModel, "no such model directory", config.model.path,
-        arguments.model.empty() ? "train first, or give --model DIR" : "check --model");
-  }
+  train::require_model_directory(config.model.path, arguments.model.empty()
+                                                        ? "train first, or give --model DIR"
+                                                        : "check --model");
   if (arguments.config.empty()) train::adopt_conversation_settings(config, config.model.path);
   if (config.data.eval.empty()) {
     throw core::Error(
@@ -80,10 +78,10 @@ void print(const eval::EvalReport& report, const Arguments& arguments) {
     core::log_warning("skipped {}: {}", sample.id, sample.reason);
   }
   if (!arguments.out.empty()) {
-    core::write_file_atomic(arguments.out, eval::to_json(report, true).dump(1) + "\n");
+    core::write_file_atomic(arguments.out, core::dump_json(eval::to_json(report, true), 1) + "\n");
   }
-  fmt::print("{}\n",
-             arguments.json ? eval::to_json(report, false).dump(2) : eval::to_table(report));
+  fmt::print("{}\n", arguments.json ? core::dump_json(eval::to_json(report, false), 2)
+                                    : eval::to_table(report));
 }
 
 }  // namespace

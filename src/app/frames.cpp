@@ -8,6 +8,7 @@
 #include <string>
 
 #include "app/command.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/video/contact_sheet.h"
@@ -103,8 +104,7 @@ class Shown {
                                         {"width", size_.width},
                                         {"height", size_.height},
                                         {"frames", rows_}};
-    // A file name need not be UTF-8; JSON must be.
-    fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", core::dump_json(result, 2));
   }
 
  private:

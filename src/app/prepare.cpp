@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <memory>
 #include <random>
-#include <thread>
 
 #include "app/command.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/parallel.h"
 #include "streamo/train/run_config.h"
 #include "streamo/train/stop_signal.h"
 #include "train/model_setup.h"
@@ -21,7 +21,7 @@ namespace {
 struct Arguments {
   std::string config;
   std::vector<std::string> overrides;
-  int num_workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
+  int num_workers = std::min(core::num_cores(), 1024);
 };
 
 std::string describe(const data::PrepareProgress& progress, double elapsed) {

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "app/command.h"
-#include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/model/safetensors.h"
 #include "train/model_setup.h"
@@ -25,10 +24,7 @@ train::RunConfig settings_of(const Arguments& arguments) {
   config.model.path = arguments.model;
   config.model.dtype = arguments.dtype;
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
-  if (!std::filesystem::is_directory(config.model.path)) {
-    throw core::Error(core::ErrorKind::kModel, "no such model directory", config.model.path,
-                      "check --model");
-  }
+  train::require_model_directory(config.model.path, "check --model");
   return config;
 }
 

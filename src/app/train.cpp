@@ -2,6 +2,7 @@
 #include "app/command.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/memory.h"
 #include "streamo/dist/launch.h"
 #include "streamo/train/trainer.h"
 
@@ -9,6 +10,7 @@ namespace streamo::app {
 namespace {
 
 void train(const std::string& config, const std::vector<std::string>& overrides) {
+  core::keep_freed_memory();
   const dist::Launch launch = dist::read_launch();
   if (launch.world_size > 1) core::set_log_rank(launch.rank);
   const auto ranks = std::make_shared<dist::Ranks>(launch);

@@ -12,6 +12,7 @@
 #include "app/watch_output.h"
 #include "app/watch_page.h"
 #include "app/watch_truth.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -25,7 +26,6 @@
 namespace streamo::app {
 namespace {
 
-namespace fs = std::filesystem;
 using core::ErrorKind;
 
 struct Arguments {
@@ -118,8 +118,7 @@ class Show {
   void add(const WatchedSecond& second) {
     if (page_) page_->add(second, truth_ ? truth_->at(second.frame.index) : nullptr);
     if (arguments_.json) {
-      fmt::print("{}\n",
-                 to_json(second).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      fmt::print("{}\n", core::dump_json(to_json(second)));
     } else if (screen_) {
       screen_->show(second);
     } else {
@@ -189,10 +188,8 @@ std::vector<AskedQuestion> questions_of(const Arguments& arguments, const train:
 train::RunConfig settings_of(const Arguments& arguments) {
   train::RunConfig config;
   config.model.path = arguments.model;
-  if (!fs::is_directory(config.model.path)) {
-    throw core::Error(ErrorKind::kModel, "no such model directory", config.model.path,
-                      "give a trained model's directory, such as runs/example/final");
-  }
+  train::require_model_directory(config.model.path,
+                                 "give a trained model's directory, such as runs/example/final");
   config.data.system_prompt = data::default_system_prompt();
   config.data.default_question = data::default_question();
   train::adopt_conversation_settings(config, config.model.path);
@@ -229,9 +226,7 @@ void watch(stream::Session& session, WatchFeed& feed, std::vector<AskedQuestion>
 void run(const Arguments& arguments) {
   const train::RunConfig config = settings_of(arguments);
   const double fps = config.data.fps;
-  const video::SampleOptions options{.fps = fps,
-                                     .pixel_limits = train::pixel_limits(config, arguments.model),
-                                     .resize = video::parse_resize(config.data.resize)};
+  const video::SampleOptions options = train::sample_options(config, arguments.model);
   const stream::SessionOptions session_settings = session_options(arguments, config);
   std::optional<WatchTruth> truth;
   if (!arguments.annotations.empty()) {

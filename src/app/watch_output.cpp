@@ -1,8 +1,6 @@
 #include "app/watch_output.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -27,15 +25,6 @@ constexpr const char* kReset = "\x1b[0m";
 
 double second_of(const WatchedSecond& second) {
   return second.frame.time;
-}
-
-const char* state_name(const stream::Round& round) {
-  return text::kStateNames[static_cast<size_t>(round.state)].data();
-}
-
-int terminal_columns() {
-  winsize size = {};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 // Mean colour of the part of the picture that a cell stands for.
@@ -100,9 +89,10 @@ ordered_json to_json(const WatchedSecond& second) {
   const auto& p = second.round.probabilities;
   ordered_json json{{"index", second.frame.index},
                     {"second", second_of(second)},
-                    {"state", state_name(second.round)},
+                    {"state", text::name_of(second.round.state)},
                     {"probabilities", ordered_json::object()}};
-  for (size_t i = 0; i < p.size(); ++i) json["probabilities"][text::kStateNames[i].data()] = p[i];
+  for (size_t i = 0; i < p.size(); ++i)
+    json["probabilities"][std::string(text::kStateNames[i])] = p[i];
   if (second.round.state == text::State::kResponse) json["answer"] = second.round.answer;
   if (!second.questions.empty()) json["questions"] = second.questions;
   json["latency"] = second.latency;
@@ -114,7 +104,7 @@ ordered_json to_json(const WatchedSecond& second) {
 std::string to_line(const WatchedSecond& second) {
   const auto& p = second.round.probabilities;
   std::string line = fmt::format("{:>6g} s  {:<8}  S {:.2f}  B {:.2f}  R {:.2f}", second_of(second),
-                                 state_name(second.round), p[0], p[1], p[2]);
+                                 text::name_of(second.round.state), p[0], p[1], p[2]);
   const Colour mean = cell(second.frame, 0, 1, 0, 1);
   line += fmt::format("  {}x{} #{:02x}{:02x}{:02x}", second.frame.size.width,
                       second.frame.size.height, mean.red, mean.green, mean.blue);
@@ -126,7 +116,7 @@ std::string to_line(const WatchedSecond& second) {
 
 void WatchScreen::show(const WatchedSecond& second) {
   constexpr size_t kReplies = 6;
-  const int columns = terminal_columns();
+  const int columns = core::terminal_columns(/*otherwise=*/80);
   const int state = static_cast<int>(second.round.state);
   states_.push_back(state);
   const auto told = [&](const char* mark, const std::string& said) {
@@ -144,7 +134,7 @@ void WatchScreen::show(const WatchedSecond& second) {
   std::vector<std::string> text = half_blocks(second.frame, columns);
   const auto& p = second.round.probabilities;
   text.push_back(fmt::format("{:>7g} s  {}  {} {:.2f}  {} {:.2f}  {} {:.2f}  {:.0f} ms",
-                             second_of(second), coloured(state, state_name(second.round)),
+                             second_of(second), coloured(state, text::name_of(second.round.state)),
                              coloured(0, "silence"), p[0], coloured(1, "standby"), p[1],
                              coloured(2, "response"), p[2], 1000 * second.latency));
   std::string strip;

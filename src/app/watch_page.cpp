@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -45,8 +44,6 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-constexpr std::array<const char*, text::kNumStates> kClasses = {"silence", "standby", "response"};
-
 std::string caption_of(const WatchedSecond& second) {
   const auto& p = second.round.probabilities;
   std::string caption = fmt::format("{:g} s", second.frame.time);
@@ -57,7 +54,7 @@ std::string caption_of(const WatchedSecond& second) {
   return fmt::format(
       "<figure class=\"{}\" title=\"silence {:.2f}, standby {:.2f}, response {:.2f}\">"
       "<img alt=\"\" src=\"data:image/jpeg;base64,@\"><figcaption>{}</figcaption></figure>",
-      kClasses[static_cast<size_t>(second.round.state)], p[0], p[1], p[2], caption);
+      train::kStateClasses[static_cast<size_t>(second.round.state)], p[0], p[1], p[2], caption);
 }
 
 }  // namespace
@@ -70,7 +67,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
   // Seconds that were dropped are seconds without a state.
   for (; next_index_ < second.frame.index; ++next_index_) turns.push_back(Json::object());
   ++next_index_;
-  Json turn{{"predicted", text::kStateNames[static_cast<size_t>(second.round.state)]},
+  Json turn{{"predicted", text::name_of(second.round.state)},
             {"answer", second.round.answer},
             {"probabilities", second.round.probabilities}};
   std::string questions;
@@ -78,7 +75,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
     questions += (questions.empty() ? "" : " / ") + question;
   turn["question"] = questions;
   if (truth != nullptr) {
-    turn["truth"] = text::kStateNames[static_cast<size_t>(truth->truth)];
+    turn["truth"] = text::name_of(truth->truth);
     turn["truth_answer"] = truth->truth_answer;
   }
   turns.push_back(std::move(turn));
@@ -104,14 +101,12 @@ std::string WatchPage::html(const std::string& summary) const {
   }
   const std::string title = train::escape_html(timeline_["video_name"].get<std::string>());
   constexpr size_t kAllLines = 10'000;
-  return fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width\"><title>{0} &ndash; Streamo</title>"
-      "<style>{1}{2}</style></head><body><main><h1>{0}</h1><p class=\"subtitle\">{3}</p>"
-      "<section><h2>Frames</h2><div class=\"strip\">\n{4}</div></section>"
-      "<section><h2>States</h2>{5}</section></main></body></html>\n",
-      title, train::kReportStyle, kStripStyle, train::escape_html(summary), strip,
-      train::timeline_card(timeline_, kAllLines));
+  const std::string body = fmt::format(
+      "<h1>{}</h1><p class=\"subtitle\">{}</p>"
+      "<section><h2>Frames</h2><div class=\"strip\">\n{}</div></section>"
+      "<section><h2>States</h2>{}</section>",
+      title, train::escape_html(summary), strip, train::timeline_card(timeline_, kAllLines));
+  return train::html_page(title + " &ndash; Streamo", body, kStripStyle);
 }
 
 }  // namespace streamo::app

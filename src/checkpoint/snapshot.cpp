@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -102,10 +103,7 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
     model::write_weight_layout(model_dir_, folder);
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
-    // The reason why a sample was skipped may quote bytes that are no UTF-8.
-    constexpr auto kReplace = Json::error_handler_t::replace;
-    core::write_file_atomic(folder / kState,
-                            snapshot.trainer_state.dump(2, ' ', false, kReplace) + "\n");
+    core::write_file_atomic(folder / kState, core::dump_json(snapshot.trainer_state, 2) + "\n");
     core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder)));
   });
   finish_save(snapshot.step);

@@ -1,5 +1,6 @@
 #include "streamo/core/log.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +33,12 @@ bool is_terminal(FILE* stream) {
 
 bool stdout_is_terminal() {
   return is_terminal(stdout);
+}
+
+int terminal_columns(int otherwise) {
+  winsize size = {};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : otherwise;
 }
 
 double monotonic_seconds() {

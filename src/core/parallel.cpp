@@ -9,6 +9,10 @@
 
 namespace streamo::core {
 
+int num_cores() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 void parallel_for(size_t count, int num_workers, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next{0};
   std::exception_ptr failure;

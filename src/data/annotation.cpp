@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "data/json_fields.h"
+#include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
+#include "streamo/text/trim.h"
 
 namespace streamo::data {
 namespace {
@@ -24,24 +25,13 @@ const std::vector<std::string> kQuestionFields = {"content", "time"};
 const std::vector<std::string> kResponseFields = {"content", "st_time", "end_time", "time"};
 
 // What a text must not hold: it would be read as a frame, as the end of a turn or as a state.
-constexpr std::array kReservedTexts = {std::string_view("<stream>"),
-                                       std::string_view("<image>"),
-                                       text::kEndOfText,
-                                       text::kImStart,
-                                       text::kImEnd,
-                                       text::kVisionStart,
-                                       text::kVisionEnd,
-                                       text::kImagePad,
-                                       text::kVideoPad,
-                                       text::kStateTokens[0],
-                                       text::kStateTokens[1],
-                                       text::kStateTokens[2]};
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+const std::vector<std::string>& reserved_texts() {
+  static const std::vector<std::string> kTexts = [] {
+    std::vector<std::string> texts(text::kPlaceholders.begin(), text::kPlaceholders.end());
+    for (std::string& token : text::special_token_strings()) texts.push_back(std::move(token));
+    return texts;
+  }();
+  return kTexts;
 }
 
 bool all_digits(std::string_view text) {
@@ -99,7 +89,7 @@ Result<std::string> content_field(const json& object, const std::vector<std::str
   if (!object.contains("content")) return missing_field(object, "content", known, where);
   Result<std::string> content = text_field(object, "content", where);
   if (!content) return content;
-  for (const std::string_view reserved : kReservedTexts) {
+  for (const std::string& reserved : reserved_texts()) {
     if (content->find(reserved) != std::string::npos) {
       return Fault{
           fmt::format("{}\"content\" holds {}, which has a meaning of its own", where, reserved)};
@@ -165,7 +155,7 @@ Result<std::optional<TimeValue>> parse_time(const json& value) {
   if (value.is_number()) return Time({std::trunc(value.get<double>()), true});
   if (!value.is_string()) return Fault{kind_of(value) + " is not a time"};
   const auto& whole = value.get_ref<const std::string&>();
-  const std::string_view text = trim(whole);
+  const std::string_view text = text::trimmed(whole);
   if (text.empty()) return Time();
   const bool has_sign = text.front() == '-' || text.front() == '+';
   const bool integral = all_digits(text.substr(has_sign ? 1 : 0));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 namespace streamo::data {
@@ -110,7 +111,7 @@ std::vector<std::string> place_questions(const Annotation& annotation, int64_t n
 }
 
 std::string assistant_content(const TurnLabel& label) {
-  std::string content(text::kStateTokens[static_cast<size_t>(label.state)]);
+  std::string content(text::token_of(label.state));
   if (label.state == text::State::kResponse) content += ' ' + label.answer;
   return content;
 }
@@ -156,6 +157,13 @@ int64_t num_placeholders(const Conversation& conversation) {
   return count;
 }
 
+std::optional<core::Fault> check_num_frames(const Conversation& conversation, int64_t frames,
+                                            const std::string& of) {
+  const int64_t placeholders = num_placeholders(conversation);
+  if (std::abs(frames - placeholders) <= 1) return std::nullopt;
+  return core::Fault{fmt::format("{} frames of {} for {} placeholders", frames, of, placeholders)};
+}
+
 Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
                                 const ConversationOptions& options, ConversionLosses* losses) {
   ConversionLosses ignored;
@@ -176,10 +184,8 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
     conversation.messages.push_back({"system", options.system_prompt});
   }
   for (int64_t turn = 0; turn < num_turns; ++turn) {
-    std::string user = questions[static_cast<size_t>(turn)];
-    append_line(user, time_tag(turn, options.fps));
-    append_line(user, "<stream>");
-    conversation.messages.push_back({"user", std::move(user)});
+    conversation.messages.push_back(
+        {"user", user_content(questions[static_cast<size_t>(turn)], turn, options.fps)});
     conversation.messages.push_back(
         {"assistant", assistant_content(labels[static_cast<size_t>(turn)])});
   }
@@ -189,6 +195,11 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
 std::string time_tag(int64_t turn, double fps) {
   const auto seconds = [fps](int64_t index) { return static_cast<double>(index) / fps; };
   return fmt::format("<{}s-{}s>", seconds(turn), seconds(turn + 1));
+}
+
+std::string user_content(const std::string& question, int64_t turn, double fps) {
+  return fmt::format("{}{}{}\n{}", question, question.empty() ? "" : "\n", time_tag(turn, fps),
+                     text::kStreamPlaceholder);
 }
 
 }  // namespace streamo::data

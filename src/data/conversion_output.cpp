@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/log.h"
 
 namespace streamo::data {
@@ -79,15 +80,11 @@ void ConversionOutput::write_record(const std::string& text) {
 ConversionReport ConversionOutput::finish() {
   nlohmann::ordered_json json = {{"input", input_.path().string()}, {"output", path_.string()}};
   json.update(report_.to_json());
-  // Paths may hold bytes that are not UTF-8: a report with a mark in their place is better than
-  // none.
-  const std::string text =
-      json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (report_.converted > 0) {
     if (input_.layout() == RecordLayout::kArray) writer_.write("\n]\n");
     writer_.commit();
   }
-  core::write_file_atomic(report_path(path_), text);
+  core::write_file_atomic(report_path(path_), core::dump_json(json, 2) + "\n");
   say_what_was_lost();
   if (report_.converted == 0) {
     throw core::Error(ErrorKind::kData, "no sample could be converted", input_.path().string(),

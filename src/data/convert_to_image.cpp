@@ -99,7 +99,7 @@ void truncate_rounds(Conversation& conversation, int64_t max_frames, ConversionL
 
 // Makes every `<stream>` an `<image>`; returns how many there were.
 int64_t replace_placeholders(Conversation& conversation) {
-  constexpr std::string_view kFrom = "<stream>", kTo = "<image>";
+  constexpr std::string_view kFrom = text::kStreamPlaceholder, kTo = text::kImagePlaceholder;
   int64_t count = 0;
   for (text::Message& message : conversation.messages) {
     for (size_t at = 0; (at = message.content.find(kFrom, at)) != std::string::npos; ++count) {
@@ -137,14 +137,9 @@ class ImageConverter {
     const Result<Extracted>& extracted =
         extracted_.get(task.video.string(), [&] { return extract_frames(task, options_); });
     if (!extracted) return extracted.fault();
-    int64_t placeholders = 0;
-    for (const text::Message& message : task.conversation.messages) {
-      placeholders += text::count_placeholders(message.content);
-    }
-    if (std::abs(placeholders - extracted->num_samples) > 1) {
-      return Fault{fmt::format("{}: {} frames of {} for {} placeholders", task.place,
-                               extracted->num_samples, task.video.string(), placeholders)};
-    }
+    if (const auto fault =
+            check_num_frames(task.conversation, extracted->num_samples, task.video.string()))
+      return Fault{task.place + ": " + fault->reason};
     Converted converted;
     if (options_.max_frames) {
       truncate_rounds(task.conversation, *options_.max_frames, converted.losses);

@@ -14,9 +14,11 @@ size_t first_user_message(const std::vector<Message>& messages) {
                              messages.begin());
 }
 
-// What stands below the question: "<stream>", "<image>" and above them "<4s-5s>".
+// What stands below the question: placeholders and above them "<4s-5s>".
 bool ends_a_turn(std::string_view line) {
-  if (line == "<stream>" || line == "<image>") return true;
+  if (std::find(text::kPlaceholders.begin(), text::kPlaceholders.end(), line) !=
+      text::kPlaceholders.end())
+    return true;
   return line.starts_with('<') && line.ends_with("s>") && line.find("s-") != line.npos &&
          line.find_first_not_of("0123456789.s-", 1) == line.size() - 1;
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <vector>
 
 #include "data/example_painter.h"
@@ -22,8 +21,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kGeneratorVersion =
-    5;  // raise it whenever the same seed gives other clips or records
+// To be raised whenever the same seed gives other clips or records.
+constexpr int kGeneratorVersion = 5;
 
 std::string clip_name(int64_t index) {
   return fmt::format("{:06}", index);
@@ -88,16 +87,16 @@ void synthesize_example_task(const ExampleTaskOptions& options) {
   }
   std::error_code ignored;
   fs::remove(options.out_dir / "synthesize.json", ignored);  // until everything is new
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const auto count = static_cast<size_t>(options.num_clips);
   std::vector<std::vector<ordered_json>> records(count);
   core::ProgressBar progress("example clips", options.num_clips);
   std::mutex progress_mutex;
-  core::parallel_for(count, options.num_workers > 0 ? options.num_workers : cores, [&](size_t i) {
-    records[i] = make_clip(options, static_cast<int64_t>(i));
-    const std::lock_guard lock(progress_mutex);
-    progress.advance();
-  });
+  core::parallel_for(count, options.num_workers > 0 ? options.num_workers : core::num_cores(),
+                     [&](size_t i) {
+                       records[i] = make_clip(options, static_cast<int64_t>(i));
+                       const std::lock_guard lock(progress_mutex);
+                       progress.advance();
+                     });
   core::write_file_atomic(options.out_dir / "raw_data.json", as_json_array(records));
   core::write_file_atomic(options.out_dir / "synthesize.json", marker_of(options));
 }

@@ -110,7 +110,6 @@ void find_label_problems(const Annotation& annotation, int64_t num_turns, double
 }
 
 void find_label_problems(const Conversation& conversation, Findings& findings) {
-  constexpr int kResponse = static_cast<int>(text::State::kResponse);
   bool asked = false;
   int64_t turn = -1, without_state = 0, first_without = -1;
   for (const text::Message& message : conversation.messages) {
@@ -118,9 +117,9 @@ void find_label_problems(const Conversation& conversation, Findings& findings) {
       ++turn;
       asked |= says_something(message.content);
     } else if (message.role == "assistant") {
-      const int state = state_of(message.content);
-      if (state < 0 && without_state++ == 0) first_without = turn;
-      if (state == kResponse && !asked) {
+      const auto state = text::leading_state(message.content);
+      if (!state && without_state++ == 0) first_without = turn;
+      if (state == text::State::kResponse && !asked) {
         findings.emplace_back(Finding::kEarlyAnswer,
                               fmt::format("turn {}: answers before anything is asked", turn));
       }
@@ -142,13 +141,6 @@ void list_losses(const ConversionLosses& losses, Findings& findings) {
   list(Finding::kEndBeforeStart, losses.end_before_start);
   list(Finding::kUnreadableTime, losses.unreadable_times);
   list(Finding::kOverwrittenAnswer, losses.overwritten_answers);
-}
-
-int state_of(const std::string& assistant_content) {
-  for (size_t state = 0; state < text::kStateTokens.size(); ++state) {
-    if (assistant_content.starts_with(text::kStateTokens[state])) return static_cast<int>(state);
-  }
-  return -1;
 }
 
 }  // namespace streamo::data

@@ -25,7 +25,4 @@ void find_label_problems(const Conversation& conversation, Findings& findings);
 // What an annotation said that the conversation cannot.
 void list_losses(const ConversionLosses& losses, Findings& findings);
 
-// The state a turn of the assistant begins with; -1: none.
-int state_of(const std::string& assistant_content);
-
 }  // namespace streamo::data

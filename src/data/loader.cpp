@@ -12,8 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "streamo/core/log.h"
-
 namespace streamo::data {
 namespace {
 
@@ -139,7 +137,6 @@ Loader::~Loader() {
 }
 
 StepBatch Loader::next() {
-  const double started = core::monotonic_seconds();
   const StepPlan step_plan = impl_->wait_for_plan();
   StepBatch step{
       .step = impl_->next_step_to_return++, .epoch = step_plan.epoch, .rounds = step_plan.rounds};
@@ -154,7 +151,6 @@ StepBatch Loader::next() {
     }
     step.micro_batches.push_back(std::move(batch));
   }
-  step.wait_seconds = core::monotonic_seconds() - started;
   return step;
 }
 

@@ -8,9 +8,57 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace streamo::data {
+
+// Results between the threads that make them and the one that wants them in order.
+template <typename Output>
+class OrderedResults {
+ public:
+  // At most `window` numbers are handed out beyond the results taken.
+  OrderedResults(size_t count, size_t window) : count_(count), window_(window) {}
+
+  // Waits until the next number may be handed out; none after the last, or after a failure.
+  std::optional<size_t> hand_out() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(
+        lock, [&] { return failure_ || handed_out_ == count_ || handed_out_ < taken_ + window_; });
+    if (failure_ || handed_out_ == count_) return std::nullopt;
+    return handed_out_++;
+  }
+  void put(size_t number, Output output) {
+    const std::lock_guard lock(mutex_);
+    ready_.emplace(number, std::move(output));
+    changed_.notify_all();
+  }
+  // Waits for the next result; none after a failure.
+  std::optional<Output> take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failure_ || ready_.count(taken_) > 0; });
+    if (failure_) return std::nullopt;
+    auto node = ready_.extract(taken_++);
+    changed_.notify_all();
+    return std::move(node.mapped());
+  }
+  void fail(std::exception_ptr failure) {  // the first one counts
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::move(failure);
+    changed_.notify_all();
+  }
+  void rethrow_failure() const {  // once no thread is left
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  const size_t count_, window_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<size_t, Output> ready_;
+  size_t handed_out_ = 0, taken_ = 0;
+  std::exception_ptr failure_;
+};
 
 // For each i in [0, count): claim(i) one after the other in order, work(claimed) on `num_workers`
 // threads, deliver(i, result) on the calling thread in order. At most a few results a worker wait
@@ -19,69 +67,37 @@ namespace streamo::data {
 template <typename Claim, typename Work, typename Deliver>
 void ordered_pipeline(size_t count, int num_workers, const Claim& claim, const Work& work,
                       const Deliver& deliver) {
+  using Input = decltype(claim(size_t{0}));
   using Output = decltype(work(claim(size_t{0})));
   const size_t workers = std::min(static_cast<size_t>(std::max(num_workers, 1)), count);
-  const size_t window = 4 * workers;
-  std::mutex mutex, claim_mutex;
-  std::condition_variable changed;
-  std::map<size_t, Output> done;
-  size_t next_claim = 0, next_delivery = 0;
-  std::exception_ptr failure;
-
-  // The next item for a worker, once it is not too far ahead of the deliveries.
-  const auto take = [&] {
-    using Input = decltype(claim(size_t{0}));
+  OrderedResults<Output> results(count, /*window=*/4 * workers);
+  std::mutex claim_mutex;
+  const auto claim_next = [&] {
     std::optional<std::pair<size_t, Input>> item;
     const std::lock_guard in_order(claim_mutex);
-    {
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [&] {
-        return failure || next_claim == count || next_claim < next_delivery + window;
-      });
-      if (failure || next_claim == count) return item;
-    }
-    const size_t index = next_claim++;
-    item.emplace(index, claim(index));
+    if (const auto number = results.hand_out()) item.emplace(*number, claim(*number));
     return item;
   };
   const auto run_worker = [&] {
     try {
-      while (auto item = take()) {
-        Output output = work(std::move(item->second));
-        const std::lock_guard lock(mutex);
-        done.emplace(item->first, std::move(output));
-        changed.notify_all();
-      }
+      while (auto item = claim_next()) results.put(item->first, work(std::move(item->second)));
     } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-      changed.notify_all();
+      results.fail(std::current_exception());
     }
   };
-
   std::vector<std::jthread> threads;
   for (size_t i = 0; i < workers; ++i) threads.emplace_back(run_worker);
-  const auto next_output = [&]() -> std::optional<Output> {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return failure || done.count(next_delivery) > 0; });
-    if (failure) return std::nullopt;
-    auto node = done.extract(next_delivery++);
-    changed.notify_all();
-    return std::move(node.mapped());
-  };
   try {
     for (size_t i = 0; i < count; ++i) {
-      auto output = next_output();
+      auto output = results.take();
       if (!output) break;
       deliver(i, *std::move(output));
     }
   } catch (...) {
-    const std::lock_guard lock(mutex);
-    failure = std::current_exception();
-    changed.notify_all();
+    results.fail(std::current_exception());
   }
   threads.clear();  // joins
-  if (failure) std::rethrow_exception(failure);
+  results.rethrow_failure();
 }
 
 }  // namespace streamo::data

@@ -129,8 +129,8 @@ class Examiner {
     int64_t left = result_.turns;
     for (const text::Message& message : conversation.messages) {
       if (message.role != "assistant" || left-- <= 0) continue;
-      const int state = state_of(message.content);
-      ++(state < 0 ? result_.turns_without_state : result_.states[static_cast<size_t>(state)]);
+      const auto state = text::leading_state(message.content);
+      ++(state ? result_.states[static_cast<size_t>(*state)] : result_.turns_without_state);
     }
   }
 

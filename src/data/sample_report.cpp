@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 
 namespace streamo::data {
@@ -24,10 +25,7 @@ void SampleReport::add(const std::string& id, const std::string& reason) {
   if (!entries_.emplace(id, reason).second || file_.empty()) return;
   if (!listed_.insert(id).second) return;
   std::ofstream out(file_, std::ios::app);
-  // A file name may hold bytes that are no UTF-8: replace them rather than lose the line.
-  out << nlohmann::ordered_json{{"id", id}, {"reason", reason}}.dump(
-             -1, ' ', false, nlohmann::json::error_handler_t::replace)
-      << '\n';
+  out << core::dump_json(nlohmann::ordered_json{{"id", id}, {"reason", reason}}) << '\n';
   if (!out.flush()) {
     throw core::Error(core::ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(errno),
                       file_.string(), "free some space or choose another checkpoint.dir");

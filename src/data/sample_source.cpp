@@ -22,13 +22,6 @@ using core::Fault;
 using core::Result;
 using nlohmann::json;
 
-// A Fault when frames and placeholders differ by more than can be put down to rounding of the
-// duration.
-std::optional<Fault> compare_counts(int64_t frames, int64_t placeholders, const std::string& of) {
-  if (std::abs(frames - placeholders) <= 1) return std::nullopt;
-  return Fault{fmt::format("{} frames of {} for {} placeholders", frames, of, placeholders)};
-}
-
 bool is_raw(const fs::path& path, const RecordFile& records, const std::string& format) {
   if (format != "auto") return format == "raw";
   const Result<json> first = records.read(0);
@@ -185,7 +178,7 @@ Result<Conversation> SampleSource::to_conversation(Record record, ConversionLoss
     if (!info) return info.fault();
     available = info->num_samples;
   }
-  if (auto fault = compare_counts(available, num_placeholders(conversation), of)) {
+  if (auto fault = check_num_frames(conversation, available, of)) {
     return Fault{place_of(record.index) + ": " + fault->reason};
   }
   return std::move(conversation);
@@ -231,10 +224,11 @@ Result<std::vector<video::Frame>> SampleSource::frames(const Conversation& conve
     if (!shared) return shared.fault();
     *frames = **shared;
   }
-  const int64_t wanted = num_placeholders(conversation);
-  if (auto fault = compare_counts(static_cast<int64_t>(frames->size()), wanted, of)) return *fault;
+  const auto found = static_cast<int64_t>(frames->size());
+  if (auto fault = check_num_frames(conversation, found, of)) return *fault;
   if (frames->empty()) return Fault{of + ": no frame"};
-  frames->resize(static_cast<size_t>(wanted), video::Frame(frames->back()));
+  const auto wanted = static_cast<size_t>(num_placeholders(conversation));
+  frames->resize(wanted, video::Frame(frames->back()));
   return frames;
 }
 

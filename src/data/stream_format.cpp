@@ -91,8 +91,8 @@ struct PlaceholderCounts {
 Result<PlaceholderCounts> count_frames(const std::vector<text::Message>& messages) {
   PlaceholderCounts counts;
   for (size_t i = 0; i < messages.size(); ++i) {
-    const int64_t streams = count_of(messages[i].content, "<stream>");
-    const int64_t images = count_of(messages[i].content, "<image>");
+    const int64_t streams = count_of(messages[i].content, text::kStreamPlaceholder);
+    const int64_t images = count_of(messages[i].content, text::kImagePlaceholder);
     if (messages[i].role != "user" && streams + images > 0) {
       return Fault{
           fmt::format("messages[{}]: a frame placeholder (role {}), only user "

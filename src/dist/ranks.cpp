@@ -189,10 +189,8 @@ Ranks::~Ranks() {
   // Rank 0 serves the store that the others still read: it leaves last.
   const RunState& run = *impl_->run;
   try {
-    if (!run.failed) run.store->set(fmt::format("done/{}", rank()), std::vector<uint8_t>{1});
-    std::vector<std::string> keys;
-    for (int other = 0; other < size(); ++other) keys.push_back(fmt::format("done/{}", other));
-    if (rank() == 0) run.store->wait(keys, run.failed ? kShortFarewell : kFarewell);
+    if (!run.failed) run.watch->say_done();
+    if (rank() == 0) run.watch->wait_for_all_done(run.failed ? kShortFarewell : kFarewell);
   } catch (const std::exception&) {  // they are gone already
   }
 }

@@ -19,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kBeat{500};
+// Between looks for something that is waited for: to wait in the store would keep the beats back.
+constexpr std::chrono::milliseconds kPoll{20};
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -46,6 +48,7 @@ std::string get(c10d::Store& store, const std::string& key) {
   return {value.begin(), value.end()};
 }
 
+// What is in the store of each rank: "who", "beat"; at its end "done", "failed" or "culprit".
 std::string key(const char* what, int rank) {
   return fmt::format("{}/{}", what, rank);
 }
@@ -61,7 +64,7 @@ void Watch::wait_for(int rank, Clock::time_point deadline) {
                         fmt::format("seen by rank {}", rank_), "look at what that one said");
     }
     if (Clock::now() > deadline) throw std::runtime_error(fmt::format("rank {} did not", rank));
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(kPoll);
   }
 }
 
@@ -301,6 +304,17 @@ void Watch::pass_on(const std::string& culprit) {
 
 void Watch::announce_failure(const std::string& message) {
   set(*store_, key("failed", rank_), message);
+}
+
+void Watch::say_done() {
+  set(*store_, key("done", rank_), "");
+}
+
+void Watch::wait_for_all_done(std::chrono::milliseconds limit) {
+  std::vector<std::string> keys;
+  for (int rank = 0; rank < size_; ++rank) keys.push_back(key("done", rank));
+  const auto deadline = Clock::now() + limit;
+  while (!store_->check(keys) && Clock::now() < deadline) std::this_thread::sleep_for(kPoll);
 }
 
 }  // namespace streamo::dist

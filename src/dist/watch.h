@@ -18,10 +18,9 @@
 namespace streamo::dist {
 
 // Every process writes into the store, twice a second and when it turns to something else, that it
-// lives, how many collectives it has
-// entered, whether it was asked to stop and what it does. It reads the same of the others. A
-// process on this machine is known to have ended when the system says so; one elsewhere when
-// nothing has been heard of it for kSilence.
+// lives, how many collectives it has entered, whether it was asked to stop and what it does. It
+// reads the same of the others. A process on this machine is known to have ended when the system
+// says so; one elsewhere when nothing has been heard of it for kSilence.
 class Watch {
  public:
   static constexpr std::chrono::seconds kSilence{30};
@@ -55,6 +54,10 @@ class Watch {
   // The processes that have entered fewer collectives than the others, and where they are.
   std::string who_lags();
   void announce_failure(const std::string& message);
+  // This process has done its part, and its end is nobody's trouble.
+  void say_done();
+  // Returns when all have said so, or after `limit`.
+  void wait_for_all_done(std::chrono::milliseconds limit);
   // This process leaves because of what another did.
   void pass_on(const std::string& culprit);
 

@@ -9,8 +9,7 @@
 #include <optional>
 #include <unordered_set>
 
-#include "eval/operator_threads.h"
-#include "streamo/core/parallel.h"
+#include "eval/side_by_side.h"
 #include "streamo/data/example.h"
 #include "streamo/stream/session.h"
 #include "streamo/text/trim.h"
@@ -27,16 +26,15 @@ void score(EvalReport& report) {
 }  // namespace
 
 std::optional<TurnOutcome> annotated_turn(const std::string& user, const std::string& assistant) {
-  for (size_t i = 0; i < text::kStateTokens.size(); ++i) {
-    const std::string_view token = text::kStateTokens[i];
-    if (!assistant.starts_with(token)) continue;
-    TurnOutcome outcome;
-    outcome.question = text::trimmed(data::question_of(user));
-    outcome.truth = static_cast<text::State>(i);
-    outcome.truth_answer = text::trimmed(std::string_view(assistant).substr(token.size()));
-    return outcome;
-  }
-  return std::nullopt;
+  const auto state = text::leading_state(assistant);
+  if (!state) return std::nullopt;
+  const std::string_view after_state =
+      std::string_view(assistant).substr(text::token_of(*state).size());
+  TurnOutcome outcome;
+  outcome.question = text::trimmed(data::question_of(user));
+  outcome.truth = *state;
+  outcome.truth_answer = text::trimmed(after_state);
+  return outcome;
 }
 
 core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatFormat& format,
@@ -90,10 +88,7 @@ PlayedSamples play_samples(model::VisionLanguageModel& model, const text::ChatFo
   std::vector<std::optional<core::Result<Timeline>>> results(samples.size());
   std::mutex progress_mutex;
   int64_t done = 0;
-  const int workers = worker_count(options.num_threads, samples.size());
-  const OperatorThreads threads(workers);
-  core::parallel_for(samples.size(), workers, [&](size_t i) {
-    threads.apply_to_this_thread();
+  side_by_side(samples.size(), options.num_threads, [&](size_t i) {
     core::Result<data::Sample> sample = source.load(samples[i]);
     results[i] = sample ? play(model, format, *sample, fps, options)
                         : core::Result<Timeline>(sample.fault());

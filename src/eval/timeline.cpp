@@ -14,10 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view name_of(text::State state) {
-  return text::kStateNames[static_cast<size_t>(state)];
-}
-
 text::State state_of(const Json& turn, const char* key) {
   const auto name = turn.at(key).get<std::string>();
   const auto found = std::find(text::kStateNames.begin(), text::kStateNames.end(), name);
@@ -27,20 +23,6 @@ text::State state_of(const Json& turn, const char* key) {
   return static_cast<text::State>(found - text::kStateNames.begin());
 }
 
-Timeline timeline_of(const Json& json) {
-  Timeline timeline{json.value("id", ""),         json.value("video_name", ""),
-                    json.value("task_type", ""),  json.value("source", ""),
-                    json.at("fps").get<double>(), {}};
-  if (!(timeline.fps > 0)) throw core::Error(core::ErrorKind::kData, "fps must be positive");
-  for (const Json& turn : json.at("turns")) {
-    timeline.turns.push_back({turn.value("question", ""), state_of(turn, "truth"),
-                              state_of(turn, "predicted"), turn.value("truth_answer", ""),
-                              turn.value("answer", ""),
-                              turn.at("probabilities").get<std::array<float, text::kNumStates>>()});
-  }
-  return timeline;
-}
-
 // `written`: a probability as it is to be read.
 template <typename Written>
 Json json_of(const Timeline& timeline, const Written& written) {
@@ -48,8 +30,8 @@ Json json_of(const Timeline& timeline, const Written& written) {
   for (const TurnOutcome& turn : timeline.turns) {
     Json entry;
     if (!turn.question.empty()) entry["question"] = turn.question;
-    entry["truth"] = name_of(turn.truth);
-    entry["predicted"] = name_of(turn.predicted);
+    entry["truth"] = text::name_of(turn.truth);
+    entry["predicted"] = text::name_of(turn.predicted);
     entry["truth_answer"] = turn.truth_answer;
     entry["answer"] = turn.answer;
     for (const float probability : turn.probabilities)
@@ -70,12 +52,22 @@ nlohmann::ordered_json to_json(const Timeline& timeline) {
   return json_of(timeline, [](float probability) { return std::round(1e4 * probability) / 1e4; });
 }
 
-std::string serialize(const Timeline& timeline) {
-  return json_of(timeline, [](float probability) { return probability; }).dump();
+nlohmann::ordered_json to_exact_json(const Timeline& timeline) {
+  return json_of(timeline, [](float probability) { return probability; });
 }
 
-Timeline parse_timeline(const std::string& text) {
-  return timeline_of(Json::parse(text));
+Timeline timeline_of(const Json& json) {
+  Timeline timeline{json.value("id", ""),         json.value("video_name", ""),
+                    json.value("task_type", ""),  json.value("source", ""),
+                    json.at("fps").get<double>(), {}};
+  if (!(timeline.fps > 0)) throw core::Error(core::ErrorKind::kData, "fps must be positive");
+  for (const Json& turn : json.at("turns")) {
+    timeline.turns.push_back({turn.value("question", ""), state_of(turn, "truth"),
+                              state_of(turn, "predicted"), turn.value("truth_answer", ""),
+                              turn.value("answer", ""),
+                              turn.at("probabilities").get<std::array<float, text::kNumStates>>()});
+  }
+  return timeline;
 }
 
 StoredEvaluation read_evaluation(const std::filesystem::path& path) {

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "qwen2_5_vl/config.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/model/hf_directory.h"
@@ -20,7 +21,7 @@ struct ExampleSizes {
   // 0.02 suits a width of 2048: random maps keep the size of their input with about 1 /
   // sqrt(width).
   double initializer_range = 0.07;
-  int64_t max_pixels = 4704;  // 84 x 56: six visual tokens of a 3:2 picture
+  int64_t min_pixels = 3136, max_pixels = 4704;  // 84 x 56: six visual tokens of a 3:2 picture
 };
 
 Json example_config(const ExampleSizes& sizes, const PresetTokens& tokens) {
@@ -72,13 +73,13 @@ Json example_config(const ExampleSizes& sizes, const PresetTokens& tokens) {
 Json processor_config(const ExampleSizes& sizes) {
   return {{"image_processor_type", "Qwen2VLImageProcessor"},
           {"processor_class", "Qwen2_5_VLProcessor"},
-          {"min_pixels", 3136},
+          {"min_pixels", sizes.min_pixels},
           {"max_pixels", sizes.max_pixels},
           {"patch_size", 14},
           {"temporal_patch_size", 2},
           {"merge_size", 2},
-          {"image_mean", {0.48145466, 0.4578275, 0.40821073}},
-          {"image_std", {0.26862954, 0.26130258, 0.27577711}}};
+          {"image_mean", qwen2_5_vl::kImageMean},
+          {"image_std", qwen2_5_vl::kImageStd}};
 }
 
 // ChatML with a picture's placeholder between its borders.
@@ -93,19 +94,20 @@ constexpr const char* kChatTemplate =
 
 }  // namespace
 
-std::string preset_processor_config(const std::string& preset) {
+PictureLimits preset_picture_limits(const std::string& preset) {
   STREAMO_CHECK(preset == "example", "the config schema allows no other preset");
-  return processor_config(ExampleSizes()).dump(2) + "\n";
+  return {.least = ExampleSizes().min_pixels, .most = ExampleSizes().max_pixels};
 }
 
 void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir) {
+  STREAMO_CHECK(preset == "example", "the config schema allows no other preset");
   const ExampleSizes sizes;
   const auto write = [&](const char* name, const Json& json) {
     core::write_file_atomic(out_dir / name, json.dump(2) + "\n");
   };
   write("config.json", example_config(sizes, tokens));
-  core::write_file_atomic(out_dir / "preprocessor_config.json", preset_processor_config(preset));
+  write("preprocessor_config.json", processor_config(sizes));
   write("generation_config.json", {{"do_sample", false},
                                    {"eos_token_id", tokens.eos_token_id},
                                    {"pad_token_id", tokens.pad_token_id}});

@@ -9,6 +9,8 @@
 #include <numeric>
 #include <optional>
 
+#include "streamo/core/dump_json.h"
+
 namespace streamo::model {
 namespace {
 
@@ -36,8 +38,7 @@ std::optional<Dtype> dtype_of(std::string_view name) {
 // In quotes, control characters escaped: the text of a hostile file goes to a terminal.
 std::string shown(std::string_view text) {
   constexpr size_t kShown = 200;
-  std::string quoted = Json(std::string(text.substr(0, kShown)))
-                           .dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string quoted = core::dump_json(Json(std::string(text.substr(0, kShown))));
   return text.size() > kShown ? quoted + "..." : quoted;
 }
 

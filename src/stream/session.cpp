@@ -110,7 +110,7 @@ Round Session::push(const video::Frame& frame, const OnText& on_text) {
   self.last_index = frame.index;
   const int64_t round = self.windows.round();
   self.questions.put_due(round, static_cast<double>(frame.index) / self.options.fps);
-  Impl::Turn turn{data::time_tag(frame.index, self.options.fps) + "\n<stream>",
+  Impl::Turn turn{data::user_content("", frame.index, self.options.fps),
                   look_at(self.model, std::span(&frame, 1)),
                   {}};
   Round result = self.turn(self.content_of(round, turn.tagged), turn.pictures,
@@ -147,7 +147,7 @@ Round Session::Impl::turn(const WindowCaches::UserContent& content, const SeenPi
                           bool may_respond, const OnText& on_text,
                           const std::optional<std::string>& forced, std::string* said) {
   Round round = decide(windows.feed_turn(content, pictures), may_respond);
-  *said = text::kStateTokens[static_cast<size_t>(round.state)];
+  *said = text::token_of(round.state);
   std::vector<TokenId> fed;
   if (round.state == text::State::kResponse) {
     fed = generate(on_text);
@@ -176,8 +176,7 @@ Round Session::Impl::decide(const Tensor& hidden_state, bool may_respond) const 
 // can follow it), or the one at the limit.
 std::vector<TokenId> Session::Impl::generate(const OnText& on_text) {
   const text::Tokenizer& tokenizer = format.tokenizer();
-  constexpr auto kResponse = static_cast<size_t>(text::State::kResponse);
-  std::vector<TokenId> ids = {format.special().states[kResponse]};
+  std::vector<TokenId> ids = {format.special().id_of(text::State::kResponse)};
   const Tensor weight = model.lm_head_weight();
   core::Rng rng{options.sampling.seed, static_cast<uint64_t>(windows.round())};
   size_t told = 0;

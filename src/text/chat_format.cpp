@@ -10,7 +10,6 @@
 namespace streamo::text {
 namespace {
 
-constexpr std::array<std::string_view, 2> kPlaceholders = {"<stream>", "<image>"};
 constexpr std::string_view kAssistant = "assistant";
 
 // Tokens that only this file may write. The states are not among them: assistants speak in them.

@@ -38,6 +38,13 @@ SpecialTokens resolve_all_but_states(const Tokenizer& tokenizer) {
 
 }  // namespace
 
+std::optional<State> leading_state(std::string_view assistant_content) {
+  for (size_t i = 0; i < kStateTokens.size(); ++i) {
+    if (assistant_content.starts_with(kStateTokens[i])) return static_cast<State>(i);
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string> special_token_strings() {
   std::vector<std::string> tokens;
   for (const std::string_view token :

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 
 namespace streamo::text {
@@ -139,7 +140,7 @@ class Section {
   }
 
   static std::string shown(const json& value) {
-    const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::string text = core::dump_json(value);
     return text.size() <= 60 ? text : text.substr(0, 57) + "...";
   }
 

@@ -5,15 +5,8 @@
 #include "streamo/core/error.h"
 
 namespace streamo::train {
-namespace {
 
 using torch::Tensor;
-
-// A message is a copy of gradients, and so is what is received: two of them at a time keep the
-// network busy, more would only take memory.
-constexpr size_t kUnderWay = 2;
-
-}  // namespace
 
 GradientExchange::GradientExchange(const dist::ShardGroups& groups,
                                    model::VisionLanguageModel& model,

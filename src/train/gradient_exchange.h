@@ -22,6 +22,10 @@ namespace streamo::train {
 
 class GradientExchange final : public nn::BlockHooks {
  public:
+  // A message is a copy of gradients, and so is what is received: two of them at a time keep the
+  // network busy, more would only take memory.
+  static constexpr size_t kUnderWay = 2;
+
   struct Parameter {
     torch::Tensor tensor;
     int64_t numel = 0;  // of what is trained of it

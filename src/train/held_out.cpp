@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model_setup.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/model/hf_directory.h"
@@ -22,16 +23,15 @@ struct Stopped {};
 std::string serialized(const eval::PlayedSamples& played) {
   Json all = Json::array();
   for (const core::Result<eval::Timeline>& sample : played) {
-    const bool good = static_cast<bool>(sample);
-    all.push_back({good, good ? eval::serialize(*sample) : sample.reason()});
+    all.push_back(sample ? Json{{"timeline", eval::to_exact_json(*sample)}}
+                         : Json{{"fault", sample.reason()}});
   }
-  return all.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  return core::dump_json(all);
 }
 
 core::Result<eval::Timeline> parsed(const Json& sample) {
-  const auto text = sample.at(1).get<std::string>();
-  if (!sample.at(0).get<bool>()) return core::Fault{text};
-  return eval::parse_timeline(text);
+  if (sample.contains("fault")) return core::Fault{sample["fault"].get<std::string>()};
+  return eval::timeline_of(sample.at("timeline"));
 }
 
 }  // namespace
@@ -103,7 +103,7 @@ bool HeldOut::evaluate(model::VisionLanguageModel& model, const text::ChatFormat
   const eval::EvalReport result =
       eval::make_report(source, samples, *std::move(played), config_.eval.teacher_forced);
   const Json json = eval::to_json(result, /*with_timelines=*/true);
-  core::write_file_atomic(result_path(step), json.dump() + "\n");
+  core::write_file_atomic(result_path(step), core::dump_json(json) + "\n");
   metrics->log_eval(step, json);
   core::log_info("step {}: held-out samples\n{}", step, eval::to_table(result));
   keep_if_best(model, step, result, source);

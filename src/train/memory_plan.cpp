@@ -5,15 +5,16 @@
 #include <numeric>
 #include <unordered_set>
 
+#include "gradient_exchange.h"
 #include "model_setup.h"
+#include "streamo/loss/streaming_loss.h"
 
 namespace streamo::train {
 namespace {
 
-constexpr double kFloat = 4;         // bytes: gradients, moments and master weights
-constexpr double kLogitRows = 1024;  // held at once, of loss::StreamingLossConfig
-constexpr double kLogitCopies = 2;   // logits and their softmax
-constexpr double kUnderWay = 2;      // sums of blocks at a time, of GradientExchange
+constexpr double kFloat = 4;        // bytes: gradients, moments and master weights
+constexpr double kLogitCopies = 2;  // logits and their softmax
+constexpr double kUnderWay = GradientExchange::kUnderWay;  // sums of blocks at a time
 
 double numbers_of(const torch::Tensor& tensor) {
   return static_cast<double>(tensor.numel());
@@ -162,8 +163,9 @@ double Moments::largest_gradient() const {
 
 double Moments::loss() const {
   const double vocabulary = parameters_.head / step_.hidden_size;
+  const auto logit_rows = static_cast<double>(loss::StreamingLossConfig().chunk_rows);
   const double logits =
-      std::min(kLogitRows, step_.supervised_tokens) * vocabulary * kLogitCopies * kFloat;
+      std::min(logit_rows, step_.supervised_tokens) * vocabulary * kLogitCopies * kFloat;
   const double rows = bytes(2 * step_.supervised_tokens * step_.hidden_size);  // and their gradient
   return rows + logits + parameters_.head * kFloat;
 }

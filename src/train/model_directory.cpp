@@ -82,10 +82,7 @@ ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
 
 ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, bool write) {
   const fs::path from = config.model.path;
-  if (!fs::is_directory(from)) {
-    throw core::Error(core::ErrorKind::kModel, "no such model directory", from.string(),
-                      "set model.path to a folder with config.json and *.safetensors");
-  }
+  require_model_directory(from, "set model.path to a folder with config.json and *.safetensors");
   const auto tokenizer = text::load_tokenizer(from);
   const std::vector<std::string> missing =
       text::missing_special_tokens(*tokenizer, config.model.new_special_tokens);
@@ -109,6 +106,11 @@ ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, 
 }
 
 }  // namespace
+
+void require_model_directory(const fs::path& path, const std::string& hint) {
+  if (fs::is_directory(path)) return;
+  throw core::Error(core::ErrorKind::kModel, "no such model directory", path.string(), hint);
+}
 
 ModelDirectory prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
                                        const data::SampleSource& source, bool write) {

@@ -27,4 +27,7 @@ ModelDirectory prepare_model_directory(const RunConfig& config,
                                        const std::filesystem::path& run_dir,
                                        const data::SampleSource& source, bool write);
 
+// Throws core::Error{kModel} with this hint where there is no such folder.
+void require_model_directory(const std::filesystem::path& path, const std::string& hint);
+
 }  // namespace streamo::train

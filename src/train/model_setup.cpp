@@ -33,19 +33,13 @@ data::SourceOptions source_options(const RunConfig& config) {
   return options;
 }
 
-// `processor`: the content of a preprocessor_config.json, `where` its name for messages.
-video::PixelLimits limits_of(const RunConfig& config, const std::string& processor,
-                             const fs::path& where) {
+// The config's own come first, then the model's.
+video::PixelLimits limits_of(const RunConfig::Data& config, const model::PictureLimits& model) {
   video::PixelLimits limits;
-  const auto json = nlohmann::json::parse(processor, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object())
-    throw core::Error(core::ErrorKind::kModel, "not readable JSON", where.string());
-  // transformers 5 writes the limits as the square of an edge that is none.
-  const auto size = json.value("size", nlohmann::json::object());
-  limits.min_pixels = json.value("min_pixels", size.value("shortest_edge", limits.min_pixels));
-  limits.max_pixels = json.value("max_pixels", size.value("longest_edge", limits.max_pixels));
-  if (config.data.min_pixels > 0) limits.min_pixels = config.data.min_pixels;
-  if (config.data.max_pixels > 0) limits.max_pixels = config.data.max_pixels;
+  limits.min_pixels = model.least.value_or(limits.min_pixels);
+  limits.max_pixels = model.most.value_or(limits.max_pixels);
+  if (config.min_pixels > 0) limits.min_pixels = config.min_pixels;
+  if (config.max_pixels > 0) limits.max_pixels = config.max_pixels;
   return limits;
 }
 
@@ -91,15 +85,13 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
 }
 
 video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_dir) {
-  const fs::path processor = model_dir / "preprocessor_config.json";
-  if (model_dir.empty() || !fs::exists(processor)) return limits_of(config, "{}", processor);
-  return limits_of(config, core::read_file(processor), processor);
+  return limits_of(config.data,
+                   model_dir.empty() ? model::PictureLimits() : model::picture_limits(model_dir));
 }
 
 video::PixelLimits pixel_limits_to_be(const RunConfig& config) {
   if (config.model.preset.empty()) return pixel_limits(config, config.model.path);
-  return limits_of(config, model::preset_processor_config(config.model.preset),
-                   config.model.preset);
+  return limits_of(config.data, model::preset_picture_limits(config.model.preset));
 }
 
 std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config) {

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/dump_json.h"
+
 namespace streamo::train {
 namespace {
 
@@ -30,7 +32,7 @@ std::string serialized(const std::vector<data::SampleItems>& found) {
     }
     all.push_back({items, sample.reason ? Json(*sample.reason) : Json(), sample.overlong});
   }
-  return all.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  return core::dump_json(all);
 }
 
 std::vector<data::SampleItems> parsed(const std::string& text) {

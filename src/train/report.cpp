@@ -40,8 +40,7 @@ Series series_of(const std::vector<Json>& steps, const std::string& name, const 
   return series;
 }
 
-// ---- Headline
-// ------------------------------------------------------------------------------------
+// ---- Headline ----
 
 std::string tile(const std::string& value, const std::string& unit, const std::string& label) {
   return fmt::format("<div class=\"card tile\"><b>{} <small>{}</small></b><span>{}</span></div>\n",
@@ -100,8 +99,7 @@ std::string subtitle(const ReportData& data) {
   return "<p class=\"subtitle\">" + text + "</p>\n";
 }
 
-// ---- Training
-// ------------------------------------------------------------------------------------
+// ---- Training ----
 
 // How the scores came about, when the run evaluated more than once.
 std::string progress(const std::vector<Json>& evals) {
@@ -171,8 +169,7 @@ std::string training(const std::vector<Json>& steps, const std::vector<Json>& ev
   return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
 }
 
-// ---- What was left out, and the settings
-// -----------------------------------------------------------
+// ---- What was left out, and the settings ----
 
 std::string skipped_table(const ReportData& data) {
   constexpr size_t kMost = 50;
@@ -212,23 +209,19 @@ void write_report(const std::filesystem::path& run_dir) {
   constexpr size_t kTimelines = 8;
   const ReportData data = read_report_data(run_dir);
   const std::string keys =
-      "<span class=\"legend\"><span class=\"key silence\">Silence</span><span class=\"key "
-      "standby\">Standby"
-      "</span><span class=\"key response\">Response</span></span>";
+      "<span class=\"legend\"><span class=\"key silence\">Silence</span>"
+      "<span class=\"key standby\">Standby</span><span class=\"key "
+      "response\">Response</span></span>";
   const std::string name = escape_html(data.run_name);
-  const std::string page =
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-      name + " &ndash; Streamo</title>\n<style>" + std::string(kReportStyle) +
-      "</style>\n</head>\n<body>\n<main>\n<h1>" + name + "</h1>\n" + subtitle(data) +
-      headline(data) + section("Training", "", training(data.steps, data.evals)) +
+  const std::string body =
+      "<h1>" + name + "</h1>\n" + subtitle(data) + headline(data) +
+      section("Training", "", training(data.steps, data.evals)) +
       section("Held-out videos", "", evaluation_cards(data.eval)) +
       section("Second by second", keys, timeline_cards(data.eval, kTimelines)) +
       section(fmt::format("Left out: {} samples", data.skipped.size()), "", skipped_table(data)) +
       section("Settings", "", settings(data.config)) +
-      "<footer>Made by Streamo from the files of the run's "
-      "folder.</footer>\n</main>\n</body>\n</html>\n";
-  core::write_file_atomic(run_dir / "report.html", page);
+      "<footer>Made by Streamo from the files of the run's folder.</footer>\n";
+  core::write_file_atomic(run_dir / "report.html", html_page(name + " &ndash; Streamo", body));
 }
 
 }  // namespace streamo::train

@@ -1,8 +1,9 @@
 #include "train/report_style.h"
 
 namespace streamo::train {
+namespace {
 
-const std::string_view kReportStyle = R"css(
+constexpr std::string_view kStyle = R"css(
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --line: #e4e7ec; --ink: #16202c; --soft: #667085; --well: #eef1f5;
@@ -83,5 +84,16 @@ tr:last-child td { border-bottom: 0; }
 .settings td:first-child { color: var(--soft); padding-right: 12px; white-space: nowrap; width: 45%; }
 footer { margin-top: 44px; color: var(--soft); font-size: 13px; }
 )css";
+
+}  // namespace
+
+std::string html_page(const std::string& title, const std::string& body, std::string_view style) {
+  std::string page =
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>";
+  page.append(title).append("</title>\n<style>").append(kStyle).append(style);
+  page.append("</style>\n</head>\n<body>\n<main>\n").append(body);
+  return page + "</main>\n</body>\n</html>\n";
+}
 
 }  // namespace streamo::train

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <vector>
 
 #include "streamo/text/special_tokens.h"
 #include "train/report_charts.h"
+#include "train/report_style.h"
 
 namespace streamo::train {
 namespace {
@@ -54,9 +54,8 @@ Strip read_strip(const Json& timeline) {
 }
 
 std::string css_of(const std::string& state) {
-  constexpr std::array<const char*, text::kNumStates> kClasses = {"silence", "standby", "response"};
-  for (size_t i = 0; i < kClasses.size(); ++i) {
-    if (state == text::kStateNames[i]) return kClasses[i];
+  for (size_t i = 0; i < kStateClasses.size(); ++i) {
+    if (state == text::kStateNames[i]) return kStateClasses[i];
   }
   return "well";
 }

@@ -34,7 +34,7 @@ void describe_model(ConfigSchema& schema, RunConfig::Model& model) {
              "Recompute each block in the backward pass: less memory, a third more time.");
 }
 
-void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
+void describe_annotations(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.train", &data.train, "Annotation files to train on, raw or stream format.",
              a_path());
   schema.add("data.eval", &data.eval, "Annotation files to evaluate on.", a_path());
@@ -49,6 +49,9 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              "Of raw annotations; empty: the built-in one.");
   schema.add("data.default_question", &data.default_question,
              "Asked at turn 0 of a raw annotation without question; empty: the built-in one.");
+}
+
+void describe_frames(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.fps", &data.fps, "Turns a second of video.", between(0.01, 60));
   schema.add("data.min_pixels", &data.min_pixels,
              "Of a resized frame; 0: as the model directory says.", at_least(0));
@@ -58,6 +61,9 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              "Of video frames: fast, or exact: bit-equal to the image processor of transformers 5 "
              "on full-size RGB, a little slower. Pictures from files are always exact.",
              one_of({"fast", "exact"}));
+}
+
+void describe_lengths(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.max_length", &data.max_length,
              "Tokens of one sample, and of one packed micro-batch.", at_least(16));
   schema.add("data.overlong", &data.overlong,
@@ -76,6 +82,9 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.packing", &data.packing,
              "Fill each micro-batch up to max_length tokens with whole samples; attention stays "
              "inside each.");
+}
+
+void describe_loading(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.num_workers", &data.num_workers, "Threads that decode ahead of training.",
              between(1, 1024));
   schema.add("data.frame_memory_mb", &data.frame_memory_mb,
@@ -97,13 +106,15 @@ void describe_data(ConfigSchema& schema, RunConfig::Data& data) {
              "Share of samples that may be unusable before the run stops.", between(0, 1));
 }
 
-void describe_optimization(ConfigSchema& schema, RunConfig& config) {
-  schema.add("loss.gamma", &config.loss.gamma, "Focusing exponent of the state tokens' focal loss.",
+void describe_loss(ConfigSchema& schema, RunConfig::Loss& loss) {
+  schema.add("loss.gamma", &loss.gamma, "Focusing exponent of the state tokens' focal loss.",
              between(0, 10));
-  schema.add("loss.alpha_scope", &config.loss.alpha_scope,
+  schema.add("loss.alpha_scope", &loss.alpha_scope,
              "Over what the states' class weights are counted.",
              one_of({"micro_batch", "sample", "running"}));
-  RunConfig::Optim& optim = config.optim;
+}
+
+void describe_optimizer(ConfigSchema& schema, RunConfig::Optim& optim) {
   schema.add("optim.lr", &optim.lr, "Peak learning rate.", at_least(0));
   schema.add("optim.vision_lr", &optim.vision_lr,
              "Peak learning rate of the vision tower and its merger; 0: that of optim.lr.",
@@ -123,14 +134,7 @@ void describe_optimization(ConfigSchema& schema, RunConfig& config) {
              "Largest gradient norm; 0: no clipping.", at_least(0));
 }
 
-std::vector<std::string> best_metric_choices() {
-  std::vector<std::string> names = best_metric_names();
-  names.emplace_back("");
-  return names;
-}
-
-void describe_run(ConfigSchema& schema, RunConfig& config) {
-  RunConfig::Train& train = config.train;
+void describe_training(ConfigSchema& schema, RunConfig::Train& train) {
   schema.add("train.epochs", &train.epochs, "Passes over the data.", at_least(1));
   schema.add("train.max_steps", &train.max_steps,
              "Stop after so many steps instead of epochs; 0: epochs count.", at_least(0));
@@ -148,15 +152,21 @@ void describe_run(ConfigSchema& schema, RunConfig& config) {
   schema.add("train.nonfinite", &train.nonfinite,
              "A loss or gradient that is not finite: stop, or skip that step.",
              one_of({"stop", "skip"}));
-  schema.add("parallel.shard", &config.parallel.shard,
+}
+
+void describe_sharding(ConfigSchema& schema, RunConfig::Parallel& parallel) {
+  schema.add("parallel.shard", &parallel.shard,
              "What each rank keeps a part of: none; optimizer: AdamW's moments and masters; full: "
              "also the weights and gradients of all blocks.",
              one_of({"none", "optimizer", "full"}));
   schema.add(
-      "parallel.shard_group_size", &config.parallel.shard_group_size,
+      "parallel.shard_group_size", &parallel.shard_group_size,
       "Ranks over which the parts are spread, a divisor of their number; each group of so many "
       "has all of them. 0: all ranks are one group.",
       at_least(0));
+}
+
+void describe_outputs(ConfigSchema& schema, RunConfig& config) {
   schema.add("checkpoint.dir", &config.checkpoint.dir,
              "Run folder: metrics, checkpoints, report, final model.", a_path());
   schema.add("checkpoint.every_steps", &config.checkpoint.every_steps,
@@ -165,19 +175,27 @@ void describe_run(ConfigSchema& schema, RunConfig& config) {
              at_least(1));
   schema.add("checkpoint.resume", &config.checkpoint.resume,
              "auto: go on from the newest sound checkpoint of the run folder; none: refuse a "
-             "folder that has "
-             "some; else the path of a checkpoint.");
+             "folder that has some; else the path of a checkpoint.");
   schema.add("log.every_steps", &config.log.every_steps, "Steps between lines of metrics.",
              at_least(1));
   schema.add("log.tensorboard", &config.log.tensorboard, "Write TensorBoard events.");
-  schema.add("eval.every_steps", &config.eval.every_steps,
+}
+
+std::vector<std::string> best_metric_choices() {
+  std::vector<std::string> names = best_metric_names();
+  names.emplace_back("");
+  return names;
+}
+
+void describe_evaluation(ConfigSchema& schema, RunConfig::Eval& eval) {
+  schema.add("eval.every_steps", &eval.every_steps,
              "Steps between evaluations on data.eval; 0: only after the last step.", at_least(0));
-  schema.add("eval.max_samples", &config.eval.max_samples,
+  schema.add("eval.max_samples", &eval.max_samples,
              "Samples of an evaluation during training; 0: all. The last one is always on all.",
              at_least(0));
-  schema.add("eval.teacher_forced", &config.eval.teacher_forced,
+  schema.add("eval.teacher_forced", &eval.teacher_forced,
              "Evaluate on the true history instead of the model's own outputs.");
-  schema.add("eval.best_metric", &config.eval.best_metric,
+  schema.add("eval.best_metric", &eval.best_metric,
              "The model with the best value of this number of an evaluation is kept in best/; "
              "empty: none. Needs eval.every_steps.",
              one_of(best_metric_choices()));
@@ -217,9 +235,16 @@ void check_together(const RunConfig& config) {
 core::ConfigSchema schema_of(RunConfig& config) {
   core::ConfigSchema schema;
   describe_model(schema, config.model);
-  describe_data(schema, config.data);
-  describe_optimization(schema, config);
-  describe_run(schema, config);
+  describe_annotations(schema, config.data);
+  describe_frames(schema, config.data);
+  describe_lengths(schema, config.data);
+  describe_loading(schema, config.data);
+  describe_loss(schema, config.loss);
+  describe_optimizer(schema, config.optim);
+  describe_training(schema, config.train);
+  describe_sharding(schema, config.parallel);
+  describe_outputs(schema, config);
+  describe_evaluation(schema, config.eval);
   return schema;
 }
 

@@ -59,8 +59,8 @@ RunFolder::RunFolder(std::filesystem::path path, bool owner) : path_(std::move(p
                       std::string("cannot write in the run folder: ") + std::strerror(errno),
                       path_.string(), "choose another checkpoint.dir");
   }
-  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) !=
-      0) {  // the kernel drops it with the process, however that ends
+  // The kernel drops the lock with the process, however that ends.
+  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
     ::close(lock_fd_);
     throw core::Error(core::ErrorKind::kConfig, "another run is writing to this folder",
                       path_.string(), "wait for it, stop it, or choose another checkpoint.dir");

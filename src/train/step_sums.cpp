@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/dump_json.h"
+
 namespace streamo::train {
 namespace {
 
@@ -33,8 +35,7 @@ StepTotals total_over_ranks(const data::StepBatch& step, dist::Ranks& ranks) {
                     .supervised_tokens = static_cast<int64_t>(sums[2]),
                     .states = {sums[4], sums[5], sums[6]}};
   if (sums[3] == 0) return totals;
-  constexpr auto kReplace = Json::error_handler_t::replace;  // a file name may be no UTF-8
-  for (const std::string& list : ranks.gather(to_json(step.bad).dump(-1, ' ', false, kReplace))) {
+  for (const std::string& list : ranks.gather(core::dump_json(to_json(step.bad)))) {
     for (const Json& sample : Json::parse(list)) totals.bad.push_back({sample[0], sample[1]});
   }
   return totals;

@@ -35,8 +35,7 @@ std::string little_endian(Unsigned value) {
   return bytes;
 }
 
-// ---- protobuf wire format: a field is a key (number << 3 | wire type) and its value
-// -----------------
+// ---- protobuf wire format: a field is a key (number << 3 | wire type) and its value ----
 
 std::string varint(uint64_t value) {
   std::string bytes;

@@ -1,8 +1,6 @@
 #include "streamo/train/terminal.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -88,12 +86,6 @@ std::vector<Part> live_parts(const StepMetrics& metrics) {
   return parts;
 }
 
-int terminal_columns() {
-  winsize size = {};
-  constexpr int kUsual = 100;
-  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
-}
-
 }  // namespace
 
 std::string format_duration(double seconds) {
@@ -148,8 +140,9 @@ std::string live_line(const StepMetrics& metrics, int columns) {
 
 void TerminalDisplay::show(const StepMetrics& metrics) {
   // One column less: a full line makes some terminals wrap.
-  line_.show(line_.is_terminal() ? live_line(metrics, terminal_columns() - 1)
-                                 : plain_line(metrics));
+  line_.show(line_.is_terminal()
+                 ? live_line(metrics, core::terminal_columns(/*otherwise=*/100) - 1)
+                 : plain_line(metrics));
 }
 
 }  // namespace streamo::train

@@ -60,15 +60,12 @@ std::string threshold_page(const OperatingCurve& curve, const std::string& title
   std::optional<OperatingPoint> wanted;
   if (wanted_rate) wanted = point_at_rate(curve, *wanted_rate);
   const std::string name = escape_html(title);
-  return "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-         "<title>Thresholds &ndash; " +
-         name + "</title>\n<style>" + std::string(kReportStyle) +
-         "</style>\n</head>\n<body>\n<main>\n<h1>Thresholds</h1>\n<p class=\"subtitle\">" + name +
-         "</p>\n<div class=\"grid-2\">" + rate_chart(curve, wanted, wanted_rate) +
-         threshold_chart(curve, wanted) +
-         "</div>\n<pre class=\"card\" style=\"margin-top:14px;overflow:auto\">" +
-         escape_html(to_table(curve, wanted_rate)) + "</pre>\n</main>\n</body>\n</html>\n";
+  return html_page("Thresholds &ndash; " + name,
+                   "<h1>Thresholds</h1>\n<p class=\"subtitle\">" + name +
+                       "</p>\n<div class=\"grid-2\">" + rate_chart(curve, wanted, wanted_rate) +
+                       threshold_chart(curve, wanted) +
+                       "</div>\n<pre class=\"card\" style=\"margin-top:14px;overflow:auto\">" +
+                       escape_html(to_table(curve, wanted_rate)) + "</pre>\n");
 }
 
 }  // namespace streamo::train

@@ -18,7 +18,6 @@
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
-#include "streamo/core/memory.h"
 #include "streamo/data/loader.h"
 #include "streamo/dist/topology.h"
 #include "streamo/model/hf_directory.h"
@@ -70,6 +69,7 @@ struct Trainer::Impl {
 
   StopSignal stop_;  // first: what comes while all this is made is not lost
   std::shared_ptr<dist::Ranks> ranks_;
+  RankThreads threads_;
   RunConfig config_;
   Json effective_config_;
   RunFolder folder_;
@@ -99,18 +99,9 @@ struct Trainer::Impl {
   std::unique_ptr<HeldOut> held_out_;
 };
 
-namespace {
-
-void set_num_threads(int64_t wanted, const dist::Ranks& ranks) {
-  const int shared = std::max(1, at::get_num_threads() / ranks.local_size());
-  if (wanted > 0 || ranks.size() > 1)
-    at::set_num_threads(wanted > 0 ? static_cast<int>(wanted) : shared);
-}
-
-}  // namespace
-
 Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
     : ranks_(std::move(ranks)),
+      threads_(run_config.train.num_threads, *ranks_),
       config_(std::move(run_config)),
       effective_config_(schema_of(config_).values()),
       folder_(config_.checkpoint.dir, ranks_->first()),
@@ -375,11 +366,8 @@ void Trainer::Impl::print_plan() const {
       config_.optim.lr, config_.optim.schedule, schedule_.warmup_steps());
 }
 
-Trainer::Trainer(RunConfig config, std::shared_ptr<dist::Ranks> ranks) {
-  core::keep_freed_memory();
-  set_num_threads(config.train.num_threads, *ranks);
-  impl_ = std::make_unique<Impl>(std::move(config), std::move(ranks));
-}
+Trainer::Trainer(RunConfig config, std::shared_ptr<dist::Ranks> ranks)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(ranks))) {}
 Trainer::~Trainer() = default;
 Outcome Trainer::run() {
   return impl_->run();

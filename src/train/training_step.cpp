@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
@@ -24,7 +25,6 @@ using Json = nlohmann::ordered_json;
 // Collective. Names the samples of every rank's micro-batches, and which loss was not finite.
 void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number,
                           const data::StepBatch& step, const StepSums& sums, dist::Ranks& ranks) {
-  constexpr auto kReplace = Json::error_handler_t::replace;
   Json own = Json::array();
   for (const data::MicroBatch& batch : step.micro_batches) {
     const double loss = sums.losses[static_cast<size_t>(batch.number)];
@@ -34,13 +34,12 @@ void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number
                    {"samples", batch.ids}});
   }
   Json all = Json::array();
-  for (const std::string& list : ranks.gather(own.dump(-1, ' ', false, kReplace))) {
+  for (const std::string& list : ranks.gather(core::dump_json(own))) {
     for (Json& batch : Json::parse(list)) all.push_back(std::move(batch));
   }
   if (!ranks.first()) return;
-  core::write_file_atomic(
-      path,
-      Json{{"step", step_number}, {"micro_batches", all}}.dump(2, ' ', false, kReplace) + "\n");
+  const Json list = {{"step", step_number}, {"micro_batches", std::move(all)}};
+  core::write_file_atomic(path, core::dump_json(list, 2) + "\n");
 }
 
 // How long this rank has computed. On a CPU the time its thread was given, so that other processes

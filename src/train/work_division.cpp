@@ -3,6 +3,8 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "model_setup.h"
 #include "streamo/core/error.h"
 
@@ -13,6 +15,19 @@ torch::Device take_device(dist::Ranks& ranks) {
   if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   ranks.exchange_on(device);
   return device;
+}
+
+RankThreads::RankThreads(int64_t wanted, const dist::Ranks& ranks)
+    : before_(at::get_num_threads()) {
+  if (wanted > 0) {
+    at::set_num_threads(static_cast<int>(wanted));
+  } else if (ranks.size() > 1) {
+    at::set_num_threads(std::max(1, before_ / ranks.local_size()));
+  }
+}
+
+RankThreads::~RankThreads() {
+  at::set_num_threads(before_);
 }
 
 model::Workload workload_of(const data::Item& item) {

@@ -17,6 +17,20 @@ namespace streamo::train {
 // the CPU, where there is none.
 torch::Device take_device(dist::Ranks& ranks);
 
+// How many threads an operator has that this thread calls. Whoever was there before has its own
+// number back in the end: results depend on it to the last bit.
+class RankThreads {
+ public:
+  // `wanted` 0: the cores are shared by the ranks of a machine.
+  RankThreads(int64_t wanted, const dist::Ranks& ranks);
+  ~RankThreads();
+  RankThreads(const RankThreads&) = delete;
+  RankThreads& operator=(const RankThreads&) = delete;
+
+ private:
+  int before_;
+};
+
 // What an item makes a model compute.
 model::Workload workload_of(const data::Item& item);
 model::Training training_of(const RunConfig::Model& config, bool recomputed);

@@ -80,8 +80,8 @@ void write_stream(const Options& options, const model::VisionLanguageModel& mode
   for (int64_t second = 0; second < options.seconds; ++second) {
     const video::Frame frame = noise(second);
     const std::vector<int64_t> tokens = {data::image_tokens(frame.size, 28)};
-    const std::string question = second == 0 ? std::string(kQuestion) + "\n" : "";
-    format.append({"user", question + data::time_tag(second, 1) + "\n<stream>"}, tokens, sequence);
+    format.append({"user", data::user_content(second == 0 ? kQuestion : "", second, 1)}, tokens,
+                  sequence);
     ends.push_back(static_cast<int64_t>(sequence.input_ids.size() + prompt.size()));
     format.append({"assistant", "</Silence>"}, {}, sequence);
     const Tensor picture = torch::empty({1, kHeight, kWidth, 3}, torch::kUInt8);

@@ -127,6 +127,8 @@ TEST(TimeTag, HasTheBoundsInSeconds) {
   EXPECT_EQ(time_tag(2, 10), "<0.2s-0.3s>");  // 0.1 * 3 would be 0.30000000000000004
   EXPECT_EQ(time_tag(3, 0.5), "<6s-8s>");
   EXPECT_EQ(time_tag(99999, 1), "<99999s-100000s>");
+  EXPECT_EQ(user_content("What?", 3, 2), "What?\n<1.5s-2s>\n<stream>");
+  EXPECT_EQ(user_content("", 4, 1), "<4s-5s>\n<stream>");
 }
 
 ConversationOptions plain_options() {

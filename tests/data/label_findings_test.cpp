@@ -103,12 +103,5 @@ TEST(LabelFindings, OfTurnsAreTheSame) {
                                "turn 2 is the first")));
 }
 
-TEST(LabelFindings, TellTheState) {
-  EXPECT_EQ(state_of("</Silence>"), 0);
-  EXPECT_EQ(state_of("</Response> Yes."), 2);
-  EXPECT_EQ(state_of("Yes."), -1);
-  EXPECT_EQ(state_of(""), -1);
-}
-
 }  // namespace
 }  // namespace streamo::data

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "streamo/core/error.h"
+#include "support/keep_num_threads.h"
 
 namespace streamo::loss {
 namespace {
@@ -248,7 +249,7 @@ TEST_P(LargeVocabulary, LossAndGradients) {
 }
 
 TEST_P(LargeVocabulary, SameBitsForAnyNumberOfThreads) {
-  const int threads = at::get_num_threads();
+  const test::KeepNumThreads keep;
   const Tensor hidden = torch::randn({kMany, kWidth}).to(GetParam());
   const Tensor weight = torch::randn({kWords, kWidth}).to(GetParam());
   std::vector<Tensor> hidden_gradients, head_gradients;
@@ -260,7 +261,6 @@ TEST_P(LargeVocabulary, SameBitsForAnyNumberOfThreads) {
     hidden_gradients.push_back(of_count.hidden_states.grad());
     head_gradients.push_back(head.grad());
   }
-  at::set_num_threads(threads);
   for (size_t i = 1; i < 3; ++i) {
     EXPECT_TRUE(hidden_gradients[i].equal(hidden_gradients[0]));
     EXPECT_TRUE(head_gradients[i].equal(head_gradients[0]));

@@ -2,6 +2,7 @@
 #include "streamo/model/new_tokens.h"
 
 #include "golden.h"
+#include "support/keep_num_threads.h"
 
 namespace streamo::model {
 namespace {
@@ -64,10 +65,9 @@ TEST_F(NewTokens, TheModelComputesWithThem) {
 TEST_F(NewTokens, SixteenBitsAndThreadsDoNotChangeTheBits) {
   model_->to(torch::kBFloat16);
   const Tensor before = weight("lm_head.weight").detach().clone();
-  const int threads = torch::get_num_threads();
+  const test::KeepNumThreads keep;
   torch::set_num_threads(3);
   add_token_rows(*model_, std::vector<int64_t>{64}, 64);
-  torch::set_num_threads(threads);
   EXPECT_EQ(weight("lm_head.weight").scalar_type(), torch::kBFloat16);
   EXPECT_TRUE(weight("lm_head.weight")[64].equal(mean(before)));
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "streamo/nn/attention.h"
+#include "support/keep_num_threads.h"
 
 namespace streamo::nn {
 namespace {
@@ -90,7 +91,7 @@ std::vector<Tensor> run(const Tensor& q, const Tensor& k, const Tensor& v,
 }
 
 TEST(BlockedAttention, SameBitsForAnyNumberOfThreadsAndStrides) {
-  const int threads = at::get_num_threads();
+  const test::KeepNumThreads keep;
   const Tensor joint = torch::randn({400, 8, 64});
   const Tensor q = joint.slice(1, 0, 4), k = joint.slice(1, 4, 6), v = joint.slice(1, 6, 8);
   at::set_num_threads(1);
@@ -100,7 +101,6 @@ TEST(BlockedAttention, SameBitsForAnyNumberOfThreadsAndStrides) {
     const auto actual = run(q, k, v, {0, 400});
     for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(actual[i].equal(expected[i])) << count << " " << i;
   }
-  at::set_num_threads(threads);
 }
 
 TEST(BlockedAttention, PackedEqualsAlone) {

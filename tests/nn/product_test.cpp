@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "streamo/nn/linear.h"
+#include "support/keep_num_threads.h"
 
 namespace streamo::nn {
 namespace {
@@ -60,7 +61,7 @@ TEST_P(ProductTest, FrozenWeightsGetNoGradient) {
 INSTANTIATE_TEST_SUITE_P(Rows, ProductTest, testing::Values(100, 300));
 
 TEST(Product, SameBitsForAnyNumberOfThreads) {
-  const int threads = at::get_num_threads();
+  const test::KeepNumThreads keep;
   const Tensor x = torch::randn({600, 512}), w = torch::randn({384, 512});
   std::vector<Tensor> results, gradients;
   for (const int count : {1, 2, 3}) {
@@ -68,7 +69,6 @@ TEST(Product, SameBitsForAnyNumberOfThreads) {
     results.push_back(product(x, w));
     gradients.push_back(product(results.front().t(), x.t()));
   }
-  at::set_num_threads(threads);
   EXPECT_TRUE(results[0].equal(results[1]) && results[0].equal(results[2]));
   EXPECT_TRUE(gradients[0].equal(gradients[1]) && gradients[0].equal(gradients[2]));
 }

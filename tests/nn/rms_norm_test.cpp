@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/keep_num_threads.h"
+
 namespace streamo::nn {
 namespace {
 
@@ -57,7 +59,7 @@ TEST(RmsNorm, RoundsTwiceIn16Bit) {
 
 // The sum over rows must not depend on how many threads share them.
 TEST(RmsNorm, GradientIsTheSameForAnyNumberOfThreads) {
-  const int threads = at::get_num_threads();
+  const test::KeepNumThreads keep;
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     const Tensor x = torch::randn({1000, 48}).to(type), grad = torch::randn({1000, 48}).to(type);
     std::vector<Tensor> results;
@@ -69,7 +71,6 @@ TEST(RmsNorm, GradientIsTheSameForAnyNumberOfThreads) {
     }
     EXPECT_TRUE(results[0].equal(results[1]) && results[0].equal(results[2])) << type;
   }
-  at::set_num_threads(threads);
 }
 
 }  // namespace

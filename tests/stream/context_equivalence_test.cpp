@@ -24,10 +24,11 @@ data::Sample ten_minutes() {
   data::Sample sample;
   sample.conversation.messages.push_back({"system", "You watch a video."});
   for (int64_t second = 0; second < kSeconds; ++second) {
-    std::string user = data::time_tag(second, 1) + "\n<stream>";
-    if (second == 0) user = "Tell me when the ball crosses.\n" + user;
-    if (second == 95) user = "When does the blue square appear?\n" + user;
-    if (second == 333) user = "Is it dark?\n" + user;
+    const char* question = second == 0     ? "Tell me when the ball crosses."
+                           : second == 95  ? "When does the blue square appear?"
+                           : second == 333 ? "Is it dark?"
+                                           : "";
+    const std::string user = data::user_content(question, second, 1);
     const std::string said = second % 50 == 49                       ? "</Response> The red ball."
                              : second % 50 > 45 || second % 37 == 36 ? "</Standby>"
                                                                      : "</Silence>";

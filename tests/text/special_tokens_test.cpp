@@ -67,5 +67,15 @@ TEST(SpecialTokens, ASplitTokenIsRefusedWithItsPieces) {
   }
 }
 
+TEST(State, IsWhatATurnBeginsWith) {
+  EXPECT_EQ(leading_state("</Silence>"), State::kSilence);
+  EXPECT_EQ(leading_state("</Standby>"), State::kStandby);
+  EXPECT_EQ(leading_state("</Response> Yes."), State::kResponse);
+  EXPECT_EQ(leading_state("Yes. </Response>"), std::nullopt);
+  EXPECT_EQ(leading_state(""), std::nullopt);
+  EXPECT_EQ(token_of(State::kStandby), "</Standby>");
+  EXPECT_EQ(name_of(State::kResponse), "Response");
+}
+
 }  // namespace
 }  // namespace streamo::text

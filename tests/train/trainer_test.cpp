@@ -107,6 +107,18 @@ TEST_F(TrainerTest, TheNumberOfLoaderThreadsChangesNothing) {
   expect_same_weights("one", "four");
 }
 
+TEST_F(TrainerTest, LeavesTheCallersNumberOfThreadsAsItWas) {
+  const int before = at::get_num_threads();
+  RunConfig c = config("threads");
+  c.train.num_threads = before + 1;
+  c.train.max_steps = 1;
+  {
+    Trainer trainer(c);
+    EXPECT_EQ(at::get_num_threads(), before + 1);
+  }
+  EXPECT_EQ(at::get_num_threads(), before);
+}
+
 TEST_F(TrainerTest, AccumulationAndPackingGiveTheGradientOfOneBatch) {
   // alpha per sample does not depend on how samples are grouped, so neither does the loss of the
   // first step (fp32: 1e-5 relative; sums are taken in another order).

@@ -11,6 +11,8 @@
 namespace streamo::core {
 
 bool stdout_is_terminal();
+// Of the terminal on stdout; `otherwise` where it does not say, or there is none.
+int terminal_columns(int otherwise);
 
 // `level` is printed before the message; "" is news.
 void log_line(const char* level, const std::string& message);

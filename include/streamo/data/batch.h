@@ -38,7 +38,6 @@ struct StepBatch {
   std::vector<MicroBatch> micro_batches = {};  // empty ones too, all of whose samples were bad
   int64_t rounds = 0;                          // micro-batches of the rank that has most
   std::vector<BadSample> bad = {};
-  double wait_seconds = 0;  // how long the step had to wait for its data
 
   int64_t tokens() const;
   int64_t supervised_tokens() const;  // N of the loss

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "streamo/core/error.h"
 #include "streamo/data/annotation.h"
 #include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
@@ -48,6 +50,10 @@ struct Conversation {
 };
 
 int64_t num_placeholders(const Conversation& conversation);  // `<stream>` and `<image>`
+// A Fault when the frames `of` a video or list differ from the placeholders by more than the one
+// that can be put down to rounding of a duration.
+std::optional<core::Fault> check_num_frames(const Conversation& conversation, int64_t frames,
+                                            const std::string& of);
 
 // The questions stand on the turns of their times (no time: turn 0), several on one turn one below
 // the other in file order. The model must know from the start what to look for: when turn 0 has no
@@ -58,6 +64,9 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
 
 // `<4s-5s>`; at other rates the bounds in seconds, shortest decimal.
 std::string time_tag(int64_t turn, double fps);
+// What the user says in a turn of a video: the question, if one is asked, time tag and placeholder.
+// "Where is the ball?\n<4s-5s>\n<stream>"
+std::string user_content(const std::string& question, int64_t turn, double fps);
 
 nlohmann::ordered_json to_stream_json(const Conversation& conversation);
 // A Fault names the message or field. Accepts an optional system message, then user and assistant

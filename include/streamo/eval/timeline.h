@@ -32,10 +32,10 @@ struct Timeline {
 // truth_answer, answer, probabilities [3]}]}; probabilities are rounded to four digits.
 nlohmann::ordered_json to_json(const Timeline& timeline);
 
-// The same with its probabilities to the last bit, for another process of the run, and back. Throws
-// for what is no such text.
-std::string serialize(const Timeline& timeline);
-Timeline parse_timeline(const std::string& text);
+// The same with its probabilities to the last bit, for another process of the run; and back, from
+// either. timeline_of() throws for what is no such value.
+nlohmann::ordered_json to_exact_json(const Timeline& timeline);
+Timeline timeline_of(const nlohmann::ordered_json& json);
 
 struct StoredEvaluation {
   std::vector<Timeline> timelines;

@@ -27,8 +27,7 @@ struct SupervisedRows {
   torch::Tensor hidden_states;  // [R, H], row i predicts targets[i]; may require grad
   torch::Tensor targets;        // [R] int64
   torch::Tensor states;         // [R] int64: -1 for text, else 0..2 (text::State)
-  torch::Tensor
-      samples;  // [R] int64: index of the sample in the micro-batch (alpha_scope = sample)
+  torch::Tensor samples;        // [R] int64: of the micro-batch (alpha_scope = sample)
 };
 
 struct LossTerms {

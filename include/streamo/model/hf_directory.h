@@ -93,7 +93,14 @@ void check_tokenizer(const std::filesystem::path& model_dir, const PresetTokens&
 // named preset ("example": the Qwen2.5-VL architecture, small).
 void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir);
-// Its preprocessor_config.json, for who needs to know the pictures before there is a tokenizer.
-std::string preset_processor_config(const std::string& preset);
+
+// How many pixels a resized picture has, by preprocessor_config.json; none where it does not say.
+struct PictureLimits {
+  std::optional<int64_t> least, most;
+};
+// Of a model directory. Throws core::Error{kModel} for a damaged file; nothing without one.
+PictureLimits picture_limits(const std::filesystem::path& model_dir);
+// Those that write_preset() will write: known before there is a tokenizer.
+PictureLimits preset_picture_limits(const std::string& preset);
 
 }  // namespace streamo::model

@@ -5,6 +5,7 @@
 // (piece by piece).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -19,9 +20,13 @@ namespace streamo::text {
 // Label of an unsupervised position, as Hugging Face has it.
 inline constexpr TokenId kIgnore = -100;
 
+// Each stands for the next frame in a message: of a video, or a picture of its own.
+inline constexpr std::string_view kStreamPlaceholder = "<stream>", kImagePlaceholder = "<image>";
+inline constexpr std::array kPlaceholders = {kStreamPlaceholder, kImagePlaceholder};
+
 struct Message {
   std::string role;     // system | user | assistant
-  std::string content;  // each `<stream>` or `<image>` stands for the next frame
+  std::string content;  // with placeholders
 };
 
 struct TokenSequence {

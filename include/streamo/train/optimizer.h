@@ -86,10 +86,10 @@ class AdamW {
   AdamW& operator=(const AdamW&) = delete;
 
   // To be called after each micro-batch of a step, also one in which nothing was computed; with
-  // `blocks` it is collective. The sum
-  // over micro-batches is autograd's own, in their order; with `deterministic` it is made in a tree
-  // over them, which the tree over ranks goes on with: the result is the same bits on 1 rank and on
-  // 2^k, where each has 2^m micro-batches. Costs a copy of the gradients a level of the tree.
+  // `blocks` it is collective. The sum over micro-batches is autograd's own, in their order; with
+  // `deterministic` it is made in a tree over them, which the tree over ranks goes on with: the
+  // result is the same bits on 1 rank and on 2^k, where each has 2^m micro-batches. Costs a copy of
+  // the gradients a level of the tree.
   void end_micro_batch();
   // Tells that the next backward pass is this rank's last of the step.
   void begin_last_micro_batch();

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
@@ -71,9 +72,7 @@ void AnswerLog::append(const Answer& answer) {
   auto entry = to_json(answer);
   entry["model"] = model_;
   entry["context"] = context_;
-  // What a tokenizer decodes need not be whole characters.
-  const std::string line =
-      entry.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string line = core::dump_json(entry) + "\n";
   if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
     throw core::Error(core::ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(errno),
                       path_.string(), "free space there and run the same command again");

@@ -12,9 +12,8 @@
 
 #include "eval/bench/answer_log.h"
 #include "eval/bench/silent_watch.h"
-#include "eval/operator_threads.h"
+#include "eval/side_by_side.h"
 #include "streamo/core/error.h"
-#include "streamo/core/parallel.h"
 #include "streamo/data/conversation.h"
 #include "streamo/stream/session.h"
 
@@ -118,11 +117,11 @@ class Player {
         std::min(static_cast<size_t>(std::floor(play.asked * fps)), shown.size() - 1);
     stream::Session session(model_, format_, {.max_answer_tokens = options_.max_answer_tokens});
     session.begin(options_.system_prompt);
-    const std::string silence(text::kStateTokens[static_cast<size_t>(text::State::kSilence)]);
+    const std::string silence(text::token_of(text::State::kSilence));
     std::vector<BenchmarkRound> rounds;
     for (size_t i = 0; i < shown.size(); ++i) {
-      const std::string above = i == asked ? play.question + "\n" : "";
-      const std::string turn = above + data::time_tag(static_cast<int64_t>(i), fps) + "\n<stream>";
+      const std::string turn =
+          data::user_content(i == asked ? play.question : "", static_cast<int64_t>(i), fps);
       const auto forced = i < asked ? std::optional(silence) : std::nullopt;
       stream::Round round = session.step(turn, shown.subspan(i, 1), forced);
       if (forced) continue;
@@ -234,14 +233,8 @@ BenchmarkRun run_benchmark(model::VisionLanguageModel& model, const text::ChatFo
   const std::vector<Reel> reels = reels_of(std::move(plays), log, run);
   const Player player(model, format, options);
   Ledger ledger(log, run, options);
-  {
-    const int workers = worker_count(options.num_threads, reels.size());
-    const OperatorThreads threads(workers);
-    core::parallel_for(reels.size(), workers, [&](size_t i) {
-      threads.apply_to_this_thread();
-      play_reel(reels[i], player, videos, options, ledger);
-    });
-  }
+  side_by_side(reels.size(), options.num_threads,
+               [&](size_t i) { play_reel(reels[i], player, videos, options, ledger); });
   std::stable_sort(run.unplayed.begin(), run.unplayed.end(),
                    [](const auto& a, const auto& b) { return a.video < b.video; });
   int64_t lost = 0;

@@ -26,8 +26,8 @@ SilentWatch::SilentWatch(model::VisionLanguageModel& model, const text::ChatForm
 void SilentWatch::watch(const video::Frame& frame) {
   const c10::InferenceMode inference;
   append_turn("", frame, pending_);
-  const auto silence = static_cast<size_t>(text::State::kSilence);
-  format_.append({"assistant", std::string(text::kStateTokens[silence])}, {}, pending_.tokens);
+  const std::string silence(text::token_of(text::State::kSilence));
+  format_.append({"assistant", silence}, {}, pending_.tokens);
   ++turn_;
   if (pending_.patches.size() >= kTurnsAtOnce) feed_all_but_last();
 }
@@ -42,7 +42,7 @@ std::string SilentWatch::ask(const std::string& question, const video::Frame& fr
   const std::vector<TokenId> prompt = format_.assistant_prompt();
   std::vector<TokenId>& ids = asked.tokens.input_ids;
   ids.insert(ids.end(), prompt.begin(), prompt.end());
-  ids.push_back(format_.special().states[static_cast<size_t>(text::State::kResponse)]);
+  ids.push_back(format_.special().id_of(text::State::kResponse));
   std::string answer = generate(feed(asked), max_tokens);
   cache_.length = length;
   cache_.next_position = next_position;
@@ -52,10 +52,8 @@ std::string SilentWatch::ask(const std::string& question, const video::Frame& fr
 void SilentWatch::append_turn(const std::string& question, const video::Frame& frame,
                               Pending& to) const {
   to.patches.push_back(stream::patches_of(model_, frame, device_, to.grid));
-  const std::string above = question.empty() ? "" : question + "\n";
   const int64_t tokens = data::image_tokens(frame.size, model_.pixels_per_token_side());
-  format_.append({"user", above + data::time_tag(turn_, fps_) + "\n<stream>"}, {{tokens}},
-                 to.tokens);
+  format_.append({"user", data::user_content(question, turn_, fps_)}, {{tokens}}, to.tokens);
 }
 
 Tensor SilentWatch::feed(const Pending& pending) {

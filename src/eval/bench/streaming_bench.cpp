@@ -96,10 +96,6 @@ Play proactive_play(const json& question, const std::string& protocol, Answer an
   return play;
 }
 
-}  // namespace
-
-namespace {
-
 Answer answer_of(const json& question, std::string id, const std::string& video) {
   Answer answer;
   answer.benchmark = kStreamingBench;

@@ -1,0 +1,68 @@
+// Truth: the keys as transformers 4 and 5 write them (preprocessor_config.json of
+// Qwen/Qwen2.5-VL-3B-Instruct, and what save_pretrained makes of it).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "streamo/core/error.h"
+#include "streamo/core/file.h"
+#include "streamo/core/scratch_folder.h"
+#include "streamo/model/hf_directory.h"
+
+namespace streamo::model {
+namespace {
+
+using testing::Eq;
+using testing::Optional;
+
+class PictureLimitsOf : public testing::Test {
+ protected:
+  PictureLimits limits(const std::string& file) const {
+    core::write_file_atomic(folder_.path() / "preprocessor_config.json", file);
+    return picture_limits(folder_.path());
+  }
+  std::string message(const std::string& file) const {
+    try {
+      limits(file);
+      return "no error";
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.kind(), core::ErrorKind::kModel);
+      return error.what();
+    }
+  }
+
+  core::ScratchFolder folder_;
+};
+
+TEST_F(PictureLimitsOf, BothGenerationsAreRead) {
+  const PictureLimits four = limits(R"({"min_pixels": 3136, "max_pixels": 12845056})");
+  EXPECT_THAT(four.least, Optional(3136));
+  EXPECT_THAT(four.most, Optional(12845056));
+  const PictureLimits five =
+      limits(R"({"size": {"shortest_edge": 56, "longest_edge": 12544}, "min_pixels": null})");
+  EXPECT_THAT(five.least, Optional(56));
+  EXPECT_THAT(five.most, Optional(12544));
+  const PictureLimits both =
+      limits(R"({"min_pixels": 100, "size": {"shortest_edge": 56, "longest_edge": 12544}})");
+  EXPECT_THAT(both.least, Optional(100));
+  EXPECT_THAT(both.most, Optional(12544));
+}
+
+TEST_F(PictureLimitsOf, WhatIsNotSaidIsNone) {
+  EXPECT_THAT(picture_limits(folder_.path()).least, Eq(std::nullopt));
+  for (const char* file : {"{}", R"({"size": null})", R"({"size": {"height": 224}})"}) {
+    EXPECT_THAT(limits(file).least, Eq(std::nullopt)) << file;
+    EXPECT_THAT(limits(file).most, Eq(std::nullopt)) << file;
+  }
+}
+
+TEST_F(PictureLimitsOf, DamagedFilesAreNamed) {
+  EXPECT_THAT(message("[]"), testing::HasSubstr("preprocessor_config.json"));
+  EXPECT_THAT(message(R"({"min_pixels": "many"})"),
+              testing::HasSubstr("min_pixels is \"many\", which is no number of pixels"));
+  EXPECT_THAT(message(R"({"max_pixels": 0})"), testing::HasSubstr("max_pixels is 0"));
+  EXPECT_THAT(message(R"({"size": {"longest_edge": 1.5}})"),
+              testing::HasSubstr("longest_edge is 1.5"));
+}
+
+}  // namespace
+}  // namespace streamo::model
