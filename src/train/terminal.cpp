@@ -140,9 +140,8 @@ std::string live_line(const StepMetrics& metrics, int columns) {
 
 void TerminalDisplay::show(const StepMetrics& metrics) {
   // One column less: a full line makes some terminals wrap.
-  line_.show(line_.is_terminal()
-                 ? live_line(metrics, core::terminal_columns(/*otherwise=*/100) - 1)
-                 : plain_line(metrics));
+  line_.show(line_.is_terminal() ? live_line(metrics, core::terminal_columns(/*otherwise=*/100) - 1)
+                                 : plain_line(metrics));
 }
 
 }  // namespace streamo::train
