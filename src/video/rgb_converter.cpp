@@ -39,6 +39,13 @@ bool is_full_range(const AVFrame& picture) {
   }
 }
 
+int colour_matrix(const AVFrame& picture) {
+  int number = 0;
+  static_assert(sizeof(number) == sizeof(picture.colorspace));
+  std::memcpy(&number, &picture.colorspace, sizeof(number));
+  return number;
+}
+
 // A point (p, q) is shown at (a p + c q, b p + d q); the matrix is a b u / c d v / x y w.
 Turn display_turn(const AVStream& stream) {
   size_t bytes = 0;
@@ -71,7 +78,7 @@ bool RgbConverter::prepare(const Source& source) {
 }
 
 std::vector<uint8_t> RgbConverter::convert(const AVFrame& picture) {
-  if (!prepare({picture.width, picture.height, picture.format, picture.colorspace,
+  if (!prepare({picture.width, picture.height, picture.format, colour_matrix(picture),
                 is_full_range(picture)})) {
     return {};
   }

@@ -93,7 +93,7 @@ struct Matrix {
 constexpr int kMatrixBits = 13;
 
 Matrix make_matrix(const AVFrame& picture, bool full_range) {
-  const int* table = sws_getCoefficients(picture.colorspace);  // 16.16; of limited range
+  const int* table = sws_getCoefficients(colour_matrix(picture));  // 16.16; of limited range
   const double chroma = full_range ? 224.0 / 255.0 : 1.0;
   const auto coefficient = [](double x) {
     return static_cast<int16_t>(std::lround(x * (1 << kMatrixBits)));
