@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "decoder.h"
+#include "ffmpeg_versions.h"
 #include "frame_converter.h"
 #include "streamo/video/url.h"
 #include "timeline.h"
@@ -97,7 +98,7 @@ core::Result<std::optional<Frame>> LiveSampler::Impl::next() {
   while (!ended && grid.reached(ahead_ticks, next_index)) {
     std::swap(current, ahead);
     current_ticks = ahead_ticks;
-    if (current->pkt_duration > 0) last_duration = current->pkt_duration;
+    if (const int64_t duration = duration_of(*current); duration > 0) last_duration = duration;
     decode_ahead();
   }
   if (ended && is_over()) return std::optional<Frame>();
@@ -110,7 +111,7 @@ core::Result<std::optional<Frame>> LiveSampler::Impl::shown() {
   frame.time = grid.seconds(next_index);
   frame.pts_time =
       static_cast<double>(current_ticks) * av_q2d(decoder.demuxer().stream().time_base);
-  frame.keyframe = current->key_frame != 0;
+  frame.keyframe = is_key(*current);
   frame.size = converter->target();
   frame.rgb = converter->convert(*current);
   if (frame.rgb.empty()) return file_fault(watch->path, "cannot convert its pictures to RGB");

@@ -38,20 +38,6 @@ bool is_exact_recovery_point(Bytes sei_unit) {
   return false;
 }
 
-// VP9 6.2: whether a packet of one frame shows it. Several frames in one packet end with one that
-// is shown.
-bool vp9_shows(Bytes packet) {
-  constexpr uint8_t kSuperframeMarker = 0b110;
-  if (packet.back() >> 5 == kSuperframeMarker) return true;
-  BitReader header(packet);
-  header.bits(2);
-  const bool low = header.flag(), high = header.flag();
-  if (low && high) header.bits(1);
-  if (header.flag()) return true;  // an earlier frame
-  header.bits(1);
-  return header.flag();
-}
-
 // Picture type and, of MPEG-2, the structure, behind their start codes. 0: not found.
 struct MpegHeader {
   int type = 0;       // 1 I, 2 P, 3 B
@@ -184,6 +170,8 @@ PacketKind PacketClassifier::look_at(const AVPacket& packet) {
       return classify_hevc(packet);
     case Coding::kAv1:
       return classify_av1(packet);
+    case Coding::kVp9:
+      return classify_vp9(packet);
     case Coding::kMpegVideo: {
       const MpegHeader header = mpeg_video_header(bytes);
       kind = reordered(header.type);
@@ -195,10 +183,6 @@ PacketKind PacketClassifier::look_at(const AVPacket& packet) {
     case Coding::kVp8:  // RFC 6386 9.1
       kind.random_access = (bytes[0] & 1) == 0;
       kind.shown = (bytes[0] & 0x10) != 0;
-      break;
-    case Coding::kVp9:
-      kind.random_access = (packet.flags & AV_PKT_FLAG_KEY) != 0;
-      kind.shown = vp9_shows(bytes);
       break;
     case Coding::kIntra:
       kind.random_access = true;
@@ -288,6 +272,18 @@ PacketKind PacketClassifier::classify_av1(const AVPacket& packet) {
   kind.random_access = read->key;
   kind.order = ++references_;
   kind.references = std::move(read->references);
+  kind.needs_restart = false;
+  return kind;
+}
+
+PacketKind PacketClassifier::classify_vp9(const AVPacket& packet) {
+  Vp9References::Packet read = vp9_.next(bytes_of(packet));
+  // Where a packet shows several frames (spatial layers), the decoder hands out all of them.
+  PacketKind kind{.understood = read.shown <= 1};
+  kind.random_access = read.key;
+  kind.shown = read.shown == 1;
+  kind.order = ++references_;
+  kind.references = std::move(read.references);
   kind.needs_restart = false;
   return kind;
 }

@@ -12,6 +12,7 @@
 #include "ffmpeg_handles.h"
 #include "hevc_references.h"
 #include "nal_units.h"
+#include "vp9_references.h"
 
 namespace streamo::video {
 
@@ -25,7 +26,7 @@ struct PacketKind {
   bool shown = true;  // false: it only serves as a reference (VP8's and VP9's hidden pictures)
   int64_t order = 0;  // of pictures as shown, by the codec: must agree with the packets' times
   // The earlier packets it needs, where the codec tells: numbers in the order of the file.
-  std::optional<std::vector<uint32_t>> references;
+  std::optional<std::vector<uint32_t>> references = std::nullopt;
   // Whether the decoder must be emptied before a point of random access when what stands before it
   // was dropped.
   bool needs_restart = true;
@@ -60,6 +61,7 @@ class PacketClassifier {
   PacketKind classify_h264(const AVPacket& packet);
   PacketKind classify_hevc(const AVPacket& packet);
   PacketKind classify_av1(const AVPacket& packet);
+  PacketKind classify_vp9(const AVPacket& packet);
   PacketKind with_order_count(const AVPacket& packet, PacketKind kind);
   PacketKind reordered(int type);
   bool remember(Bytes parameter_set);
@@ -70,6 +72,7 @@ class PacketClassifier {
   std::unique_ptr<AVCodecParserContext, ParserDeleter> parser_;
   int length_size_ = 0;
   Av1References av1_;
+  Vp9References vp9_;
   HevcReferences hevc_;
   uint32_t number_ = 0;  // of the packet
   int64_t sequence_ = 0, references_ = 0, since_reference_ = 0;

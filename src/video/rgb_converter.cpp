@@ -7,6 +7,8 @@ extern "C" {
 #include <array>
 #include <cstring>
 
+#include "ffmpeg_versions.h"
+
 namespace streamo::video {
 namespace {
 
@@ -48,11 +50,10 @@ int colour_matrix(const AVFrame& picture) {
 
 // A point (p, q) is shown at (a p + c q, b p + d q); the matrix is a b u / c d v / x y w.
 Turn display_turn(const AVStream& stream) {
-  size_t bytes = 0;
-  const uint8_t* data = av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, &bytes);
+  const auto told = side_data_of(stream, AV_PKT_DATA_DISPLAYMATRIX);
   std::array<int32_t, 9> matrix{};
-  if (data == nullptr || bytes < sizeof(matrix)) return {};
-  std::memcpy(matrix.data(), data, sizeof(matrix));
+  if (told.size() < sizeof(matrix)) return {};
+  std::memcpy(matrix.data(), told.data(), sizeof(matrix));
   const int a = sign(matrix[0]), b = sign(matrix[1]), c = sign(matrix[3]), d = sign(matrix[4]);
   if (a != 0 && d != 0 && b == 0 && c == 0) return {false, a < 0, d < 0};
   if (a == 0 && d == 0 && b != 0 && c != 0) return {true, c < 0, b < 0};

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ffmpeg_versions.h"
 #include "frame_converter.h"
 #include "picture_source.h"
 
@@ -73,7 +74,7 @@ core::Result<const Frame*> SecondSampler::Impl::convert_shown(int64_t k) {
   const Picture& picture = **shown;
   if (picture.number != converted_number) {
     converted.pts_time = seconds(picture.ticks);
-    converted.keyframe = picture.frame->key_frame != 0;
+    converted.keyframe = is_key(*picture.frame);
     converted.size = converter->target();
     converted.rgb = converter->convert(*picture.frame);
     if (converted.rgb.empty()) {

@@ -54,7 +54,7 @@ class CheckCommand : public testing::Test {
     test::make_clip(clips / "still.mp4",
                     {.frames = 120,
                      .rate = "10",
-                     .encode = "-vf \"select='lt(n,30)+gte(n,90)'\" -vsync vfr -c:v libx264"});
+                     .encode = "-vf \"select='lt(n,30)+gte(n,90)'\" -fps_mode vfr -c:v libx264"});
     test::make_clip(clips / "one.mp4", {.frames = 1});
     test::make_clip(clips / "wide.mp4", {.size = {96, 640}});
     test::make_clip(clips / "strip.mp4", {.frames = 25, .size = {16, 3360}});

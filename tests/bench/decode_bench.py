@@ -148,7 +148,7 @@ def write_reference(file, width, height, raw):
     """The pictures of each second and the ones before and behind them; a plain sequential decode, counted."""
     kept = f"lt(mod(n\\,{RATE})\\,2)+eq(mod(n\\,{RATE})\\,{RATE - 1})"
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", file, "-vf",
-                    f"select={kept},scale={width}:{height}:flags=bicubic", "-vsync", "passthrough", "-pix_fmt", "rgb24",
+                    f"select={kept},scale={width}:{height}:flags=bicubic", "-fps_mode", "passthrough", "-pix_fmt", "rgb24",
                     "-f", "rawvideo", raw], check=True, stdin=subprocess.DEVNULL)
 
 

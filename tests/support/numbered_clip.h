@@ -114,6 +114,21 @@ inline std::filesystem::path remux(const std::filesystem::path& from,
   return to;
 }
 
+// How the pictures of an MP4's first track are to be shown: the display matrix of its header is set
+// to a b / c d, of -1, 0 and 1. (ffmpeg's options for it changed from version to version.)
+inline std::filesystem::path turn(const std::filesystem::path& mp4, int a, int b, int c, int d) {
+  std::fstream file(mp4, std::ios::binary | std::ios::in | std::ios::out);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(bytes.find("tkhd") + 44));
+  for (const int entry : {a, b, 0, c, d, 0}) {  // big-endian, 16.16
+    const std::string sign(2, entry < 0 ? '\xff' : '\0');
+    file << (entry == 1 ? std::string("\0\1", 2) : sign) << std::string(2, '\0');
+  }
+  if (!file.flush()) throw std::runtime_error("cannot turn " + mp4.string());
+  return mp4;
+}
+
 // The times of the displayed pictures as ffprobe decodes them, in ticks, and the length of a tick.
 struct ShownTimes {
   std::vector<int64_t> ticks;

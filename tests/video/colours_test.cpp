@@ -70,13 +70,14 @@ constexpr int kPatchSide = 32;
 // Eight patches in a row, as one lossless picture.
 fs::path patches(const fs::path& path, const Matrix& matrix, bool full, const std::string& format) {
   const int width = kPatchSide * static_cast<int>(kPatches.size());
-  std::string command = fmt::format(
-      "ffmpeg -v error -y -f rawvideo -pix_fmt yuv444p -s {}x{} -r 1 -i - -vf "
-      "scale=in_range={range}:out_range={range} -pix_fmt {} -c:v libx264 -preset ultrafast -qp 0 "
-      "-color_range {range} {} {}",
-      width, kPatchSide, format,
+  const char* range = full ? "pc" : "tv";
+  const std::string command = fmt::format(
+      "ffmpeg -v error -y -f rawvideo -pix_fmt yuv444p -s {0}x{1} -r 1 -i - -vf "
+      "scale=in_range={2}:out_range={2} -pix_fmt {3} -c:v libx264 -preset ultrafast -qp 0 "
+      "-color_range {2} {4} {5}",
+      width, kPatchSide, range, format,
       *matrix.tag == '\0' ? std::string() : fmt::format("-colorspace {}", matrix.tag),
-      test::shell_quote(path.string()), fmt::arg("range", full ? "pc" : "tv"));
+      test::shell_quote(path.string()));
   FILE* pipe = ::popen(command.c_str(), "w");
   if (pipe == nullptr) throw std::runtime_error("cannot start: " + command);
   for (size_t plane = 0; plane < 3; ++plane) {

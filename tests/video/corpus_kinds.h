@@ -119,26 +119,26 @@ inline const std::string kX264 = "-c:v libx264 -preset ultrafast -threads 1 ";
 inline const std::string kX265 =
     "-c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1:";
 inline const std::string kGroups = "keyint=24:min-keyint=24:scenecut=0:bframes=3:b-adapt=0";
+inline const std::string kVp9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 40 ";
+inline const std::string kVp9Layers =
+    kVp9 + "-lag-in-frames 0 -error-resilient 1 -b:v 400k -ts-parameters ts_layering_mode=";
 inline const std::string kWebcam =
-    "-vf \"select='lt(n,30)+gt(n,80)*mod(n,3)+eq(n,50)'\" -vsync "
+    "-vf \"select='lt(n,30)+gt(n,80)*mod(n,3)+eq(n,50)'\" -fps_mode "
     "passthrough ";
 inline bool webcam(int n) {
   return n < 30 || (n > 80 && n % 3 != 0) || n == 50;
 }
-inline const std::string kSlides = "-vf \"select='not(mod(n,70))'\" -vsync passthrough ";
+inline const std::string kSlides = "-vf \"select='not(mod(n,70))'\" -fps_mode passthrough ";
 inline bool slides(int n) {
   return n % 70 == 0;
 }
 
-// The display matrix of an MP4's track header mirrors left and right.
 inline Clip mirrored(const Kind&, const fs::path& made) {
-  std::fstream file(made, std::ios::binary | std::ios::in | std::ios::out);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  const size_t matrix = bytes.find("tkhd") + 44;
-  file.clear();
-  file.seekp(static_cast<std::streamoff>(matrix));
-  file << '\xff' << '\xff' << '\0' << '\0';  // -1 as 16.16
-  return {made, std::nullopt};
+  return {test::turn(made, -1, 0, 0, 1), std::nullopt};
+}
+
+inline Clip turned_clockwise(const Kind&, const fs::path& made) {
+  return {test::turn(made, 0, 1, -1, 0), std::nullopt};
 }
 
 // The larger, numbered from 0, against the one that the file calls the default, numbered from 40.
@@ -284,14 +284,14 @@ inline const std::vector<Kind>& kinds() {
        with_a_larger_one},
       {"mirrored", "a.mp4", "-vf hflip " + kX264, Way::kPlan, 25, 1, 80, {48, 64}, mirrored},
       {"turned",
-       "whole.mp4",
+       "a.mp4",
        "-vf transpose=cclock " + kX264,
        Way::kPlan,
        25,
        1,
        80,
        {48, 64},
-       copied("a.mp4", "", "-metadata:s:v rotate=270")},
+       turned_clockwise},
       {"aspect", "a.mp4", "-vf setsar=64/45 " + kX264},
       // Sizes
       {"cropped", "a.mp4", kX264, Way::kPlan, 25, 1, 80, {50, 70}},
@@ -332,6 +332,20 @@ inline const std::vector<Kind>& kinds() {
       {"vp9_resilient", "a.webm",
        "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 "
        "-error-resilient 1"},
+      {"vp9_layers2", "a.webm",
+       kVp9Layers + "2:ts_number_layers=2:ts_target_bitrate=240,400:ts_rate_decimator=2,1:"
+                    "ts_periodicity=2:ts_layer_id=0,1"},
+      {"vp9_layers3", "a.mkv",
+       kVp9Layers + "3:ts_number_layers=3:ts_target_bitrate=160,240,400:ts_rate_decimator=4,2,1:"
+                    "ts_periodicity=4:ts_layer_id=0,2,1,2"},
+      {"vp9_segments", "a.webm", kVp9 + "-aq-mode 3 -lag-in-frames 0 -b:v 200k"},
+      {"vp9_pyramid", "a.webm",
+       "-c:v libvpx-vp9 -deadline good -cpu-used 5 -aq-mode 1 -auto-alt-ref 6 -lag-in-frames 25 -g "
+       "60",
+       Way::kPlan, 25, 1, 120},
+      {"vp9_lossless", "a.mp4", kVp9 + "-lossless 1"},
+      {"vp9_444", "a.webm", kVp9 + "-pix_fmt yuv444p"},
+      {"vp9_10bit", "a.mkv", kVp9 + "-pix_fmt yuv420p10le"},
       {"av1_aom", "a.mp4", "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 30"},
       {"av1_aom_hidden", "a.mkv", "-c:v libaom-av1 -cpu-used 8 -lag-in-frames 19 -g 40", Way::kPlan,
        25, 1, 60},

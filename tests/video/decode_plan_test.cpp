@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -152,11 +154,111 @@ TEST_F(PlannedDecoding, DecodesNothingNeedless) {
   }
 }
 
+// Temporal layers of VP9: `rate` is divided by `dividers`, `ids` are the layers of one period.
+std::string vp9_layers(const std::string& dividers, const std::string& ids, int mode) {
+  const auto count = static_cast<int>(std::count(dividers.begin(), dividers.end(), ',')) + 1;
+  const auto period = static_cast<int>(std::count(ids.begin(), ids.end(), ',')) + 1;
+  return fmt::format(
+      "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -lag-in-frames 0 -error-resilient 1 -g 1000 "
+      "-b:v 400k -ts-parameters ts_number_layers={}:ts_target_bitrate={}:ts_rate_decimator={}:"
+      "ts_periodicity={}:ts_layer_id={}:ts_layering_mode={}",
+      count, count == 2 ? "240,400" : "160,240,400", dividers, period, ids, mode);
+}
+
+// The packets of an IVF file: 32 bytes of header, then each with its size and its time before it.
+constexpr size_t kIvfHeader = 32, kIvfPacketHeader = 12;
+
+std::vector<std::string> read_ivf(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(kIvfHeader);
+  std::vector<std::string> packets;
+  char header[kIvfPacketHeader];
+  while (file.read(header, kIvfPacketHeader)) {
+    uint32_t size = 0;
+    std::memcpy(&size, header, sizeof size);
+    file.read(packets.emplace_back(size, '\0').data(), size);
+  }
+  return packets;
+}
+
+// In place of those that are there, one a tick.
+void write_ivf(const fs::path& path, const std::vector<std::string>& packets) {
+  fs::resize_file(path, kIvfHeader);
+  std::ofstream file(path, std::ios::binary | std::ios::app);
+  for (uint64_t time = 0; time < packets.size(); ++time) {
+    const auto size = static_cast<uint32_t>(packets[time].size());
+    file.write(reinterpret_cast<const char*>(&size), sizeof size);
+    file.write(reinterpret_cast<const char*>(&time), sizeof time);
+    file << packets[time];
+  }
+}
+
+// 130 pictures at 32 a second: wanted are 0, 32, 64, 96, 128, all of the lowest layer.
+TEST_F(PlannedDecoding, DecodesNoUpperLayersOfVp9) {
+  struct Case {
+    std::string encode;
+    size_t period;            // in pictures, of the lowest layer
+    int64_t packets, lowest;  // decoded: of the file as FFmpeg makes it, and of the lowest layer
+  };
+  for (const Case& c : {
+           // The upper layer is kept nowhere.
+           Case{vp9_layers("2,1", "0,1", 2), 2, 65, 65},
+           // The middle one is, in slot 1, which all pictures name.
+           Case{vp9_layers("4,2,1", "0,2,1,2", 3), 4, 65, 33},
+       }) {
+    SCOPED_TRACE(c.encode);
+    const fs::path path =
+        clip("layers.ivf", {.frames = 130, .rate = "32", .size = {48, 64}, .encode = c.encode});
+    std::vector<std::string> packets = read_ivf(path);
+    ASSERT_EQ(packets.size(), 130u);
+    for (const int64_t decoded : {c.packets, c.lowest}) {
+      const test::Sampled all = test::sample(path, {}, Decoding::kSequential);
+      const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
+      test::expect_same(planned.frames, all.frames);
+      EXPECT_EQ(planned.counters.packets, decoded);
+      EXPECT_FALSE(planned.counters.plan_given_up);
+      std::vector<int> numbers;
+      for (const Frame& frame : planned.frames) {
+        numbers.push_back(test::read_number(frame.size, frame.rgb));
+      }
+      EXPECT_THAT(numbers, ElementsAre(0, 32, 64, 96, 128));
+      // Encoders for conferences let the lowest layer name its own slot, 0, three times. FFmpeg's
+      // names others too, of which it uses nothing.
+      for (size_t i = c.period; i < packets.size(); i += c.period) {
+        packets[i][2] = 0;
+        packets[i][3] = static_cast<char>(packets[i][3] & 0x0f);
+      }
+      write_ivf(path, packets);
+    }
+  }
+}
+
+// Spatial layers: two pictures with one time, of which the later one is on screen.
+TEST_F(PlannedDecoding, DecodesAllWhereAPacketShowsTwoPictures) {
+  const fs::path path =
+      clip("two.ivf",
+           {.frames = 130, .rate = "32", .size = {48, 64}, .encode = vp9_layers("2,1", "0,1", 2)});
+  std::vector<std::string> packets = read_ivf(path);
+  std::string index(1, '\xd1');  // VP9 Annex B: two sizes, of three bytes each
+  for (const size_t i : {64, 65}) {
+    for (const int shift : {0, 8, 16}) index += static_cast<char>(packets[i].size() >> shift);
+  }
+  packets[64] += packets[65] + index + '\xd1';
+  packets.erase(packets.begin() + 65);
+  write_ivf(path, packets);
+  const test::Sampled all = test::sample(path, {}, Decoding::kSequential);
+  const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
+  test::expect_same(planned.frames, all.frames);
+  EXPECT_EQ(planned.counters.packets, all.counters.packets);
+  EXPECT_EQ(test::read_number(all.frames[2].size, all.frames[2].rgb), 65);
+}
+
 TEST_F(PlannedDecoding, ConvertsAFrozenPictureOnce) {
-  const fs::path path = clip(
-      "frozen.mp4", {.frames = 201,
-                     .encode = "-vf \"select='not(mod(n,200))'\" -vsync passthrough -c:v libx264 "
-                               "-preset ultrafast"});
+  const fs::path path =
+      clip("frozen.mp4",
+           {.frames = 201,
+            .encode = "-vf \"select='not(mod(n,200))'\" -fps_mode passthrough -c:v libx264 "
+                      "-preset ultrafast"});
   const test::Sampled planned = test::sample(path, {}, Decoding::kPlanned);
   EXPECT_EQ(planned.frames.size(), 9u);
   EXPECT_EQ(planned.counters.conversions, 2);

@@ -21,6 +21,7 @@ using test::HttpFileServer;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
 
@@ -118,10 +119,10 @@ TEST_F(InputTest, RefusesWhatAHeaderClaims) {
   std::string whole = read_bytes(patched("long.mp4", "mdhd", 12, big_endian(1)));
   whole.replace(whole.find("edts"), 4, "free");  // an edit list would hide what comes after 2 s
   whole.replace(whole.find("stts") + 16, 4, big_endian(4000));
-  // 49 steps of 4000 s, and the tick that is left for the last picture.
-  EXPECT_EQ(reason_of(write("long.mp4", whole)),
-            "long.mp4: it lasts 196001 s, more than the 86400 s allowed: the times in it are "
-            "probably damaged");
+  // 49 steps of 4000 s, and the tick that is left for the last picture: newer FFmpegs give it 4000.
+  EXPECT_THAT(reason_of(write("long.mp4", whole)),
+              MatchesRegex("long.mp4: it lasts (196001|200000) s, more than the 86400 s allowed: "
+                           "the times in it are probably damaged"));
   EXPECT_EQ(reason_of(patched("eternal.mp4", "mvhd", 16, big_endian(0xFFFFFFFF))), "no fault");
 }
 
@@ -148,7 +149,7 @@ TEST_F(InputTest, RefusesMoreStreamsAndPacketsThanAnyRecordingHas) {
 
 TEST_F(InputTest, TakesWhatIsUnusualButSound) {
   const fs::path slow = clip("slow.mkv", {.frames = 2,
-                                          .encode = "-vf setpts=N*36000/TB -vsync passthrough "
+                                          .encode = "-vf setpts=N*36000/TB -fps_mode passthrough "
                                                     "-c:v libx264 -preset ultrafast"});
   const auto info = probe(slow, {});
   ASSERT_TRUE(info) << info.reason();

@@ -114,11 +114,11 @@ TEST_F(SamplerTest, HoldsThePictureThroughGapsOfAVariableRate) {
   const auto kept = [](int n) { return n < 30 || (n > 80 && n % 3 != 0) || n == 50; };
   for (const char* container : {"mp4", "mkv"}) {
     SCOPED_TRACE(container);
-    const fs::path path =
-        clip(fmt::format("variable.{}", container),
-             {.frames = 150,
-              .encode = "-vf \"select='lt(n,30)+gt(n,80)*mod(n,3)+eq(n,50)'\" -vsync passthrough "
-                        "-c:v libx264 -preset ultrafast -bf 2"});
+    const fs::path path = clip(
+        fmt::format("variable.{}", container),
+        {.frames = 150,
+         .encode = "-vf \"select='lt(n,30)+gt(n,80)*mod(n,3)+eq(n,50)'\" -fps_mode passthrough "
+                   "-c:v libx264 -preset ultrafast -bf 2"});
     std::vector<int> expected;
     for (int k = 0; k < 6; ++k) {
       int number = 25 * k;
@@ -180,21 +180,21 @@ TEST_F(SamplerTest, ReadsOtherCodecs) {
 }
 
 TEST_F(SamplerTest, TurnsPicturesAsTheFileAsks) {
-  // Pictures turned by 90 degrees before encoding and tagged to be turned back.
+  // Pictures turned before encoding, and tagged to be turned back.
   struct Case {
     const char* filter;
-    int tag;  // ffmpeg 5 writes it as the matrix that turns counter-clockwise by it
-              // in sign
+    int a, b, c, d;  // the display matrix
   };
-  for (const Case& c :
-       {Case{"transpose=cclock", 270}, Case{"transpose=clock", 90}, Case{"hflip,vflip", 180}}) {
-    SCOPED_TRACE(c.tag);
-    const fs::path plain = clip(
-        "plain.mp4", {.frames = 50,
-                      .size = {192, 256},
-                      .encode = fmt::format("-vf {} -c:v libx264 -preset ultrafast", c.filter)});
-    const fs::path turned = test::remux(plain, folder_ / "turned.mp4", "",
-                                        fmt::format("-metadata:s:v rotate={}", c.tag));
+  for (const Case& way :
+       {Case{"transpose=cclock", 0, 1, -1, 0}, Case{"transpose=clock", 0, -1, 1, 0},
+        Case{"hflip,vflip", -1, 0, 0, -1}}) {
+    SCOPED_TRACE(way.filter);
+    const fs::path turned = test::turn(
+        clip("turned.mp4",
+             {.frames = 50,
+              .size = {192, 256},
+              .encode = fmt::format("-vf {} -c:v libx264 -preset ultrafast", way.filter)}),
+        way.a, way.b, way.c, way.d);
     const auto frames = sample_video(turned, {.pixel_limits = PixelLimits{}});
     ASSERT_TRUE(frames) << frames.reason();
     EXPECT_THAT(numbers(*frames), ElementsAre(0, 25));
@@ -205,7 +205,8 @@ TEST_F(SamplerTest, TurnsPicturesAsTheFileAsks) {
 // Truth: the definition of the exact way, from the frames at full size; the fast one is near to it.
 TEST_F(SamplerTest, ResizesExactlyWhenAsked) {
   const fs::path plain = clip("plain.mp4", {.frames = 30, .size = {300, 460}});
-  const fs::path turned = test::remux(plain, folder_ / "turned.mp4", "", "-metadata:s:v rotate=90");
+  const fs::path turned =
+      test::turn(test::remux(plain, folder_ / "turned.mp4", "", ""), 0, -1, 1, 0);
   for (const fs::path& path : {plain, turned}) {
     SCOPED_TRACE(path);
     const auto whole = sample_video(path, {});
@@ -304,7 +305,7 @@ TEST_F(SamplerTest, ProbesWhatLooksOdd) {
   const auto gap = probe(
       clip("gap.mp4", {.frames = 120,
                        .rate = "10",
-                       .encode = "-vf \"select='lt(n,30)+gte(n,90)'\" -vsync vfr -c:v libx264"}),
+                       .encode = "-vf \"select='lt(n,30)+gte(n,90)'\" -fps_mode vfr -c:v libx264"}),
       {});
   ASSERT_TRUE(gap) << gap.reason();
   EXPECT_EQ(gap->num_pictures, 60);
