@@ -41,6 +41,13 @@ bool is_full_range(const AVFrame& picture) {
   }
 }
 
+int colour_matrix(const AVFrame& picture) {
+  int number = 0;
+  static_assert(sizeof(number) == sizeof(picture.colorspace));
+  std::memcpy(&number, &picture.colorspace, sizeof(number));
+  return number;
+}
+
 // A point (p, q) is shown at (a p + c q, b p + d q); the matrix is a b u / c d v / x y w.
 Turn display_turn(const AVStream& stream) {
   const auto told = side_data_of(stream, AV_PKT_DATA_DISPLAYMATRIX);
@@ -72,7 +79,7 @@ bool RgbConverter::prepare(const Source& source) {
 }
 
 std::vector<uint8_t> RgbConverter::convert(const AVFrame& picture) {
-  if (!prepare({picture.width, picture.height, picture.format, picture.colorspace,
+  if (!prepare({picture.width, picture.height, picture.format, colour_matrix(picture),
                 is_full_range(picture)})) {
     return {};
   }

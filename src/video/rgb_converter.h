@@ -16,6 +16,10 @@ Turn display_turn(const AVStream& stream);
 // Whether 0 is black, by the format or the tag.
 bool is_full_range(const AVFrame& picture);
 
+// The tag's number, as sws_getCoefficients takes it. A decoder passes on what the file says, also
+// what AVColorSpace does not have: it must be read as a number.
+int colour_matrix(const AVFrame& picture);
+
 // As careful as FFmpeg can: the colours that the base models were trained with.
 class RgbConverter {
  public:

@@ -16,7 +16,10 @@ namespace {
 constexpr auto kGrace = std::chrono::duration_cast<TimeLimit::Clock::duration>(
     std::chrono::duration<double>(kGraceSeconds));
 
-std::atomic<int> left_behind{0};
+std::atomic<int>& left_behind() {
+  static std::atomic<int> count{0};
+  return count;
+}
 
 // A thread that does one piece of work after the other.
 class Worker : public std::enable_shared_from_this<Worker> {
@@ -103,7 +106,7 @@ class IdleWorkers {
 };
 
 IdleWorkers& idle_workers() {
-  static auto& workers = *new IdleWorkers;
+  static auto& workers = *new IdleWorkers;  // NOLINT: must outlive its threads
   return workers;
 }
 
@@ -138,12 +141,12 @@ bool run_within(TimeLimit& limit, std::function<void()> work) {
   } give_back{worker};
   if (worker->run(limit, std::move(work))) return true;
   give_back.is_reusable = false;
-  ++left_behind;
+  ++left_behind();
   return false;
 }
 
 int threads_left_behind() {
-  return left_behind;
+  return left_behind();
 }
 
 }  // namespace streamo::video

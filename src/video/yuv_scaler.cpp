@@ -93,7 +93,7 @@ struct Matrix {
 constexpr int kMatrixBits = 13;
 
 Matrix make_matrix(const AVFrame& picture, bool full_range) {
-  const int* table = sws_getCoefficients(picture.colorspace);  // 16.16; of limited range
+  const int* table = sws_getCoefficients(colour_matrix(picture));  // 16.16; of limited range
   const double chroma = full_range ? 224.0 / 255.0 : 1.0;
   const auto coefficient = [](double x) {
     return static_cast<int16_t>(std::lround(x * (1 << kMatrixBits)));
@@ -133,11 +133,11 @@ void turn_up(const int16_t* rows, int pitch, int width, int16_t* columns) {
     for (int x = 0; x < width; x += 8) {
       std::array<Eight, 8> block;
       for (int i = 0; i < 8; ++i) {
-        block[static_cast<size_t>(i)] = Eight::load(rows + (3 * i + channel) * pitch + x);
+        block[static_cast<size_t>(i)] = Eight::load(rows + ptrdiff_t{3 * i + channel} * pitch + x);
       }
       transpose(block);
       for (int i = 0; i < 8; ++i) {
-        block[static_cast<size_t>(i)].store(columns + ((x + i) * 3 + channel) * 8);
+        block[static_cast<size_t>(i)].store(columns + ptrdiff_t{(x + i) * 3 + channel} * 8);
       }
     }
   }
@@ -362,11 +362,11 @@ YuvScaler::YuvScaler(FrameSize from, FrameSize to)
   round_weights(across_);
   round_weights(down_);
   const auto values = static_cast<size_t>(pitch_);
-  for (auto& row : half_) row.resize(values + 2 * kBeyond + 8);
+  for (auto& row : half_) row.resize(values + 2 * size_t{kBeyond} + 8);
   for (auto& row : yuv_) row.resize(values);
   converted_.resize(values * 3 * kGroup);
   columns_.resize(values * 3 * kGroup);
-  mixed_.resize(static_cast<size_t>(3 * narrow_pitch_));
+  mixed_.resize(3 * static_cast<size_t>(narrow_pitch_));
   narrowed_.resize(mixed_.size() * static_cast<size_t>(narrowed_rows_));
 }
 

@@ -265,7 +265,9 @@ TEST_P(RandomStops, AreSavedAndTheRunGoesOn) {
     } else {
       ++before_or_after;
     }
-    if (result.exit_code == kTerminated) EXPECT_THAT(result.err, AnyOf("", HasSubstr("finished")));
+    if (result.exit_code == kTerminated) {
+      EXPECT_THAT(result.err, AnyOf("", HasSubstr("finished")));
+    }
     if (result.exit_code != kFinished && stops < wanted) continue;
     expect_it_goes_on();
     ASSERT_FALSE(HasFailure()) << "after " << stops << " signals";

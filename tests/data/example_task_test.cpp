@@ -174,7 +174,9 @@ TEST_F(ExampleTaskTest, ShapesAreSeenExactlyAtTheSecondsOfThePlan) {
       EXPECT_EQ(patches.size(), expected.size());
       for (const auto& [colour, kinds] : expected) {
         ASSERT_TRUE(patches.contains(colour)) << name_of(colour);
-        if (kinds.size() == 1) EXPECT_EQ(kind_of(patches[colour]), kinds.front());
+        if (kinds.size() == 1) {
+          EXPECT_EQ(kind_of(patches[colour]), kinds.front());
+        }
         ++shapes_seen;
       }
     }

@@ -176,7 +176,9 @@ TEST_F(Indices, OverlappingWindowsLearnFromEachTurnOnce) {
         EXPECT_EQ(item.first_round + item.seen_rounds, next);
         EXPECT_LE(item.num_rounds, context.max_rounds);
         EXPECT_LE(item.seen_rounds, context.overlap_rounds);
-        if (max_length > 220) EXPECT_EQ(item.first_round, window_begin(context, next));
+        if (max_length > 220) {
+          EXPECT_EQ(item.first_round, window_begin(context, next));
+        }
         next = item.first_round + item.num_rounds;
         supervised += item.supervised;
       }

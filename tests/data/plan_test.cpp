@@ -69,8 +69,9 @@ TEST(Plan, PackingFillsUpToMaxLengthAndNoFurther) {
     int64_t sum = 0;
     for (const size_t item : items) sum += all[item].tokens;
     EXPECT_LE(sum, 100);
-    if (s > 0)
+    if (s > 0) {
       EXPECT_GT(previous + all[items.front()].tokens, 100) << "the next sample would have fitted";
+    }
     previous = sum;
   }
 }

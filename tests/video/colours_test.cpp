@@ -120,6 +120,22 @@ TEST_F(ColoursTest, FollowTheTagsOfMatrixAndRange) {
   }
 }
 
+// A number that no standard has: MPEG-2's decoder passes it on. The asan preset sees a bad read.
+TEST_F(ColoursTest, AnUnknownMatrixIsTakenForNone) {
+  const std::string mpeg2 = "-c:v mpeg2video -q:v 4 -bsf:v mpeg2_metadata=matrix_coefficients=";
+  const fs::path untagged =
+      test::make_clip(folder_ / "untagged.ts", {.frames = 30, .encode = mpeg2 + "2"});
+  const fs::path unknown =
+      test::make_clip(folder_ / "unknown.ts", {.frames = 30, .encode = mpeg2 + "117"});
+  for (const ResizeMode mode : {ResizeMode::kFast, ResizeMode::kExact}) {
+    const std::vector<Frame> expected = sample(untagged, {.resize = mode});
+    const std::vector<Frame> frames = sample(unknown, {.resize = mode});
+    ASSERT_EQ(frames.size(), 2u);
+    ASSERT_EQ(expected.size(), 2u);
+    for (size_t i = 0; i < 2; ++i) EXPECT_EQ(frames[i].rgb, expected[i].rgb);
+  }
+}
+
 // ---- Scaling
 // -------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ struct Shown {
 
 // The pictures of a clip as they are shown; `num / den` seconds a tick.
 struct Truth {
-  std::vector<Shown> pictures;
+  std::vector<Shown> pictures = {};
   int64_t num = 1, den = 25;
   int64_t end = 0;  // ticks
 };

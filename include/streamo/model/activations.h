@@ -13,8 +13,8 @@ struct Activations {
     // again, all it would have kept.
     double forward = 0, backward = 0;
   };
-  Stage vision;  // with the merger
-  Stage decoder;
+  Stage vision = {};  // with the merger
+  Stage decoder = {};
   // What the pictures themselves take, in fp32 until the vision tower has seen them; kept behind it
   // if that is trained.
   double pixels = 0;
