@@ -1,5 +1,5 @@
-// What happens to a collective that goes on by itself, as those of GPUs do. The processes of the
-// run are threads here, with one store in memory.
+// What happens to a collective that goes on by itself, as those of GPUs do; and how processes part.
+// The processes of the run are threads here, with one store in memory.
 #include "dist/watch.h"
 
 #include <gmock/gmock.h>
@@ -68,6 +68,19 @@ TEST(Watch, ASumThatEndsInTimeIsForgotten) {
   const int asked_until_its_end = asked;
   std::this_thread::sleep_for(1s);
   EXPECT_EQ(asked, asked_until_its_end);
+}
+
+TEST(Watch, WaitsUntilAllAreDoneButNotForEver) {
+  const Two two = two_watches();
+  const auto seconds_waited = [&](std::chrono::seconds limit) {
+    const auto begun = std::chrono::steady_clock::now();
+    two.first->wait_for_all_done(limit);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  };
+  two.first->say_done();
+  EXPECT_GE(seconds_waited(1s), 1);
+  two.second->say_done();
+  EXPECT_LT(seconds_waited(30s), 10);
 }
 
 }  // namespace
