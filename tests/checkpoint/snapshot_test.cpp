@@ -162,8 +162,9 @@ TEST_F(SnapshotTest, NoDamageIsLoaded) {
     } catch (const core::Error& error) {
       EXPECT_EQ(error.kind(), core::ErrorKind::kCheckpoint);
       // A name that changed in the manifest is a file that is missing.
-      if (file.filename() != "manifest.json")
+      if (file.filename() != "manifest.json") {
         EXPECT_THAT(error.what(), testing::HasSubstr(file.filename().string()));
+      }
     }
     core::write_file_atomic(file, whole);
   }

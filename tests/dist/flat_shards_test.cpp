@@ -64,7 +64,9 @@ TEST_P(FlatShardsOf, SumsAreThoseOfAllRanksAndCompletionIsTheWhole) {
     }
     shards.all_gather(own, whole);
     for (size_t i = 0; i < kNumels.size(); ++i) {
-      if (whole[i].defined()) EXPECT_TRUE(whole[i].equal(sums[i])) << i;
+      if (whole[i].defined()) {
+        EXPECT_TRUE(whole[i].equal(sums[i])) << i;
+      }
     }
   });
 }

@@ -25,7 +25,7 @@ namespace streamo::checkpoint {
 
 struct Snapshot {
   int64_t step = 0;
-  std::map<std::string, torch::Tensor> weights, optimizer;
+  std::map<std::string, torch::Tensor> weights = {}, optimizer = {};
   nlohmann::ordered_json trainer_state;
 };
 

@@ -89,7 +89,7 @@ class SampleSource {
     size_t first_index = 0;
     bool raw = false;
     VideoRoot root;
-    std::string name;  // in ids: the file's name, or its path where two files have one name
+    std::string name = {};  // in ids: the file's name, or its path where two files have one name
   };
   struct Shared;  // what is known about videos already
 

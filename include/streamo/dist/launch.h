@@ -10,7 +10,7 @@ namespace streamo::dist {
 struct Launch {
   int rank = 0, world_size = 1;              // of all processes of the run
   int local_rank = 0, local_world_size = 1;  // of those on this machine
-  std::string master_address;                // where rank 0 is
+  std::string master_address = {};           // where rank 0 is
   int master_port = 0;
   std::string launcher =
       "alone";  // "torchrun", "Slurm", "Open MPI", "MPICH": who set the variables

@@ -26,7 +26,8 @@ struct EvaluateOptions {
   int num_threads = 0;      // samples at a time; 0: one a processor core
   int64_t max_answer_tokens = 64;
   data::ContextRule context = data::kReferenceContext;
-  std::function<void(int64_t done, int64_t total)> progress;  // after each sample; never at once
+  std::function<void(int64_t done, int64_t total)> progress =
+      {};  // after each sample; never at once
 };
 
 struct SkippedSample {
