@@ -17,17 +17,12 @@ torch::Device take_device(dist::Ranks& ranks) {
   return device;
 }
 
-RankThreads::RankThreads(int64_t wanted, const dist::Ranks& ranks)
-    : before_(at::get_num_threads()) {
+RankThreads::RankThreads(int64_t wanted, const dist::Ranks& ranks) {
   if (wanted > 0) {
     at::set_num_threads(static_cast<int>(wanted));
   } else if (ranks.size() > 1) {
-    at::set_num_threads(std::max(1, before_ / ranks.local_size()));
+    at::set_num_threads(std::max(1, keep_.before() / ranks.local_size()));
   }
-}
-
-RankThreads::~RankThreads() {
-  at::set_num_threads(before_);
 }
 
 model::Workload workload_of(const data::Item& item) {

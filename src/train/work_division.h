@@ -8,6 +8,7 @@
 #include "streamo/data/index.h"
 #include "streamo/data/plan.h"
 #include "streamo/dist/ranks.h"
+#include "streamo/model/keep_num_threads.h"
 #include "streamo/model/vision_language_model.h"
 #include "streamo/train/run_config.h"
 
@@ -17,18 +18,14 @@ namespace streamo::train {
 // the CPU, where there is none.
 torch::Device take_device(dist::Ranks& ranks);
 
-// How many threads an operator has that this thread calls. Whoever was there before has its own
-// number back in the end: results depend on it to the last bit.
+// How many threads an operator has that this thread calls, as long as the object lives.
 class RankThreads {
  public:
   // `wanted` 0: the cores are shared by the ranks of a machine.
   RankThreads(int64_t wanted, const dist::Ranks& ranks);
-  ~RankThreads();
-  RankThreads(const RankThreads&) = delete;
-  RankThreads& operator=(const RankThreads&) = delete;
 
  private:
-  int before_;
+  model::KeepNumThreads keep_;
 };
 
 // What an item makes a model compute.

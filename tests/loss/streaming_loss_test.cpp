@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "streamo/core/error.h"
-#include "support/keep_num_threads.h"
+#include "streamo/model/keep_num_threads.h"
 
 namespace streamo::loss {
 namespace {
@@ -249,7 +249,7 @@ TEST_P(LargeVocabulary, LossAndGradients) {
 }
 
 TEST_P(LargeVocabulary, SameBitsForAnyNumberOfThreads) {
-  const test::KeepNumThreads keep;
+  const model::KeepNumThreads keep;
   const Tensor hidden = torch::randn({kMany, kWidth}).to(GetParam());
   const Tensor weight = torch::randn({kWords, kWidth}).to(GetParam());
   std::vector<Tensor> hidden_gradients, head_gradients;

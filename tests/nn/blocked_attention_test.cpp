@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
+#include "streamo/model/keep_num_threads.h"
 #include "streamo/nn/attention.h"
-#include "support/keep_num_threads.h"
 
 namespace streamo::nn {
 namespace {
@@ -91,7 +91,7 @@ std::vector<Tensor> run(const Tensor& q, const Tensor& k, const Tensor& v,
 }
 
 TEST(BlockedAttention, SameBitsForAnyNumberOfThreadsAndStrides) {
-  const test::KeepNumThreads keep;
+  const model::KeepNumThreads keep;
   const Tensor joint = torch::randn({400, 8, 64});
   const Tensor q = joint.slice(1, 0, 4), k = joint.slice(1, 4, 6), v = joint.slice(1, 6, 8);
   at::set_num_threads(1);

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "streamo/model/keep_num_threads.h"
 #include "streamo/nn/linear.h"
-#include "support/keep_num_threads.h"
 
 namespace streamo::nn {
 namespace {
@@ -61,7 +61,7 @@ TEST_P(ProductTest, FrozenWeightsGetNoGradient) {
 INSTANTIATE_TEST_SUITE_P(Rows, ProductTest, testing::Values(100, 300));
 
 TEST(Product, SameBitsForAnyNumberOfThreads) {
-  const test::KeepNumThreads keep;
+  const model::KeepNumThreads keep;
   const Tensor x = torch::randn({600, 512}), w = torch::randn({384, 512});
   std::vector<Tensor> results, gradients;
   for (const int count : {1, 2, 3}) {

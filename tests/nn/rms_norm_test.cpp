@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/keep_num_threads.h"
+#include "streamo/model/keep_num_threads.h"
 
 namespace streamo::nn {
 namespace {
@@ -59,7 +59,7 @@ TEST(RmsNorm, RoundsTwiceIn16Bit) {
 
 // The sum over rows must not depend on how many threads share them.
 TEST(RmsNorm, GradientIsTheSameForAnyNumberOfThreads) {
-  const test::KeepNumThreads keep;
+  const model::KeepNumThreads keep;
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     const Tensor x = torch::randn({1000, 48}).to(type), grad = torch::randn({1000, 48}).to(type);
     std::vector<Tensor> results;

@@ -1,10 +1,6 @@
 // A folder of a test's own, in which commands are run as a user would run them.
 #pragma once
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "streamo/core/scratch_folder.h"
 #include "support/run_command.h"
 
 namespace streamo::test {
@@ -19,16 +16,9 @@ namespace streamo::test {
 // Exists as long as the object.
 class CommandFolder {
  public:
-  explicit CommandFolder(const std::string& name)
-      : path_(std::filesystem::path(testing::TempDir()) / fmt::format("{}-{}", name, ::getpid())) {
-    std::filesystem::create_directories(path_);
+  explicit CommandFolder(const std::string& name) : path_(scratch_.path() / name) {
+    std::filesystem::create_directory(path_);
   }
-  ~CommandFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  CommandFolder(const CommandFolder&) = delete;
-  CommandFolder& operator=(const CommandFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
@@ -59,6 +49,7 @@ class CommandFolder {
   }
 
  private:
+  core::ScratchFolder scratch_;
   std::filesystem::path path_;
 };
 

@@ -13,9 +13,9 @@
 #include "model/qwen2_5_vl/model.h"
 #include "nn/block_kernels.h"
 #include "streamo/loss/streaming_loss.h"
+#include "streamo/model/keep_num_threads.h"
 #include "streamo/train/optimizer.h"
 #include "support/allocation_watch.h"
-#include "support/keep_num_threads.h"
 #include "support/with_ranks.h"
 #include "train/model_setup.h"
 #include "train/sharded_blocks.h"
@@ -211,7 +211,7 @@ class MemoryPlanOf : public testing::TestWithParam<std::tuple<std::tuple<std::st
 // What is kept between steps, and the peak, within 5 %, of the rank in the middle: the last rank's
 // parts may be shorter, and a thread of Gloo may hold a message a moment longer than it needs.
 TEST_P(MemoryPlanOf, AStep) {
-  const test::KeepNumThreads keep;
+  const model::KeepNumThreads keep;
   at::set_num_threads(1);
   const auto [shard, size] = std::get<0>(GetParam());
   const Case& each = std::get<1>(GetParam());

@@ -1,9 +1,10 @@
-// For tests that change how many threads an operator has: those after them find what was there.
+// For who changes how many threads an operator has that this thread calls: what comes after finds
+// what was there. Results depend on that number to the last bit.
 #pragma once
 
 #include <ATen/Parallel.h>
 
-namespace streamo::test {
+namespace streamo::model {
 
 class KeepNumThreads {
  public:
@@ -12,8 +13,10 @@ class KeepNumThreads {
   KeepNumThreads(const KeepNumThreads&) = delete;
   KeepNumThreads& operator=(const KeepNumThreads&) = delete;
 
+  int before() const { return before_; }
+
  private:
   int before_ = at::get_num_threads();
 };
 
-}  // namespace streamo::test
+}  // namespace streamo::model
