@@ -5,6 +5,8 @@ extern "C" {
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <sys/sysinfo.h>
+#include <torch/cuda.h>
+#include <torch/version.h>
 
 #include <filesystem>
 

@@ -54,7 +54,7 @@ core::Result<bool> verify_file(const fs::path& file, const Json& entry) {
                                    entry.value("bytes", Json()).dump())};
   }
   try {
-    if (core::hash_file(file) == entry["xxh3"]) return true;
+    if (Json(core::hash_file(file)) == entry["xxh3"]) return true;
   } catch (const core::Error& unreadable) {
     return core::Fault{unreadable.what()};
   }
