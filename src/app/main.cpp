@@ -55,16 +55,16 @@ int main(int argc, char** argv) {
   } catch (const CLI::RuntimeError& answer) {  // a command has printed it
     return answer.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    return fail(
-        (problem_of(app, error, argc, argv) + ", command line, see `streamo --help`").c_str(),
-        static_cast<int>(ErrorKind::kUsage));
+    const streamo::core::Error usage(ErrorKind::kUsage, problem_of(app, error, argc, argv),
+                                     "command line", "see `streamo --help`");
+    return fail(usage.what(), usage.exit_code());
   } catch (const streamo::core::Error& error) {
     return fail(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return fail(
-        "out of memory, this process, use smaller batches (train.micro_batch_size, "
-        "data.max_length)",
-        static_cast<int>(ErrorKind::kMemory));
+    const streamo::core::Error memory(
+        ErrorKind::kMemory, "out of memory", "this process",
+        "use smaller batches (train.micro_batch_size, data.max_length)");
+    return fail(memory.what(), memory.exit_code());
   } catch (const std::exception& error) {
     return fail(error.what(), static_cast<int>(ErrorKind::kInternal));
   }

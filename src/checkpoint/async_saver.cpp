@@ -57,7 +57,7 @@ struct AsyncSaver::Impl {
     } catch (const core::Error& error) {
       if (error.kind() != core::ErrorKind::kDisk) throw;
       core::log_warning("checkpoint-{} is not saved, older ones are intact: {}", buffers.step,
-                        error.what());
+                        error.summary());
       return error;
     }
     core::log_info("checkpoint-{} saved: {:.1f} MB, training paused {:.3f} s, written in {:.3f} s",

@@ -56,7 +56,7 @@ core::Result<bool> verify_file(const fs::path& file, const Json& entry) {
   try {
     if (Json(core::hash_file(file)) == entry["xxh3"]) return true;
   } catch (const core::Error& unreadable) {
-    return core::Fault{unreadable.what()};
+    return core::Fault{unreadable.summary()};
   }
   return core::Fault{file.string() + ": its checksum is wrong, the file is damaged"};
 }
@@ -137,7 +137,7 @@ void SnapshotStore::prune(int64_t saved_step) const {
     try {
       core::remove_directory_atomic(all[i]);
     } catch (const core::Error& error) {
-      core::log_warning("an old checkpoint stays: {}", error.what());
+      core::log_warning("an old checkpoint stays: {}", error.summary());
     }
   }
 }

@@ -176,7 +176,7 @@ void ConfigSchema::load_file(const fs::path& path) {
   try {
     text = read_file(path);
   } catch (const Error& error) {
-    throw Error(ErrorKind::kConfig, error.what());
+    throw Error(ErrorKind::kConfig, error.summary(), {}, error.hint());
   }
   Json json;
   try {

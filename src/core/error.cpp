@@ -1,3 +1,4 @@
+// How an error reads: where and what on one line, what to do about it on the next.
 #include "streamo/core/error.h"
 
 #include <fmt/format.h>
@@ -5,10 +6,11 @@
 namespace streamo::core {
 
 Error::Error(ErrorKind kind, std::string what, std::string where, std::string hint)
-    : kind_(kind), message_(std::move(what)) {
-  for (const std::string& part : {where, hint}) {
-    if (!part.empty()) message_ += ", " + part;
-  }
+    : kind_(kind),
+      hint_(std::move(hint)),
+      message_(where.empty() ? std::move(what) : where + ": " + what),
+      summary_size_(message_.size()) {
+  if (!hint_.empty()) message_ += "\n  hint: " + hint_;
 }
 
 void check_failed(const char* condition, const char* file, int line, const std::string& message) {

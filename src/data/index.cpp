@@ -19,7 +19,7 @@ core::Result<int64_t> tokens_of_picture(video::FrameSize size, const std::string
   try {
     return image_tokens(video::smart_resize(size, limits), token_side);
   } catch (const core::Error& refused) {  // its shape
-    return core::Fault{file + ": " + refused.what()};
+    return core::Fault{file + ": " + refused.summary()};
   }
 }
 
@@ -189,10 +189,12 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
   }
   if (index.items.empty()) {
     const auto skipped = report.entries();
-    throw core::Error(
-        core::ErrorKind::kData, "no sample can be used",
-        skipped.empty() ? "" : skipped.begin()->first + ": " + skipped.begin()->second,
-        "check data.train and data.video_prefix");
+    throw core::Error(core::ErrorKind::kData,
+                      skipped.empty()
+                          ? "no sample can be used"
+                          : fmt::format("no sample can be used, the first is {}: {}",
+                                        skipped.begin()->first, skipped.begin()->second),
+                      "data.train", "check data.train and data.video_prefix");
   }
   return index;
 }

@@ -42,10 +42,11 @@ void SampleReport::check_fraction(double max_bad_fraction, size_t all) const {
   if (static_cast<double>(entries_.size()) <= max_bad_fraction * static_cast<double>(all)) return;
   throw core::Error(
       core::ErrorKind::kData,
-      fmt::format("{} of {} samples cannot be used, more than data.max_bad_fraction = {}",
-                  entries_.size(), all, max_bad_fraction),
-      fmt::format("for example {}: {}", entries_.begin()->first, entries_.begin()->second),
-      "see skipped.jsonl in the run folder");
+      fmt::format("{} of {} samples cannot be used, more than data.max_bad_fraction = {}; for "
+                  "example {}: {}",
+                  entries_.size(), all, max_bad_fraction, entries_.begin()->first,
+                  entries_.begin()->second),
+      "data.train", "see skipped.jsonl in the run folder");
 }
 
 std::map<std::string, std::string> SampleReport::entries() const {

@@ -341,9 +341,10 @@ void Ranks::exchange_on(at::Device device) {
   for (int other = 0; other < size(); ++other) {
     const std::string& kind = kinds[static_cast<size_t>(other)];
     if (kind == kinds[0]) continue;
-    throw core::Error(core::ErrorKind::kUsage, "some processes have a GPU and some have none",
-                      fmt::format("rank 0 has {}, rank {} has {}", kinds[0], other, kind),
-                      "start as many processes as there are GPUs on each machine");
+    throw core::Error(core::ErrorKind::kUsage,
+                      "some processes have a GPU and some have none: " +
+                          fmt::format("rank 0 has {}, rank {} has {}", kinds[0], other, kind),
+                      "devices", "start as many processes as there are GPUs on each machine");
   }
   impl_->run->device = device;
   impl_->form_device_group();

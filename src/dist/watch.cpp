@@ -303,7 +303,7 @@ void Watch::pass_on(const std::string& culprit) {
 }
 
 void Watch::announce_failure(const std::string& message) {
-  set(*store_, key("failed", rank_), message);
+  set(*store_, key("failed", rank_), message.substr(0, message.find('\n')));  // not its hint
 }
 
 void Watch::say_done() {

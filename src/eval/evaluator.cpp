@@ -114,10 +114,12 @@ EvalReport make_report(const data::SampleSource& source, const std::vector<size_
     }
   }
   if (report.timelines.empty()) {
-    throw core::Error(core::ErrorKind::kData,
-                      fmt::format("none of {} samples can be evaluated", samples.size()),
-                      report.skipped.empty() ? "" : report.skipped[0].id,
-                      report.skipped.empty() ? "" : "the first one: " + report.skipped[0].reason);
+    throw core::Error(
+        core::ErrorKind::kData,
+        report.skipped.empty()
+            ? "there is no sample to evaluate"
+            : fmt::format("none of {} samples can be evaluated, the first is {}: {}",
+                          samples.size(), report.skipped[0].id, report.skipped[0].reason));
   }
   score(report);
   return report;

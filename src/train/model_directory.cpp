@@ -45,8 +45,8 @@ void train_preset_tokenizer(const RunConfig& config, const data::SampleSource& s
     std::move(of_sample.begin(), of_sample.end(), std::back_inserter(texts));
   }
   if (texts.empty()) {
-    throw core::Error(core::ErrorKind::kData, "no sample can be used", reasons.front(),
-                      "check data.train and data.video_prefix");
+    throw core::Error(core::ErrorKind::kData, "no sample can be used: " + reasons.front(),
+                      "data.train", "check data.train and data.video_prefix");
   }
   text::train_tokenizer(texts, static_cast<int>(config.model.vocab_size), model_dir);
 }

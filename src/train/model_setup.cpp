@@ -50,7 +50,7 @@ torch::Device available_device(int local_rank) {
   const auto devices = static_cast<int>(torch::cuda::device_count());
   if (local_rank >= devices) {
     throw core::Error(core::ErrorKind::kUsage, "there are fewer GPUs than processes",
-                      fmt::format("{} GPUs, local rank {}", devices, local_rank),
+                      fmt::format("local rank {} of {} GPUs", local_rank, devices),
                       "start as many processes as there are GPUs on each machine");
   }
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};

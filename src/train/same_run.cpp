@@ -27,10 +27,10 @@ void require_same_run(dist::Ranks& ranks, const Json& effective_config,
     std::vector<std::string> what = differences(first["config"], other["config"]);
     if (other["data"] != first["data"]) what.push_back("the files of data.train");
     if (other["program"] != first["program"]) what.push_back("the program streamo");
-    throw core::Error(core::ErrorKind::kConfig,
-                      fmt::format("rank 0 and rank {} were started for different runs", rank),
-                      fmt::format("{}", fmt::join(what, "; ")),
-                      "start all ranks with the same program, config and data");
+    throw core::Error(
+        core::ErrorKind::kConfig,
+        fmt::format("was started for another run than rank 0: {}", fmt::join(what, "; ")),
+        fmt::format("rank {}", rank), "start all ranks with the same program, config and data");
   }
 }
 

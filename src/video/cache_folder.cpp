@@ -56,7 +56,7 @@ fs::path made_folder(fs::path folder) {
 }
 
 bool is_full_disk(const Error& error) {
-  const std::string_view what = error.what();
+  const std::string what = error.summary();
   return what.find(std::strerror(ENOSPC)) != what.npos ||
          what.find(std::strerror(EDQUOT)) != what.npos;
 }
@@ -172,7 +172,7 @@ bool CacheFolder::publish(const std::string& name, int64_t about_bytes, const Fi
       return write(name, fill);
     } catch (const Error& failed) {
       if (again && is_full_disk(failed) && space_.evict(about_bytes) > 0) continue;
-      stop_writing(failed.what());
+      stop_writing(failed.summary());
       return false;
     }
   }

@@ -20,7 +20,7 @@ core::Result<FrameSize> target_size(const fs::path& path, FrameSize size,
   try {
     return smart_resize(size, *options.pixel_limits);
   } catch (const core::Error& refused) {
-    return file_fault(path, refused.what());
+    return file_fault(path, refused.summary());
   }
 }
 

@@ -44,7 +44,7 @@ Result<File> read(const fs::path& path) {
     const PictureFormat format = picture_format(bytes);
     return File{std::move(bytes), format};
   } catch (const core::Error& refused) {
-    return Fault{refused.what()};
+    return Fault{refused.summary()};
   }
 }
 
@@ -156,7 +156,7 @@ Result<Picture> read_picture(const fs::path& path, const std::optional<PixelLimi
   try {
     size = smart_resize(picture.size, *limits);
   } catch (const core::Error& refused) {
-    return file_fault(path, refused.what());
+    return file_fault(path, refused.summary());
   }
   return Picture{size, resize_bicubic(picture.rgb, picture.size, size)};
 }

@@ -113,7 +113,7 @@ TEST_F(BenchmarkCommand, WrongFilesAreNamed) {
   const CommandResult wrong =
       streamo("benchmark run raw.json --videos . --out o.jsonl --model " + model);
   EXPECT_EQ(wrong.exit_code, 11);
-  EXPECT_THAT(wrong.err, HasSubstr("no annotations of a known benchmark, raw.json"));
+  EXPECT_THAT(wrong.err, HasSubstr("raw.json: no annotations of a known benchmark"));
   EXPECT_EQ(streamo("benchmark score raw.json").exit_code, 11);
   EXPECT_EQ(play("--out o.jsonl --protocol mine").exit_code, 2);
   EXPECT_EQ(play("--out o.jsonl --tasks EMP").exit_code, 2);

@@ -277,7 +277,7 @@ TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
   const auto results = run(2, "mixed", "", only(1, {.arguments = {"optim.lr=2e-3"}}));
   expect_all(results, 10);
   for (const CommandResult& result : results) {
-    EXPECT_THAT(result.err, HasSubstr("rank 0 and rank 1 were started for different runs"));
+    EXPECT_THAT(result.err, HasSubstr("rank 1: was started for another run than rank 0"));
     EXPECT_THAT(result.err, HasSubstr("optim.lr: 0.001 -> 0.002"));
   }
 }

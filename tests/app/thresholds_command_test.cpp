@@ -48,7 +48,7 @@ TEST_F(ThresholdsCommand, OtherFilesAreRefused) {
   write("x.json", json::object());
   const CommandResult other = thresholds("x.json");
   EXPECT_EQ(other.exit_code, 11);
-  EXPECT_THAT(other.err, HasSubstr("no evaluation with timelines, x.json"));
+  EXPECT_THAT(other.err, HasSubstr("x.json: no evaluation with timelines"));
   EXPECT_EQ(thresholds("eval.json --false-alarms -1").exit_code, 2);
 }
 

@@ -309,7 +309,7 @@ TEST_F(TrainFaults, OneSaveThatFailsIsAWarning) {
 TEST_F(TrainFaults, ADiskThatStaysFullIsAnErrorAtTheEnd) {
   const CommandResult full = with_fault("checkpoint.save:2+:enospc");
   EXPECT_EQ(full.exit_code, kDisk) << full.err;
-  EXPECT_THAT(full.err, HasSubstr("error: cannot write: No space left on device"));
+  EXPECT_THAT(full.err, HasSubstr(": cannot write: No space left on device\n  hint: "));
   EXPECT_TRUE(fs::exists(root_ / "run/checkpoint-2"));
   expect_it_goes_on();
 }

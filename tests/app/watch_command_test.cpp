@@ -162,7 +162,7 @@ TEST_F(WatchCommand, ThePageStandsAloneAndNamesTheTruth) {
   EXPECT_EQ(pictures, size_t{kSeconds});
   const CommandResult other = watch("--video a.mp4 --annotations raw.json --question 'Who?'");
   EXPECT_EQ(other.exit_code, 11);
-  EXPECT_THAT(other.err, HasSubstr("no sample of this video that asks this question, raw.json"));
+  EXPECT_THAT(other.err, HasSubstr("raw.json: no sample of this video that asks this question"));
 }
 
 // 500 turns a second are more than the model can do: a model folder that says so.

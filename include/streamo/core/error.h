@@ -1,7 +1,7 @@
 // Errors a user can do something about: what went wrong, where, and what to do next.
 //
 // Three kinds of trouble, three ways (CONTRIBUTING.md):
-//   user or environment: throw core::Error; main() prints one line and exits with the kind's code;
+//   user or environment: throw core::Error; main() prints it and exits with the kind's code;
 //   expected data fault: return core::Result; the run counts and lists it and goes on;
 //   our own bug:         STREAMO_CHECK; exit 70 with file and line.
 #pragma once
@@ -34,13 +34,19 @@ class Error : public std::exception {
   // `what` says what is wrong, `where` names the file, key or sample, `hint` the next step.
   Error(ErrorKind kind, std::string what, std::string where = {}, std::string hint = {});
 
-  const char* what() const noexcept override { return message_.c_str(); }  // "what, where, hint"
+  // "<where>: <what>", and a second line "  hint: <hint>": as people see it behind "error: ".
+  const char* what() const noexcept override { return message_.c_str(); }
+  // Only "<where>: <what>", for a message that goes on.
+  std::string summary() const { return message_.substr(0, summary_size_); }
+  const std::string& hint() const { return hint_; }
   ErrorKind kind() const { return kind_; }
   int exit_code() const { return static_cast<int>(kind_); }
 
  private:
   ErrorKind kind_;
+  std::string hint_;
   std::string message_;
+  size_t summary_size_;
 };
 
 // Why one sample or file cannot be used. `reason` is a full sentence part that names the file.

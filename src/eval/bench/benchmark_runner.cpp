@@ -240,8 +240,9 @@ BenchmarkRun run_benchmark(model::VisionLanguageModel& model, const text::ChatFo
   int64_t lost = 0;
   for (const UnplayedVideo& video : run.unplayed) lost += video.points;
   if (lost > 0 && lost == run.points) {
-    throw core::Error(core::ErrorKind::kData, "none of the videos can be played",
-                      run.unplayed[0].reason, "give the folder of the videos as --videos");
+    throw core::Error(core::ErrorKind::kData,
+                      "none of the videos can be played: " + run.unplayed[0].reason, "--videos",
+                      "give the folder of the videos as --videos");
   }
   return run;
 }
