@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-namespace streamo::stream {
+#include "streamo/stream/session.h"
 
-using QuestionId = int64_t;
+namespace streamo::stream {
 
 class Questions {
  public:

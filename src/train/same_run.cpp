@@ -10,8 +10,11 @@
 #include "streamo/train/run_folder.h"
 
 namespace streamo::train {
+namespace {
 
 using Json = nlohmann::ordered_json;
+
+}  // namespace
 
 void require_same_run(dist::Ranks& ranks, const Json& effective_config,
                       const std::string& fingerprint) {

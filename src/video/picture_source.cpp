@@ -120,7 +120,7 @@ std::optional<core::Fault> PictureSource::decode_everything() {
   return start(std::nullopt);
 }
 
-core::Result<const Picture*> PictureSource::on_screen(int64_t k) {
+core::Result<const TimedFrame*> PictureSource::on_screen(int64_t k) {
   if (wanted_ && !show_planned(k)) {
     if (auto fault = decode_everything()) return *fault;
   }

@@ -12,7 +12,7 @@
 
 namespace streamo::video {
 
-struct Picture {
+struct TimedFrame {
   FramePtr frame = make_frame();
   int64_t ticks = 0;   // its time, from the start
   int64_t number = 0;  // another picture, another number; 0: none
@@ -33,7 +33,7 @@ class PictureSource {
   // The first picture of the file. Before on_screen().
   const AVFrame& first() const { return *on_screen().frame; }
   // Valid until the next call; k ascends. Fault: the file could be read before, but not again.
-  core::Result<const Picture*> on_screen(int64_t k);
+  core::Result<const TimedFrame*> on_screen(int64_t k);
 
   DecodeCounters counters() const;
 
@@ -46,7 +46,7 @@ class PictureSource {
   bool show_planned(int64_t k);
   void show_sequential(int64_t k);
   void decode_ahead();
-  const Picture& on_screen() const { return current_.number > 0 ? current_ : ahead_; }
+  const TimedFrame& on_screen() const { return current_.number > 0 ? current_ : ahead_; }
 
   std::shared_ptr<FileWatch> watch_;
   Decoder decoder_;
@@ -57,7 +57,7 @@ class PictureSource {
   size_t target_ = 0;                           // the wanted picture that is shown
   // `ahead_`: the picture that follows the current one, or the first. Without a plan, it must be
   // known before the current one can be shown.
-  Picture current_, ahead_;
+  TimedFrame current_, ahead_;
   int64_t pictures_ = 0;
   DecodeCounters before_;  // of a plan that was given up
 };

@@ -69,9 +69,9 @@ std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& optio
 
 // Each picture once, for however many samples it is on screen.
 core::Result<const Frame*> SecondSampler::Impl::convert_shown(int64_t k) {
-  const core::Result<const Picture*> shown = source.on_screen(k);
+  const core::Result<const TimedFrame*> shown = source.on_screen(k);
   if (!shown) return shown.fault();
-  const Picture& picture = **shown;
+  const TimedFrame& picture = **shown;
   if (picture.number != converted_number) {
     converted.pts_time = seconds(picture.ticks);
     converted.keyframe = is_key(*picture.frame);
