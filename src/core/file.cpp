@@ -96,8 +96,7 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
 
 AtomicWriter::AtomicWriter(fs::path path)
     : path_(std::move(path)), temporary_(temporary_name(path_)) {
-  std::error_code ignored;
-  fs::create_directories(folder_of(path_), ignored);  // if it fails, open() says why
+  create_folders(folder_of(path_));
   fault_point("file.open");
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) throw_disk("create", path_, errno);
@@ -147,14 +146,25 @@ void sync_path(const fs::path& path) {
   if (result != 0) throw_disk("flush to disk", path, error);
 }
 
+void create_folders(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return;
+  create_folders(folder_of(path));
+  fault_point("file.mkdir");
+  fs::create_directory(path, error);
+  if (error) throw_disk("create the folder", path, error.value());
+  sync_path(folder_of(path));
+}
+
 void write_directory_atomic(const fs::path& path,
                             const std::function<void(const fs::path&)>& fill) {
   const fs::path temporary = temporary_name(path);
   std::error_code error;
   fs::remove_all(temporary, error);
   try {
+    create_folders(folder_of(path));
     fault_point("file.mkdir");
-    fs::create_directories(temporary, error);
+    fs::create_directory(temporary, error);
     if (error) throw_disk("create the folder", path, error.value());
     fill(temporary);
     for (const auto& entry : fs::recursive_directory_iterator(temporary)) sync_path(entry.path());

@@ -46,12 +46,7 @@ constexpr std::array<std::string_view, 22> kFreeKeys = {"data.eval",
 
 RunFolder::RunFolder(std::filesystem::path path, bool owner) : path_(std::move(path)) {
   if (!owner) return;
-  std::error_code error;
-  std::filesystem::create_directories(path_, error);
-  if (error) {
-    throw core::Error(core::ErrorKind::kDisk, "cannot create the run folder: " + error.message(),
-                      path_.string(), "choose another checkpoint.dir");
-  }
+  core::create_folders(path_);
   const std::string lock = path_ / ".lock";
   lock_fd_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_fd_ < 0) {

@@ -1,8 +1,11 @@
 #include "streamo/core/file.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
@@ -49,6 +52,28 @@ TEST_F(FileTest, AFolderIsCompleteOrAbsent) {
   write_directory_atomic(dir_ / "d",
                          [](const fs::path& folder) { write_file_atomic(folder / "a", "1"); });
   EXPECT_EQ(read_file(dir_ / "d" / "a"), "1");
+}
+
+// The system itself writes a part (1 MB and 1000 bytes) and then nothing more.
+TEST_F(FileTest, AWriteThatTheSystemCutsShortLeavesTheOldFile) {
+  write_file_atomic(dir_ / "f", "old");
+  const pid_t child = ::fork();  // the limit is the process' own
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{(1 << 20) + 1000, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      write_file_atomic(dir_ / "f", std::string(3 << 20, 'n'));
+      std::_Exit(0);
+    } catch (const Error& error) {
+      std::_Exit(error.exit_code());
+    }
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ErrorKind::kDisk));
+  EXPECT_EQ(read_file(dir_ / "f"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()), 1);
 }
 
 TEST_F(FileTest, ErrorsNameThePath) {

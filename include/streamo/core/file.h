@@ -37,6 +37,10 @@ class AtomicWriter {
 // Flushes a file or folder to disk. Throws Error{kDisk}.
 void sync_path(const std::filesystem::path& path);
 
+// Makes a folder and those above it that are missing, and flushes that they are there. Throws
+// Error{kDisk}.
+void create_folders(const std::filesystem::path& path);
+
 // A folder that appears under its final name only when everything in it is on disk.
 // `fill` gets the temporary folder to write into. An existing folder of that name is replaced: at
 // any moment the old one or the new one is there (where the file system can exchange two names).
