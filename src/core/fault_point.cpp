@@ -1,4 +1,7 @@
+// Counts the hits of the armed fault and acts on the one that is meant.
 #include "streamo/core/fault_point.h"
+
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -6,6 +9,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -48,24 +53,52 @@ bool matches(std::string_view pattern, std::string_view name) {
   return name.starts_with(pattern.substr(0, pattern.size() - 1));
 }
 
+// Counts the hits of what is armed.
+bool is_due(const char* name) {
+  const ArmedFault& fault = armed();
+  if (fault.hit == 0 || !matches(fault.name, name)) return false;
+  static std::atomic<int> hits{0};
+  const int hit = ++hits;
+  return hit == fault.hit || (hit > fault.hit && fault.and_later);
+}
+
+void act(const std::string& action, const char* name) {
+  static const std::map<std::string, int, std::less<>> signals = {
+      {"kill", SIGKILL}, {"term", SIGTERM}, {"int", SIGINT},
+      {"hup", SIGHUP},   {"usr1", SIGUSR1}, {"usr2", SIGUSR2}};
+  if (const auto signal = signals.find(action); signal != signals.end()) {
+    ::kill(::getpid(), signal->second);  // to the process, as from outside
+    return;
+  }
+  if (action == "exit") std::_Exit(70);
+  while (action == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
+  const int error = action == "enospc" ? ENOSPC : EIO;
+  throw Error(ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(error), name,
+              "this failure was injected by STREAMO_FAULT");
+}
+
+// One after the other where several are joined: "term+hang".
+void act(const ArmedFault& fault, const char* name) {
+  std::istringstream actions(fault.action);
+  for (std::string action; std::getline(actions, action, '+');) act(action, name);
+}
+
 }  // namespace
 
 void fault_point(const char* name) {
-  const ArmedFault& fault = armed();
-  if (fault.hit == 0 || !matches(fault.name, name)) return;
-  static std::atomic<int> hits{0};
-  const int hit = ++hits;
-  if (hit < fault.hit || (hit > fault.hit && !fault.and_later)) return;
-  if (fault.action == "kill") std::raise(SIGKILL);
-  if (fault.action == "exit") std::_Exit(70);
-  if (fault.action == "term") {
-    std::raise(SIGTERM);
-    return;
-  }
-  while (fault.action == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
-  const int error = fault.action == "enospc" ? ENOSPC : EIO;
-  throw Error(ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(error), name,
-              "this failure was injected by STREAMO_FAULT");
+  if (is_due(name)) act(armed(), name);
+}
+
+int injected_errno(const char* name) {
+  static const std::map<std::string, int, std::less<>> errors = {
+      {"emfile", EMFILE}, {"enfile", ENFILE}, {"enomem", ENOMEM},       {"eagain", EAGAIN},
+      {"eio", EIO},       {"estale", ESTALE}, {"etimedout", ETIMEDOUT}, {"enospc", ENOSPC},
+      {"edquot", EDQUOT}, {"efbig", EFBIG}};
+  if (!is_due(name)) return 0;
+  const auto error = errors.find(armed().action);
+  if (error != errors.end()) return error->second;
+  act(armed(), name);
+  return 0;
 }
 
 }  // namespace streamo::core
