@@ -1,3 +1,5 @@
+// Messages on stderr, and lines that are redrawn: written as far as that goes, never a reason to
+// end.
 #include "streamo/core/log.h"
 
 #include <sys/ioctl.h>
@@ -8,6 +10,9 @@
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+
+#include "streamo/core/print.h"
+#include "streamo/core/printable.h"
 
 namespace streamo::core {
 namespace {
@@ -56,7 +61,8 @@ void log_line(const char* level, const std::string& message) {
   const std::string from = rank < 0 || *level == '\0' ? "" : fmt::format("rank {}: ", rank);
   const std::lock_guard lock(output_mutex());
   // A live line may be on the screen: start on a clean one.
-  fmt::print(stderr, "{}{}{}{}\n", is_terminal(stderr) ? kClearLine : "", from, level, message);
+  show(stderr, fmt::format("{}{}{}{}\n", is_terminal(stderr) ? kClearLine : "", from, level,
+                           printable(message)));
 }
 
 LiveLine::LiveLine(FILE* stream)
@@ -72,25 +78,19 @@ bool LiveLine::is_due() {
 void LiveLine::show(const std::string& line) {
   if (log_rank() > 0) return;  // it is news
   const std::lock_guard lock(output_mutex());
-  if (is_terminal_) {
-    fmt::print(stream_, "{}{}", kClearLine, line);
-  } else {
-    fmt::print(stream_, "{}\n", line);
-  }
-  std::fflush(stream_);
+  core::show(stream_, is_terminal_ ? kClearLine + line : line + "\n");
   is_open_ = is_terminal_;
 }
 
 void LiveLine::finish() {
   if (!is_open_) return;
   const std::lock_guard lock(output_mutex());
-  fmt::print(stream_, "\n");
-  std::fflush(stream_);
+  core::show(stream_, "\n");
   is_open_ = false;
 }
 
-ProgressBar::ProgressBar(std::string label, int64_t total)
-    : label_(std::move(label)),
+ProgressBar::ProgressBar(const std::string& label, int64_t total)
+    : label_(printable_line(label)),
       total_(std::max<int64_t>(total, 1)),
       started_(monotonic_seconds()) {}
 

@@ -8,13 +8,16 @@
 #include <string>
 #include <utility>
 
+#include "streamo/core/printable.h"
+
 namespace streamo::core {
 
 bool stdout_is_terminal();
 // Of the terminal on stdout; `otherwise` where it does not say, or there is none.
 int terminal_columns(int otherwise);
 
-// `level` is printed before the message; "" is news.
+// `level` is printed before the message; "" is news. Control characters in it are written out
+// (printable.h), and what cannot be written is left out: no run ends for want of a terminal.
 void log_line(const char* level, const std::string& message);
 
 // Of a run of several processes: news is told by rank 0 alone, and warnings and errors of all begin
@@ -26,13 +29,14 @@ void log_info(fmt::format_string<Args...> format, Args&&... args) {
   log_line("", fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Your result may differ from what you asked for.
+// Your result may differ from what you asked for. On one line, whatever stands in a path.
 template <typename... Args>
 void log_warning(fmt::format_string<Args...> format, Args&&... args) {
-  log_line("warning: ", fmt::format(format, std::forward<Args>(args)...));
+  log_line("warning: ", printable_line(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 // How far something is, in one line: redrawn where it stands on a terminal, a line anew elsewhere.
+// Shown as it is, with codes that steer the terminal.
 class LiveLine {
  public:
   explicit LiveLine(FILE* stream);
@@ -56,7 +60,7 @@ class LiveLine {
 // Counts up to `total` on stderr, with rate, remaining time and, on a terminal, a bar.
 class ProgressBar {
  public:
-  ProgressBar(std::string label, int64_t total);
+  ProgressBar(const std::string& label, int64_t total);
   ~ProgressBar();
   void advance(int64_t count = 1);  // call from one thread
 
