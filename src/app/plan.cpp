@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "streamo/core/error.h"
 #include "streamo/core/scratch_folder.h"
 #include "train/run_plan.h"
 

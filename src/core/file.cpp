@@ -2,34 +2,26 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include <cerrno>
-#include <cstring>
 #include <memory>
-#include <vector>
 
 #include "streamo/core/error.h"
 #include "streamo/core/fault_point.h"
+#include "streamo/core/log.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::core {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kBufferBytes = 1 << 20;
-constexpr std::string_view kTemporary = ".tmp-";
 
 [[noreturn]] void throw_disk(const char* action, const fs::path& path, int error) {
-  std::string hint = error == ENOSPC ? "free some space or choose another folder"
-                                     : "check that the folder exists and may be written";
-  throw Error(ErrorKind::kDisk, fmt::format("cannot {}: {}", action, std::strerror(error)),
-              path.string(), hint);
-}
-
-fs::path temporary_name(const fs::path& path) {
-  return path.parent_path() /
-         fmt::format(".{}{}{}", path.filename().string(), kTemporary, ::getpid());
+  throw system_error(error, fmt::format("cannot {}", action), path.string());
 }
 
 fs::path folder_of(const fs::path& path) {
@@ -61,30 +53,29 @@ void exchange_and_sync(const fs::path& from, const fs::path& to) {
   remove_tree(from);
 }
 
+// Hands the whole file to `take`, a piece at a time. `of_the_file`: the kind of error when the file
+// itself is to blame.
+template <typename Take>
+void read_pieces(const fs::path& path, ErrorKind of_the_file, const Take& take) {
+  const int fd =
+      system_call("read.open", [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
+  if (fd < 0) throw system_error(errno, "cannot read", path.string(), of_the_file);
+  std::string chunk(kBufferBytes, '\0');
+  ssize_t got = 0;
+  do {
+    got = system_call("read.bytes", [&] { return ::read(fd, chunk.data(), chunk.size()); });
+    if (got > 0) take(std::string_view(chunk.data(), static_cast<size_t>(got)));
+  } while (got > 0);
+  const int error = errno;
+  ::close(fd);
+  if (got < 0) throw system_error(error, "cannot read", path.string(), of_the_file);
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    throw Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(errno)),
-                path.string(), "check the path");
-  }
   std::string content;
-  std::string chunk(kBufferBytes, '\0');
-  for (;;) {
-    const ssize_t got = ::read(fd, chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      const int error = errno;
-      ::close(fd);
-      throw Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(error)),
-                  path.string(),
-                  error == EISDIR ? "this is a folder, give a file" : "check the file");
-    }
-    if (got == 0) break;
-    content.append(chunk.data(), static_cast<size_t>(got));
-  }
-  ::close(fd);
+  read_pieces(path, ErrorKind::kData, [&](std::string_view piece) { content.append(piece); });
   return content;
 }
 
@@ -94,18 +85,14 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
   writer.commit();
 }
 
-AtomicWriter::AtomicWriter(fs::path path)
-    : path_(std::move(path)), temporary_(temporary_name(path_)) {
+AtomicWriter::AtomicWriter(fs::path path) : path_(std::move(path)), temporary_(folder_of(path_)) {
   create_folders(folder_of(path_));
   fault_point("file.open");
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) throw_disk("create", path_, errno);
+  fd_ = create_exclusively(temporary_, path_);
 }
 
 AtomicWriter::~AtomicWriter() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
+  if (fd_ >= 0) ::close(fd_);
 }
 
 void AtomicWriter::write(std::string_view bytes) {
@@ -118,8 +105,7 @@ void AtomicWriter::flush() {
   const char* next = buffer_.data();
   size_t left = buffer_.size();
   while (left > 0) {
-    const ssize_t put = ::write(fd_, next, left);
-    if (put < 0 && errno == EINTR) continue;
+    const ssize_t put = system_call("bytes.write", [&] { return ::write(fd_, next, left); });
     if (put < 0) throw_disk("write", path_, errno);
     next += put;
     left -= static_cast<size_t>(put);
@@ -133,7 +119,19 @@ void AtomicWriter::commit() {
   if (::fsync(fd_) != 0) throw_disk("flush to disk", path_, errno);
   ::close(fd_);
   fd_ = -1;
-  rename_and_sync(temporary_, path_);
+  rename_and_sync(temporary_.path(), path_);
+  temporary_.release();
+}
+
+bool unless_the_disk_fails(const std::function<void()>& write) {
+  try {
+    write();
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kDisk) throw;
+    log_warning("{}; the run goes on without it", error.summary());
+    return false;
+  }
 }
 
 void sync_path(const fs::path& path) {
@@ -158,41 +156,26 @@ void create_folders(const fs::path& path) {
 
 void write_directory_atomic(const fs::path& path,
                             const std::function<void(const fs::path&)>& fill) {
-  const fs::path temporary = temporary_name(path);
-  std::error_code error;
-  fs::remove_all(temporary, error);
-  try {
-    create_folders(folder_of(path));
-    fault_point("file.mkdir");
-    fs::create_directory(temporary, error);
-    if (error) throw_disk("create the folder", path, error.value());
-    fill(temporary);
-    for (const auto& entry : fs::recursive_directory_iterator(temporary)) sync_path(entry.path());
-    sync_path(temporary);
-    fs::exists(path) ? exchange_and_sync(temporary, path) : rename_and_sync(temporary, path);
-  } catch (...) {
-    fs::remove_all(temporary, error);
-    throw;
+  create_folders(folder_of(path));
+  Temporary temporary(folder_of(path));
+  const fs::path& folder = temporary.path();
+  fault_point("file.mkdir");
+  if (::mkdir(folder.c_str(), 0777) != 0) throw_disk("create the folder", path, errno);
+  fill(folder);
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) sync_path(entry.path());
+  sync_path(folder);
+  if (fs::exists(path)) {
+    exchange_and_sync(folder, path);
+  } else {
+    rename_and_sync(folder, path);
+    temporary.release();
   }
 }
 
 void remove_directory_atomic(const fs::path& path) {
-  const fs::path temporary = temporary_name(path);
-  std::error_code ignored;
-  fs::remove_all(temporary, ignored);
-  rename_and_sync(path, temporary);
-  remove_tree(temporary);
-}
-
-void remove_temporaries(const fs::path& folder) {
-  std::error_code ignored;
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with('.') && name.find(kTemporary) != std::string::npos)
-      found.push_back(entry.path());
-  }
-  for (const fs::path& path : found) remove_tree(path);
+  const Temporary temporary(folder_of(path));
+  rename_and_sync(path, temporary.path());
+  remove_tree(temporary.path());
 }
 
 std::string hash_bytes(std::string_view bytes) {
@@ -200,19 +183,12 @@ std::string hash_bytes(std::string_view bytes) {
 }
 
 std::string hash_file(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw_disk("open", path, errno);
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(),
                                                                               XXH3_freeState);
   XXH3_64bits_reset(state.get());
-  std::string chunk(kBufferBytes, '\0');
-  ssize_t got = 0;
-  while ((got = ::read(fd, chunk.data(), chunk.size())) > 0) {
-    XXH3_64bits_update(state.get(), chunk.data(), static_cast<size_t>(got));
-  }
-  const int error = errno;
-  ::close(fd);
-  if (got < 0) throw_disk("read", path, error);
+  read_pieces(path, ErrorKind::kDisk, [&](std::string_view piece) {
+    XXH3_64bits_update(state.get(), piece.data(), piece.size());
+  });
   return fmt::format("{:016x}", XXH3_64bits_digest(state.get()));
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "streamo/core/temporary.h"
+
 namespace streamo::core {
 
 // Whole file as bytes. Throws Error{kind} naming the path when it cannot be read.
@@ -20,7 +22,7 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
 class AtomicWriter {
  public:
   explicit AtomicWriter(std::filesystem::path path);
-  ~AtomicWriter();  // without commit(): the temporary file is removed
+  ~AtomicWriter();  // without commit(): nothing is left
   AtomicWriter(const AtomicWriter&) = delete;
   AtomicWriter& operator=(const AtomicWriter&) = delete;
 
@@ -28,11 +30,16 @@ class AtomicWriter {
   void commit();                       // flush, fsync, rename, fsync the folder
 
  private:
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_;
+  Temporary temporary_;
   int fd_ = -1;
   std::string buffer_;
   void flush();
 };
+
+// Does what writes something that a run can do without. Trouble with the disk is a warning then;
+// true when it was done.
+bool unless_the_disk_fails(const std::function<void()>& write);
 
 // Flushes a file or folder to disk. Throws Error{kDisk}.
 void sync_path(const std::filesystem::path& path);
@@ -50,10 +57,6 @@ void write_directory_atomic(const std::filesystem::path& path,
 // Takes a folder away at once, by renaming it, and then deletes it: what carries the name is never
 // a part. Throws Error{kDisk}.
 void remove_directory_atomic(const std::filesystem::path& path);
-
-// Deletes what processes that were killed in one of the above have left in `folder` (not below it).
-// For who alone writes there. Throws Error{kDisk}.
-void remove_temporaries(const std::filesystem::path& folder);
 
 // XXH3-64 of a file, as 16 hex digits. Throws Error{kDisk} when it cannot be read.
 std::string hash_file(const std::filesystem::path& path);
