@@ -1,16 +1,39 @@
+// Spreads work over threads.
 #include "streamo/core/parallel.h"
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <thread>
-#include <vector>
+#include <system_error>
+
+#include "streamo/core/log.h"
 
 namespace streamo::core {
 
-int num_cores() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+std::vector<std::jthread> start_threads(size_t count, size_t least,
+                                        const std::function<void()>& work) {
+  std::vector<std::jthread> threads;
+  try {
+    while (threads.size() < count) threads.emplace_back(work);
+  } catch (const std::system_error& refused) {
+    if (threads.size() < least) throw;
+    log_warning("{} threads instead of {}: {} (ulimit -u, or the container's limit of processes)",
+                threads.size(), count, refused.code().message());
+  }
+  return threads;
+}
+
+size_t startable_threads(size_t count) {
+  std::vector<std::jthread> threads;
+  std::atomic<bool> over{false};
+  try {
+    while (threads.size() < count) threads.emplace_back([&] { over.wait(false); });
+  } catch (const std::system_error&) {  // no more
+  }
+  over = true;
+  over.notify_all();
+  return threads.size();
 }
 
 void parallel_for(size_t count, int num_workers, const std::function<void(size_t)>& work) {
@@ -31,8 +54,7 @@ void parallel_for(size_t count, int num_workers, const std::function<void(size_t
   const auto threads =
       std::min(static_cast<size_t>(std::max(num_workers, 1)), std::max<size_t>(count, 1));
   {
-    std::vector<std::jthread> pool;
-    for (size_t i = 1; i < threads; ++i) pool.emplace_back(worker);
+    const auto others = start_threads(threads - 1, 0, worker);
     worker();
   }
   if (failure) std::rethrow_exception(failure);
