@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "json_lines_of_keys.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/suggest.h"
@@ -90,7 +91,8 @@ std::string checked_string(const Json& value, const Allowed& allowed, const fs::
 std::function<void()> checked_assignment(const ConfigSchema::Target& target, const Allowed& allowed,
                                          const Json& value, const fs::path& base) {
   const auto expect = [&](bool right) {
-    if (!right) throw Problem{fmt::format("is {}, must be a {}", value.dump(), type_name(target))};
+    if (!right)
+      throw Problem{fmt::format("is {}, must be a {}", dump_json(value), type_name(target))};
   };
   return std::visit(
       Overloaded{[&](bool* to) -> std::function<void()> {
@@ -176,6 +178,7 @@ void ConfigSchema::load_file(const fs::path& path) {
   try {
     text = read_file(path);
   } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kData) throw;  // the machine's
     throw Error(ErrorKind::kConfig, error.summary(), {}, error.hint());
   }
   Json json;
@@ -252,7 +255,8 @@ Json ConfigSchema::values() const {
     const size_t dot = field.key.find('.');
     result[field.key.substr(0, dot)][field.key.substr(dot + 1)] = value_of(field.target);
   }
-  return result;
+  // Paths may be any bytes; what is kept in files and compared with them is UTF-8.
+  return Json::parse(dump_json(result));
 }
 
 Json ConfigSchema::json_schema() const {
