@@ -1,11 +1,11 @@
+// Counts and lists the samples that are left out.
 #include "streamo/data/sample_report.h"
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
@@ -13,8 +13,9 @@
 namespace streamo::data {
 
 SampleReport::SampleReport(std::filesystem::path file) : file_(std::move(file)) {
-  std::ifstream lines(file_);
+  std::ifstream lines(file_.path());
   for (std::string line; std::getline(lines, line);) {
+    is_torn_ = lines.eof();  // its last line has no end: a run was killed while it wrote
     const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (entry.is_object()) listed_.insert(entry.value("id", ""));
   }
@@ -22,14 +23,11 @@ SampleReport::SampleReport(std::filesystem::path file) : file_(std::move(file)) 
 
 void SampleReport::add(const std::string& id, const std::string& reason) {
   const std::lock_guard lock(mutex_);
-  if (!entries_.emplace(id, reason).second || file_.empty()) return;
+  if (!entries_.emplace(id, reason).second || file_.path().empty()) return;
   if (!listed_.insert(id).second) return;
-  std::ofstream out(file_, std::ios::app);
-  out << core::dump_json(nlohmann::ordered_json{{"id", id}, {"reason", reason}}) << '\n';
-  if (!out.flush()) {
-    throw core::Error(core::ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(errno),
-                      file_.string(), "free some space or choose another checkpoint.dir");
-  }
+  const std::string line =
+      core::dump_json(nlohmann::ordered_json{{"id", id}, {"reason", reason}}) + "\n";
+  file_.append(std::exchange(is_torn_, false) ? "\n" + line : line);
 }
 
 int64_t SampleReport::size() const {

@@ -1,18 +1,15 @@
+// The curves of a run as lines of JSON and TensorBoard events.
 #include "streamo/train/metrics.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <utility>
 #include <vector>
 
-#include "streamo/core/error.h"
+#include "streamo/core/append_log.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
 #include "streamo/text/special_tokens.h"
@@ -121,37 +118,27 @@ Json to_json(const StepMetrics& metrics) {
 }
 
 struct MetricsLog::Impl {
-  std::filesystem::path path;
-  int fd = -1;
+  explicit Impl(const std::filesystem::path& run_dir) : file(run_dir / "metrics.jsonl") {}
+
+  core::AppendLog file;
   double started = core::monotonic_seconds();  // less the time of earlier starts
   std::optional<TensorBoardWriter> tensorboard;
 
-  void append(const Json& entry) const {
-    const std::string line = entry.dump() + "\n";
-    if (::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
-    throw core::Error(core::ErrorKind::kDisk,
-                      std::string("cannot write metrics: ") + std::strerror(errno), path.string(),
-                      "free space there and resume");
-  }
+  void append(const Json& entry) { file.append(core::dump_json(entry) + "\n"); }
 };
 
 MetricsLog::MetricsLog(const std::filesystem::path& run_dir, int64_t resume_step, bool tensorboard)
-    : impl_(std::make_unique<Impl>()) {
-  impl_->path = run_dir / "metrics.jsonl";
-  const KeptLines kept = lines_up_to(impl_->path, resume_step);
-  core::write_file_atomic(impl_->path, kept.text);
+    : impl_(std::make_unique<Impl>(run_dir)) {
+  const KeptLines kept = lines_up_to(impl_->file.path(), resume_step);
+  core::write_file_atomic(impl_->file.path(), kept.text);
   impl_->started -= kept.train_seconds;
-  impl_->fd = ::open(impl_->path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (impl_->fd < 0) {
-    throw core::Error(core::ErrorKind::kDisk,
-                      std::string("cannot open for writing: ") + std::strerror(errno),
-                      impl_->path.string(), "check the permissions of the run folder");
-  }
   if (tensorboard) impl_->tensorboard.emplace(run_dir, resume_step);
 }
 
-MetricsLog::~MetricsLog() {
-  if (impl_->fd >= 0) ::close(impl_->fd);
+MetricsLog::~MetricsLog() = default;
+
+bool MetricsLog::is_behind() const {
+  return impl_->file.is_behind();
 }
 
 void MetricsLog::log(const StepMetrics& metrics) {

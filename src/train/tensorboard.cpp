@@ -1,3 +1,4 @@
+// Writes TensorBoard event files.
 #include "streamo/train/tensorboard.h"
 
 #include <fcntl.h>
@@ -8,9 +9,8 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 
-#include "streamo/core/error.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::train {
 namespace {
@@ -77,14 +77,24 @@ std::string event_header(int64_t step) {
   return double_field(kEventWallTime, unix_seconds()) + varint_field(kEventStep, step);
 }
 
-[[noreturn]] void fail(const std::string& what, const std::filesystem::path& path) {
-  throw core::Error(core::ErrorKind::kDisk, what + ": " + std::strerror(errno), path.string(),
-                    "free space or set log.tensorboard to false");
-}
-
 std::string host_name() {
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+// TensorBoard reads files in the order of their names, so a start within the same second takes the
+// next.
+std::filesystem::path create_file(const std::filesystem::path& folder) {
+  for (auto seconds = static_cast<int64_t>(unix_seconds());; ++seconds) {
+    const auto path = folder / fmt::format("events.out.tfevents.{:010}.{}", seconds, host_name());
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0) {
+      ::close(fd);
+      return path;
+    }
+    if (errno != EEXIST)
+      throw core::system_error(errno, "cannot create the TensorBoard file", path.string());
+  }
 }
 
 }  // namespace
@@ -101,24 +111,14 @@ uint32_t masked_crc32c(std::string_view bytes) {
   return (crc >> 15 | crc << 17) + 0xA282EAD8;
 }
 
-TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& folder, int64_t resume_step) {
-  // TensorBoard reads files in the order of their names, so a start within the same second takes
-  // the next.
-  for (auto seconds = static_cast<int64_t>(unix_seconds()); fd_ < 0; ++seconds) {
-    path_ = folder / fmt::format("events.out.tfevents.{:010}.{}", seconds, host_name());
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
-    if (fd_ < 0 && errno != EEXIST) fail("cannot create the TensorBoard file", path_);
-  }
+TensorBoardWriter::TensorBoardWriter(const std::filesystem::path& folder, int64_t resume_step)
+    : file_(create_file(folder)) {
   write_record(double_field(kEventWallTime, unix_seconds()) +
                bytes_field(kEventFileVersion, "brain.Event:2"));
   if (resume_step > 0) {
     write_record(event_header(resume_step + 1) +
                  bytes_field(kEventSessionLog, varint_field(kSessionStatus, kSessionStart)));
   }
-}
-
-TensorBoardWriter::~TensorBoardWriter() {
-  ::close(fd_);
 }
 
 void TensorBoardWriter::write(int64_t step,
@@ -137,10 +137,7 @@ void TensorBoardWriter::write_record(std::string_view payload) {
   std::string record = length + little_endian(masked_crc32c(length));
   record += payload;
   record += little_endian(masked_crc32c(payload));
-  // One call a record: a run that is killed leaves whole records, but for a full disk.
-  const ssize_t written = ::write(fd_, record.data(), record.size());
-  if (written != static_cast<ssize_t>(record.size()))
-    fail("cannot write TensorBoard events", path_);
+  file_.append(record);
 }
 
 }  // namespace streamo::train

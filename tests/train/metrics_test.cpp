@@ -5,11 +5,13 @@
 
 #include <fstream>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "support/file_size_limit.h"
 
 namespace streamo::train {
 namespace {
@@ -122,6 +124,26 @@ TEST(MetricsLog, WritesTensorBoardEventsWhenAsked) {
   EXPECT_NE(events.find("eval/states/Silence/f1"), std::string::npos);
   EXPECT_NE(events.find("eval/tasks/grounding/response_f1"), std::string::npos);
   EXPECT_EQ(events.find("eval/response_timing/median"), std::string::npos);  // there is none
+}
+
+TEST(MetricsLog, AFullDiskIsAWarningAndLeavesWholeLinesAndEvents) {
+  const fs::path folder = fresh_folder("full");
+  MetricsLog log(folder, 0, /*tensorboard=*/true);
+  log.log(example(1));
+  std::map<fs::path, std::string> before;
+  for (const auto& entry : fs::directory_iterator(folder))
+    before[entry.path()] = core::read_file(entry.path());
+  {
+    const test::FileSizeLimit full(fs::file_size(folder / "metrics.jsonl") + 10);
+    log.log(example(2));
+    EXPECT_TRUE(log.is_behind());
+    for (const auto& [path, content] : before)
+      EXPECT_TRUE(core::read_file(path).starts_with(content)) << path;
+    EXPECT_EQ(steps_of(read_lines(folder)), (std::vector<int64_t>{1}));
+  }
+  log.log(example(3));
+  EXPECT_FALSE(log.is_behind());
+  EXPECT_EQ(steps_of(read_lines(folder)), (std::vector<int64_t>{1, 2, 3}));
 }
 
 TEST(MetricsLog, AFolderThatCannotBeIsAnError) {

@@ -8,6 +8,8 @@
 #include <set>
 #include <string>
 
+#include "streamo/core/append_log.h"
+
 namespace streamo::data {
 
 class SampleReport {
@@ -16,7 +18,8 @@ class SampleReport {
   // again, and count only if they are bad again, since the user may have mended them meanwhile.
   explicit SampleReport(std::filesystem::path file = {});
 
-  // Once a sample; thread-safe. Appends {"id","reason"} to the file at once.
+  // Once a sample; thread-safe. Appends {"id","reason"} to the file at once,
+  // or when there is room for it.
   void add(const std::string& id, const std::string& reason);
   int64_t size() const;
   // Throws core::Error{kData} with an example when more than `max_bad_fraction` of `all` samples
@@ -26,7 +29,8 @@ class SampleReport {
 
  private:
   mutable std::mutex mutex_;
-  std::filesystem::path file_;
+  core::AppendLog file_;
+  bool is_torn_ = false;
   std::map<std::string, std::string> entries_;
   std::set<std::string> listed_;  // in the file
 };

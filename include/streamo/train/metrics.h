@@ -33,7 +33,7 @@ struct StepMetrics {                  // of one optimizer step, over all ranks
 nlohmann::ordered_json to_json(const StepMetrics& metrics);
 
 // Appends to <run_dir>/metrics.jsonl, a line a call, and (when asked) to a TensorBoard file beside
-// it.
+// it. A disk that takes no more is a warning, and what is missing is added when there is room.
 class MetricsLog {
  public:
   // A resumed run repeats the steps after its checkpoint: lines of steps > resume_step are dropped
@@ -47,6 +47,7 @@ class MetricsLog {
   void log(const StepMetrics& metrics);
   // {"step":..,"eval":{...}}; `eval` as eval-<step>.json has it, of which only numbers are kept.
   void log_eval(int64_t step, const nlohmann::ordered_json& eval);
+  bool is_behind() const;  // lines wait for room
 
  private:
   struct Impl;

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "streamo/core/append_log.h"
+
 namespace streamo::train {
 
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4) and the mask tfrecord applies to it.
@@ -25,19 +27,15 @@ class TensorBoardWriter {
   // a mark that makes TensorBoard drop what earlier files say about later steps. Throws
   // core::Error{kDisk}.
   TensorBoardWriter(const std::filesystem::path& folder, int64_t resume_step);
-  ~TensorBoardWriter();
-  TensorBoardWriter(const TensorBoardWriter&) = delete;
-  TensorBoardWriter& operator=(const TensorBoardWriter&) = delete;
 
-  // One event with all values (tag, number) of a step. On disk when it returns (not synced).
+  // One event with all values (tag, number) of a step.
   void write(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_.path(); }
 
  private:
   void write_record(std::string_view payload);
 
-  std::filesystem::path path_;
-  int fd_ = -1;
+  core::AppendLog file_;
 };
 
 }  // namespace streamo::train

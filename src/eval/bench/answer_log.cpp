@@ -12,6 +12,7 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::eval {
 namespace {
@@ -73,10 +74,8 @@ void AnswerLog::append(const Answer& answer) {
   entry["model"] = model_;
   entry["context"] = context_;
   const std::string line = core::dump_json(entry) + "\n";
-  if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-    throw core::Error(core::ErrorKind::kDisk, std::string("cannot write: ") + std::strerror(errno),
-                      path_.string(), "free space there and run the same command again");
-  }
+  if (const int error = core::write_all(fd_, line); error != 0)
+    throw core::system_error(error, "cannot write", path_.string());
   keys_.insert(key_of(answer));
 }
 
