@@ -17,6 +17,7 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "streamo/core/system_error.h"
@@ -104,9 +105,13 @@ void remove_temporaries(const fs::path& folder) {
 }
 
 void remove_own_temporaries() noexcept {
-  // Another thread may hold the lock and stand still: then they stay for the next start.
-  const std::unique_lock lock(own().mutex, std::try_to_lock);
-  if (!lock) return;
+  // Never given back, so that no other thread makes a new one. Where one holds it and stands still,
+  // they stay for the next start.
+  constexpr int kTries = 100;
+  for (int i = 0; !own().mutex.try_lock(); ++i) {
+    if (i == kTries) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   std::error_code ignored;
   for (const fs::path& path : own().paths) fs::remove_all(path, ignored);
 }

@@ -87,11 +87,16 @@ TEST_F(Temporaries, LeftByAKilledProcessAreRemovedAndNothingElse) {
 }
 
 TEST_F(Temporaries, OfThisProcessCanGoAtOnce) {
-  const Temporary tree(folder());
-  fs::create_directories(tree.path() / "below");
-  remove_own_temporaries();
-  EXPECT_FALSE(fs::exists(tree.path()));
-  EXPECT_TRUE(fs::exists(folder().parent_path()));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const Temporary tree(folder());
+    fs::create_directories(tree.path() / "below");
+    remove_own_temporaries();
+    std::_Exit(fs::exists(tree.path()) ? 1 : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 }  // namespace
