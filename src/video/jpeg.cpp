@@ -1,3 +1,4 @@
+// JPEG in memory, read and written by libjpeg-turbo.
 #include "jpeg.h"
 
 #include <fmt/format.h>
@@ -19,7 +20,8 @@ namespace {
 // begun. Nothing that has a destructor may live between the two.
 class Reader {
  public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {
+  explicit Reader(std::string_view bytes, const std::function<bool()>& give_up = {})
+      : bytes_(bytes), give_up_(give_up) {
     info_.err = jpeg_std_error(&errors_);
     errors_.error_exit = [](j_common_ptr info) { std::longjmp(self(info).failed_, 1); };
     errors_.output_message = [](j_common_ptr) {};
@@ -27,6 +29,14 @@ class Reader {
       if (info->err->msg_code == JWRN_JPEG_EOF) self(info).cut_off_ = true;
     };
     info_.client_data = this;
+    // Called for each row of blocks, of each scan.
+    progress_.progress_monitor = [](j_common_ptr info) {
+      Reader& reader = self(info);
+      const bool has_too_many = reader.info_.input_scan_number > kMaxJpegScans;
+      if (!has_too_many && !(reader.give_up_ && reader.give_up_())) return;
+      reader.refusal_ = has_too_many ? "it has too many scans" : "it took too long";
+      std::longjmp(reader.failed_, 1);
+    };
   }
   ~Reader() { jpeg_destroy_decompress(&info_); }
   Reader(const Reader&) = delete;
@@ -45,6 +55,7 @@ class Reader {
     if (setjmp(failed_) != 0) return false;
     info_.out_color_space = channels() == 1 ? JCS_GRAYSCALE : channels() == 3 ? JCS_RGB : JCS_CMYK;
     info_.dct_method = JDCT_ISLOW;
+    info_.progress = &progress_;
     jpeg_start_decompress(&info_);
     while (info_.output_scanline < info_.output_height) {
       JSAMPROW row = pixels + size_t{info_.output_scanline} * info_.output_width *
@@ -61,6 +72,7 @@ class Reader {
   int channels() const { return info_.num_components; }
   bool cut_off() const { return cut_off_; }
   std::string reason() {
+    if (refusal_ != nullptr) return refusal_;
     std::array<char, JMSG_LENGTH_MAX> message{};
     errors_.format_message(reinterpret_cast<j_common_ptr>(&info_), message.data());
     return message.data();
@@ -72,8 +84,11 @@ class Reader {
   std::string_view bytes_;
   jpeg_decompress_struct info_{};
   jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
   std::jmp_buf failed_{};
-  bool cut_off_ = false;  // before the end marker
+  const std::function<bool()> give_up_;
+  const char* refusal_ = nullptr;  // ours; none: the library's
+  bool cut_off_ = false;           // before the end marker
 };
 
 class Writer {
@@ -161,8 +176,9 @@ core::Result<FrameSize> jpeg_size(std::string_view bytes) {
   return reader.size();
 }
 
-core::Result<std::vector<uint8_t>> decode_jpeg(std::string_view bytes) {
-  Reader reader(bytes);
+core::Result<std::vector<uint8_t>> decode_jpeg(std::string_view bytes,
+                                               const std::function<bool()>& give_up) {
+  Reader reader(bytes, give_up);
   if (!reader.read_header()) return fault_of(reader.reason());
   const int channels = reader.channels();
   if (channels != 1 && channels != 3 && channels != 4) {

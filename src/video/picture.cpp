@@ -1,3 +1,4 @@
+// Pictures given as files: what they are, how large, and their pixels.
 #include "streamo/video/picture.h"
 
 #include <fmt/format.h>
@@ -8,10 +9,10 @@
 
 #include "decoder.h"
 #include "jpeg.h"
+#include "picture_file.h"
 #include "picture_header.h"
 #include "rgb_converter.h"
 #include "rgb_pixels.h"
-#include "streamo/core/file.h"
 #include "streamo/video/bicubic_resize.h"
 #include "turn.h"
 
@@ -23,10 +24,15 @@ using core::Fault;
 using core::Result;
 
 constexpr double kPictureSeconds = 60;  // as SampleOptions::time_limit
+// Of a picture file: three bytes a pixel for more pixels than most cameras have. Videos have no
+// such limit, only their first picture is read.
+constexpr uint64_t kMaxPictureBytes = uint64_t{256} << 20;
+// What tells the size of a JPEG picture stands in front, behind a thumbnail perhaps.
+constexpr size_t kHeadBytes = 256 << 10;
 
 struct File {
-  std::string bytes;
-  PictureFormat format = PictureFormat::kOther;
+  PictureFile file;
+  PictureFormat format;
 };
 
 std::optional<Fault> check_size(const fs::path& path, FrameSize size) {
@@ -37,24 +43,31 @@ std::optional<Fault> check_size(const fs::path& path, FrameSize size) {
                                       size.width, size.height, kMaxPicturePixels));
 }
 
-Result<File> read(const fs::path& path) {
+Result<File> open(const fs::path& path) {
   if (auto fault = missing_content(path)) return *std::move(fault);
-  try {
-    std::string bytes = core::read_file(path);
-    const PictureFormat format = picture_format(bytes);
-    return File{std::move(bytes), format};
-  } catch (const core::Error& refused) {
-    return Fault{refused.summary()};
+  Result<PictureFile> file = PictureFile::open(path);
+  if (!file) return file.fault();
+  const PictureFormat format = picture_format(file->part(0, 16));
+  if (format != PictureFormat::kOther && file->size() > kMaxPictureBytes) {
+    return file_fault(path, fmt::format("a picture file of {} bytes cannot be used (at most {})",
+                                        file->size(), kMaxPictureBytes));
   }
+  return File{*std::move(file), format};
+}
+
+Result<FrameSize> size_of_jpeg(const PictureFile& file) {
+  Result<FrameSize> size = jpeg_size(file.part(0, kHeadBytes));
+  if (size || file.size() <= kHeadBytes) return size;
+  return jpeg_size(file.part(0, kMaxPictureBytes));
 }
 
 // What can be told of the size before anything is decoded (FFmpeg allocates what a header asks
 // for), as coded; checked.
 Result<std::optional<FrameSize>> size_in_header(const fs::path& path, const File& file) {
   std::optional<FrameSize> size;
-  if (file.format == PictureFormat::kPng) size = png_size(file.bytes);
+  if (file.format == PictureFormat::kPng) size = png_size(file.file);
   if (file.format == PictureFormat::kJpeg) {
-    const Result<FrameSize> told = jpeg_size(file.bytes);
+    const Result<FrameSize> told = size_of_jpeg(file.file);
     if (!told) return file_fault(path, told.reason());
     size = *told;
   }
@@ -70,10 +83,12 @@ struct Decoded {
   Turn turn;
 };
 
-// `exif`: the turn, for the formats that carry Exif data.
-Result<Decoded> decode_watched(const std::shared_ptr<FileWatch>& watch, PictureFormat format,
-                               Turn exif) {
+Result<Decoded> decode_by_ffmpeg(const std::shared_ptr<FileWatch>& watch, const File& file) {
   const fs::path& path = watch->path;
+  const PictureFormat format = file.format;
+  if (format == PictureFormat::kTiff && is_jpeg_in_tiff(file.file)) {
+    return file_fault(path, "TIFF compressed as JPEG cannot be read; convert it to JPEG or PNG");
+  }
   // Of other formats FFmpeg would then refuse what it merely does not know.
   const Damage damage = format == PictureFormat::kPng ? Damage::kRefuse : Damage::kGoOn;
   Result<Decoder> decoder =
@@ -87,7 +102,8 @@ Result<Decoded> decode_watched(const std::shared_ptr<FileWatch>& watch, PictureF
   }
   const FrameSize size{frame->height, frame->width};
   if (auto fault = check_size(path, size)) return *std::move(fault);
-  const Turn turn = format == PictureFormat::kOther ? display_turn(stream) : exif;
+  const Turn turn =
+      format == PictureFormat::kOther ? display_turn(stream) : exif_turn(file.file, format);
   if (has_rgb_values(*frame)) return Decoded{{size, to_rgb(*frame)}, turn};
   std::vector<uint8_t> rgb = RgbConverter(Turn{}).convert(*frame);
   if (rgb.empty()) return file_fault(path, "FFmpeg cannot convert its colours to RGB");
@@ -95,26 +111,28 @@ Result<Decoded> decode_watched(const std::shared_ptr<FileWatch>& watch, PictureF
   return Decoded{{size, std::move(rgb)}, turn};
 }
 
-Result<Decoded> decode_by_ffmpeg(const fs::path& path, const File& file) {
-  if (file.format == PictureFormat::kTiff && is_jpeg_in_tiff(file.bytes)) {
-    return file_fault(path, "TIFF compressed as JPEG cannot be read; convert it to JPEG or PNG");
-  }
-  const auto watch = std::make_shared<FileWatch>(path, kPictureSeconds);
-  const PictureFormat format = file.format;
-  const Turn exif = exif_turn(file.bytes, format);
-  return run_watched<Decoded>(
-      watch, [watch, format, exif] { return decode_watched(watch, format, exif); });
-}
-
-Result<Decoded> decode(const fs::path& path) {
-  const Result<File> file = read(path);
+Result<Decoded> decode_watched(const std::shared_ptr<FileWatch>& watch) {
+  const fs::path& path = watch->path;
+  const Result<File> file = open(path);
   if (!file) return file.fault();
   const Result<std::optional<FrameSize>> size = size_in_header(path, *file);
   if (!size) return size.fault();
-  if (file->format != PictureFormat::kJpeg) return decode_by_ffmpeg(path, *file);
-  Result<std::vector<uint8_t>> rgb = decode_jpeg(file->bytes);
+  if (file->format != PictureFormat::kJpeg) return decode_by_ffmpeg(watch, *file);
+  const std::string bytes = file->file.part(0, kMaxPictureBytes);
+  Result<std::vector<uint8_t>> rgb = decode_jpeg(bytes, [&] { return watch->limit.is_up(); });
   if (!rgb) return file_fault(path, rgb.reason());
-  return Decoded{{**size, *std::move(rgb)}, exif_turn(file->bytes, file->format)};
+  return Decoded{{**size, *std::move(rgb)}, exif_turn(file->file, file->format)};
+}
+
+Result<FrameSize> size_watched(const std::shared_ptr<FileWatch>& watch) {
+  const Result<File> file = open(watch->path);
+  if (!file) return file.fault();
+  const Result<std::optional<FrameSize>> size = size_in_header(watch->path, *file);
+  if (!size) return size.fault();
+  if (*size) return exif_turn(file->file, file->format).displayed(**size);
+  const Result<Decoded> decoded = decode_by_ffmpeg(watch, *file);
+  if (!decoded) return decoded.fault();
+  return decoded->turn.displayed(decoded->picture.size);
 }
 
 Picture turned(Decoded decoded) {
@@ -137,18 +155,13 @@ bool is_picture_file(const fs::path& path) {
 }
 
 Result<FrameSize> picture_size(const fs::path& path) {
-  const Result<File> file = read(path);
-  if (!file) return file.fault();
-  const Result<std::optional<FrameSize>> size = size_in_header(path, *file);
-  if (!size) return size.fault();
-  if (*size) return exif_turn(file->bytes, file->format).displayed(**size);
-  const Result<Decoded> decoded = decode_by_ffmpeg(path, *file);
-  if (!decoded) return decoded.fault();
-  return decoded->turn.displayed(decoded->picture.size);
+  const auto watch = std::make_shared<FileWatch>(path, kPictureSeconds);
+  return run_watched<FrameSize>(watch, [watch] { return size_watched(watch); });
 }
 
 Result<Picture> read_picture(const fs::path& path, const std::optional<PixelLimits>& limits) {
-  Result<Decoded> decoded = decode(path);
+  const auto watch = std::make_shared<FileWatch>(path, kPictureSeconds);
+  Result<Decoded> decoded = run_watched<Decoded>(watch, [watch] { return decode_watched(watch); });
   if (!decoded) return decoded.fault();
   Picture picture = turned(*std::move(decoded));
   if (!limits) return picture;

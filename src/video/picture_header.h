@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "picture_file.h"
 #include "turn.h"
 
 namespace streamo::video {
@@ -15,13 +16,13 @@ enum class PictureFormat { kJpeg, kPng, kWebp, kBmp, kTiff, kOther };
 PictureFormat picture_format(std::string_view bytes);
 
 // By the first chunk of a PNG file; nullopt where it is cut off.
-std::optional<FrameSize> png_size(std::string_view bytes);
+std::optional<FrameSize> png_size(const PictureFile& file);
 
 // Whether a TIFF file is compressed as JPEG: FFmpeg makes a black picture of it, without a word.
-bool is_jpeg_in_tiff(std::string_view bytes);
+bool is_jpeg_in_tiff(const PictureFile& file);
 
-// Of the whole file, by tag 0x0112 of its Exif data (CIPA DC-008, 4.6.4). No turn where there is
-// none, or where it is damaged.
-Turn exif_turn(std::string_view bytes, PictureFormat format);
+// By tag 0x0112 of its Exif data (CIPA DC-008, 4.6.4), wherever in the file they stand. No turn
+// where there are none, or where they are damaged.
+Turn exif_turn(const PictureFile& file, PictureFormat format);
 
 }  // namespace streamo::video

@@ -62,52 +62,54 @@ TEST(PictureHeader, FormatAndTurnAreReadInBothByteOrders) {
   for (const bool big_endian : {false, true}) {
     for (const auto& [format, bytes] : turned_files(big_endian)) {
       EXPECT_EQ(picture_format(bytes), format);
-      EXPECT_EQ(exif_turn(bytes, format), kQuarter) << static_cast<int>(format);
+      EXPECT_EQ(exif_turn(PictureFile(bytes), format), kQuarter) << static_cast<int>(format);
     }
   }
   EXPECT_EQ(picture_format("BM......"), PictureFormat::kBmp);
   EXPECT_EQ(picture_format("GIF89a"), PictureFormat::kOther);
-  EXPECT_EQ(exif_turn("BM......", PictureFormat::kBmp), Turn{});
+  EXPECT_EQ(exif_turn(PictureFile("BM......"), PictureFormat::kBmp), Turn{});
 }
 
 TEST(PictureHeader, EachOrientationIsATurnOfItsOwn) {
   std::vector<Turn> turns;
   for (uint32_t orientation = 1; orientation <= 8; ++orientation) {
-    turns.push_back(exif_turn(tiff(kOrientation, orientation, true), PictureFormat::kTiff));
+    turns.push_back(
+        exif_turn(PictureFile(tiff(kOrientation, orientation, true)), PictureFormat::kTiff));
     for (size_t i = 0; i + 1 < turns.size(); ++i) EXPECT_FALSE(turns[i] == turns.back());
   }
   EXPECT_EQ(turns[0], Turn{});
   for (const uint32_t none : {0U, 9U, 0xFFFFU})
-    EXPECT_EQ(exif_turn(tiff(kOrientation, none, false), PictureFormat::kTiff), Turn{});
+    EXPECT_EQ(exif_turn(PictureFile(tiff(kOrientation, none, false)), PictureFormat::kTiff),
+              Turn{});
 }
 
 TEST(PictureHeader, WhatIsCutOffOrPointsOutsideIsNoTurn) {
   for (const auto& [format, bytes] : turned_files(true)) {
     for (size_t size = 0; size < bytes.size(); ++size) {
-      const Turn turn = exif_turn(bytes.substr(0, size), format);
+      const Turn turn = exif_turn(PictureFile(bytes.substr(0, size)), format);
       EXPECT_TRUE(turn == Turn{} || turn == kQuarter) << size;
     }
   }
   std::string outside = tiff(kOrientation, 6, false);
   outside.replace(4, 4, little(0xFFFFFFF0, 4));
-  EXPECT_EQ(exif_turn(outside, PictureFormat::kTiff), Turn{});
+  EXPECT_EQ(exif_turn(PictureFile(outside), PictureFormat::kTiff), Turn{});
   std::string longer = jpeg(tiff(kOrientation, 6, false));
   longer.replace(4, 2, big(0, 2));  // a segment shorter than its own length
-  EXPECT_EQ(exif_turn(longer, PictureFormat::kJpeg), Turn{});
+  EXPECT_EQ(exif_turn(PictureFile(longer), PictureFormat::kJpeg), Turn{});
 }
 
 TEST(PictureHeader, SizesOfPng) {
-  EXPECT_EQ(png_size(png(640, 480, "")), (FrameSize{480, 640}));
-  EXPECT_EQ(png_size(png(0xFFFFFFFF, 1, "")), (FrameSize{1, 0x7FFFFFFF}));
-  EXPECT_EQ(png_size(png(640, 480, "").substr(0, 23)), std::nullopt);
-  EXPECT_EQ(png_size(""), std::nullopt);
+  EXPECT_EQ(png_size(PictureFile(png(640, 480, ""))), (FrameSize{480, 640}));
+  EXPECT_EQ(png_size(PictureFile(png(0xFFFFFFFF, 1, ""))), (FrameSize{1, 0x7FFFFFFF}));
+  EXPECT_EQ(png_size(PictureFile(png(640, 480, "").substr(0, 23))), std::nullopt);
+  EXPECT_EQ(png_size(PictureFile("")), std::nullopt);
 }
 
 TEST(PictureHeader, JpegInTiff) {
-  EXPECT_TRUE(is_jpeg_in_tiff(tiff(kCompression, 6, true)));
-  EXPECT_TRUE(is_jpeg_in_tiff(tiff(kCompression, 7, false)));
-  EXPECT_FALSE(is_jpeg_in_tiff(tiff(kCompression, 5, false)));
-  EXPECT_FALSE(is_jpeg_in_tiff(""));
+  EXPECT_TRUE(is_jpeg_in_tiff(PictureFile(tiff(kCompression, 6, true))));
+  EXPECT_TRUE(is_jpeg_in_tiff(PictureFile(tiff(kCompression, 7, false))));
+  EXPECT_FALSE(is_jpeg_in_tiff(PictureFile(tiff(kCompression, 5, false))));
+  EXPECT_FALSE(is_jpeg_in_tiff(PictureFile("")));
 }
 
 }  // namespace

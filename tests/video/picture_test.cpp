@@ -10,9 +10,11 @@
 #include <fstream>
 #include <iterator>
 
+#include "streamo/core/rng.h"
 #include "streamo/video/bicubic_resize.h"
 #include "streamo/video/png.h"
 #include "support/numbered_clip.h"
+#include "video/jpeg.h"
 
 namespace streamo::video {
 namespace {
@@ -200,6 +202,66 @@ TEST_F(PictureTest, BombsAreRefusedByTheirHeaders) {
   EXPECT_THAT(reason_of(write("bomb.jpg", jpeg)),
               HasSubstr("bomb.jpg: a picture of 65500x65500 pixels cannot be used"));
   EXPECT_FALSE(picture_size(folder_ / "bomb.jpg"));
+}
+
+// Each scan goes over the whole picture, and may be a few bytes.
+TEST_F(PictureTest, JpegsOfEndlessScansAreRefused) {
+  const std::string jpeg = content_of(kGolden / "progressive.jpg");
+  const size_t last = jpeg.rfind("\xFF\xDA"s), end = jpeg.size() - 2;
+  std::string bomb = jpeg.substr(0, end);
+  for (int i = 0; i < kMaxJpegScans; ++i) bomb += jpeg.substr(last, end - last);
+  bomb += jpeg.substr(end);
+  EXPECT_THAT(reason_of(write("scans.jpg", bomb)), HasSubstr("it has too many scans"));
+  EXPECT_TRUE(picture_size(folder_ / "scans.jpg"));
+  const auto given_up = decode_jpeg(jpeg, [] { return true; });
+  ASSERT_FALSE(given_up);
+  EXPECT_THAT(given_up.reason(), HasSubstr("it took too long"));
+}
+
+// Bytes that this process has asked the system for.
+int64_t bytes_read() {
+  std::ifstream io("/proc/self/io");
+  std::string name;
+  int64_t bytes = -1;
+  while (io >> name >> bytes && name != "rchar:") {
+  }
+  return bytes;
+}
+
+TEST_F(PictureTest, OnlyTheHeadTellsTheSize) {
+  for (const char* name : {"alpha.png", "progressive.jpg"}) {
+    const fs::path path = write(name, content_of(kGolden / name));
+    const auto size = picture_size(path);
+    ASSERT_TRUE(size);
+    fs::resize_file(path, 200 << 20);  // sparse
+    const int64_t before = bytes_read();
+    const auto again = picture_size(path);
+    ASSERT_TRUE(again) << again.reason();
+    EXPECT_EQ(*again, *size);
+    EXPECT_LT(bytes_read() - before, 1 << 20) << name;
+    fs::resize_file(path, uintmax_t{20} << 30);
+    EXPECT_THAT(reason_of(path), HasSubstr("a picture file of 21474836480 bytes cannot be used"));
+    EXPECT_FALSE(picture_size(path));
+  }
+}
+
+TEST_F(PictureTest, NoDamageIsMoreThanAFault) {
+  core::Rng rng({11});
+  for (const auto& entry : fs::directory_iterator(kGolden)) {
+    const std::string whole = content_of(entry.path());
+    for (int round = 0; round < 40; ++round) {
+      std::string bytes = whole;
+      for (int64_t change = rng.integer(1, 8); change > 0; --change) {
+        const int64_t reach = rng.integer(0, 1) == 0 ? 64 : static_cast<int64_t>(bytes.size());
+        const int64_t last = std::min(reach, static_cast<int64_t>(bytes.size())) - 1;
+        bytes[static_cast<size_t>(rng.integer(0, last))] = static_cast<char>(rng.integer(0, 255));
+      }
+      const fs::path path = write("damaged" + entry.path().extension().string(), bytes);
+      const auto size = picture_size(path);
+      const auto picture = read_picture(path, std::nullopt);
+      if (size && picture) EXPECT_EQ(picture->size, *size) << entry.path() << " " << round;
+    }
+  }
 }
 
 TEST_F(PictureTest, InJpegCompressedTiffAreRefused) {  // FFmpeg would give a black one
