@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
@@ -181,7 +182,7 @@ void add_run_subcommand(CLI::App& benchmark) {
       ->add_option("--context", arguments->context,
                    "Seconds of video before a question (StreamingBench's main table: 60; default "
                    "0: all)")
-      ->check(CLI::NonNegativeNumber);
+      ->transform(number(0, kMaxCount));
   command->add_option("--frame-cache", arguments->frame_cache,
                       "Folder that keeps the sampled pictures for later runs");
   add_score_options(*command, *arguments);

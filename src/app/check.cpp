@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
@@ -168,7 +169,7 @@ void add_check_command(CLI::App& app) {
   command->add_flag("--json", arguments->json, "Print everything as JSON instead of a summary");
   command->add_option("--num-workers", arguments->num_workers, "Videos read at the same time")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+      ->transform(whole_number(1, 1024));
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/train/run_comparison.h"
 
 namespace streamo::app {
@@ -35,7 +36,7 @@ void add_compare_command(CLI::App& app) {
   command
       ->add_option("--tolerance", arguments->tolerance,
                    "Relative difference that counts as none (0: bit for bit)")
-      ->check(CLI::Range(0.0, 1.0))
+      ->transform(number(0, 1))
       ->capture_default_str();
   command->callback([arguments] { compare(*arguments); });
 }

@@ -2,12 +2,13 @@
 #include "streamo/data/convert.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <string>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/parallel.h"
+#include "streamo/text/chat_format.h"
 
 namespace streamo::app {
 namespace {
@@ -22,10 +23,10 @@ void add_common_options(CLI::App& command, Options& options, double& fps) {
   command.add_option("--output", options.output, "Written in the layout of the input")->required();
   command.add_option("--fps", fps, "Turns a second of video")
       ->capture_default_str()
-      ->check(CLI::Range(kMinFps, kMaxFps));
+      ->transform(number(kMinFps, kMaxFps));
   command.add_option("--num-workers", options.num_workers, "Videos read at the same time")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+      ->transform(whole_number(1, 1024));
 }
 
 void add_to_stream(CLI::App& convert) {
@@ -39,7 +40,11 @@ void add_to_stream(CLI::App& convert) {
                     "Take videos that lie outside the prefix, too");
   command->add_option("--system-prompt", options->conversation.system_prompt,
                       "First message, empty for none [a description of the three states]");
-  command->callback([options] { data::convert_to_stream(*options); });
+  command->callback([options] {
+    text::require_plain_text(options->conversation.system_prompt, core::ErrorKind::kUsage,
+                             "--system-prompt", text::States::kNamed);
+    data::convert_to_stream(*options);
+  });
 }
 
 void add_to_image(CLI::App& convert) {
@@ -52,7 +57,7 @@ void add_to_image(CLI::App& convert) {
   command
       ->add_option("--max-frames", options->max_frames,
                    "Keep only the rounds of a conversation's first frames")
-      ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()));
+      ->transform(whole_number(1, kMaxCount));
   command->callback([options] { data::convert_to_image(*options); });
 }
 

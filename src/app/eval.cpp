@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
@@ -101,8 +102,10 @@ void add_eval_command(CLI::App& app) {
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");
   command->add_flag("--teacher-forced", arguments->teacher_forced,
                     "Each turn after the true history, not the model's own");
-  command->add_option("--max-samples", arguments->max_samples,
-                      "At most so many samples, evenly spread (default: all)");
+  command
+      ->add_option("--max-samples", arguments->max_samples,
+                   "At most so many samples, evenly spread (default: all)")
+      ->transform(whole_number(0, kMaxCount));
   command->add_option("--out", arguments->out, "Also write a JSON file, with every turn's outcome");
   command->callback([arguments] { print(evaluate(settings_of(*arguments)), *arguments); });
 }

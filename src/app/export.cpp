@@ -43,6 +43,7 @@ void add_export_command(CLI::App& app) {
     }
     const auto begin = std::chrono::steady_clock::now();
     auto model = model::build_model(from / "config.json");
+    model::check_companion_files(from);
     model::load_weights(*model, from);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     core::log_info("{} read in {:.1f} s", from.string(), seconds.count());

@@ -8,14 +8,15 @@
 #include <string>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/url.h"
 #include "streamo/video/contact_sheet.h"
 #include "streamo/video/picture.h"
 #include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
-#include "streamo/video/url.h"
 
 namespace streamo::app {
 namespace {
@@ -84,8 +85,8 @@ class Shown {
 
   void print_table() const {
     fmt::print("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n",
-               video::redact(arguments_.video), info_.size.width, info_.size.height, info_.duration,
-               info_.start, info_.frame_rate);
+               core::redact_source(arguments_.video), info_.size.width, info_.size.height,
+               info_.duration, info_.start, info_.frame_rate);
     fmt::print("{} samples at {:g} a second, {}x{} each\n\n", rows_.size(), arguments_.fps,
                size_.width, size_.height);
     fmt::print("{:>6}  {:>10}  {:>10}  {}\n", "index", "time", "picture", "keyframe");
@@ -97,7 +98,7 @@ class Shown {
   }
 
   void print_json() const {
-    const nlohmann::ordered_json result{{"video", video::redact(arguments_.video)},
+    const nlohmann::ordered_json result{{"video", core::redact_source(arguments_.video)},
                                         {"duration", info_.duration},
                                         {"start", info_.start},
                                         {"fps", arguments_.fps},
@@ -159,18 +160,18 @@ void add_frames_command(CLI::App& app) {
   command->add_option("video", arguments->video, "The video or picture file, or the URL of a video")
       ->required();
   command->add_option("--fps", arguments->fps, "Samples a second")
-      ->check(CLI::Range(1e-4, 1000.0))
+      ->transform(number(1e-4, 1000))
       ->capture_default_str();
   command
       ->add_option("--min-pixels", arguments->min_pixels,
                    "Resize as the model does: at least this many pixels (3136 if only the other "
                    "limit is given; with neither the original size is kept)")
-      ->check(CLI::PositiveNumber);
+      ->transform(whole_number(1, video::kMaxPicturePixels));
   command
       ->add_option("--max-pixels", arguments->max_pixels,
                    "Resize as the model does: at most this many pixels (100352 if only the other "
                    "limit is given)")
-      ->check(CLI::PositiveNumber);
+      ->transform(whole_number(1, video::kMaxPicturePixels));
   command
       ->add_option(
           "--resize", arguments->resize,

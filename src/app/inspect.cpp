@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
@@ -97,7 +98,8 @@ void add_inspect_command(CLI::App& app) {
       "inspect",
       "Show what an annotation file, video, model directory, checkpoint or safetensors file holds");
   command->add_option("PATH", arguments->path, "File or folder")->required();
-  command->add_option("--index", arguments->index, "Sample of an annotation file");
+  command->add_option("--index", arguments->index, "Sample of an annotation file")
+      ->transform(whole_number(0, kMaxCount));
   command->callback([arguments] { inspect(arguments->path, arguments->index); });
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/error.h"
 #include "streamo/core/scratch_folder.h"
 #include "train/run_plan.h"
@@ -49,16 +50,16 @@ void add_plan_command(CLI::App& app) {
   command->add_option("CONFIG", arguments->config, "JSON file (see `streamo config`)")->required();
   command->add_option("OVERRIDES", arguments->overrides, "key=value, as in data.max_length=16384");
   command->add_option("--gpus", arguments->gpus, "GPUs of the run")
-      ->check(CLI::Range(1, 1 << 20))
+      ->transform(whole_number(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--gpu-memory", arguments->memory_gb, "Of each, in GB (1e9 bytes)")
-      ->check(CLI::PositiveNumber)
+      ->transform(number(1e-3, kMaxCount))
       ->capture_default_str();
   command->add_option("--gpu-tflops", arguments->peak_tflops, "Peak of each, dense, in TFLOP/s")
-      ->check(CLI::PositiveNumber)
+      ->transform(number(1e-3, kMaxCount))
       ->capture_default_str();
   command->add_option("--mfu", arguments->mfu, "The share of the peak that is expected")
-      ->check(CLI::Range(0.001, 1.0))
+      ->transform(number(0.001, 1))
       ->capture_default_str();
   command->callback([arguments] { plan(*arguments); });
 }

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/core/parallel.h"
@@ -117,7 +118,7 @@ void add_prepare_command(CLI::App& app) {
       ->add_option("--num-workers", arguments->num_workers,
                    "Videos decoded at the same time; each is held in memory")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
+      ->transform(whole_number(1, 1024));
   command->callback([arguments] { prepare(*arguments); });
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/log.h"
 #include "streamo/model/safetensors.h"
 #include "train/model_setup.h"
@@ -50,18 +51,18 @@ void add_score_command(CLI::App& app) {
   command->add_option("--video-prefix", arguments->video_prefix,
                       "Folder of relative video paths (default: the annotation file's)");
   command->add_option("--index", arguments->options.index, "Which sample")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(whole_number(0, kMaxCount))
       ->capture_default_str();
   command->add_option("--dtype", arguments->dtype, "Type of weights and activations")
       ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
   command->add_flag("--gradients", arguments->options.gradients, "Also all gradients");
   command->add_option("--steps", arguments->options.steps, "Also the parameters after N updates")
-      ->check(CLI::NonNegativeNumber);
+      ->transform(whole_number(0, kMaxCount));
   command
       ->add_option("--generate", arguments->options.generate,
                    "Also N tokens chosen greedily after the conversation")
-      ->check(CLI::NonNegativeNumber);
+      ->transform(whole_number(0, kMaxCount));
   command->add_option("--out", arguments->out, "The safetensors file to write")->required();
   command->add_option("OVERRIDES", arguments->overrides,
                       "key=value, as in optim.lr=1e-3 or data.max_pixels=50176");

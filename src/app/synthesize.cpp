@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/data/example_task.h"
 
 namespace streamo::app {
@@ -13,12 +14,13 @@ void add_synthesize_command(CLI::App& app) {
   const auto options = std::make_shared<data::ExampleTaskOptions>();
   command->add_option("--out", options->out_dir, "Folder to write to")->required();
   command->add_option("--clips", options->num_clips, "Number of clips")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->transform(whole_number(1, 1'000'000))
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Other seeds give other clips")
+      ->transform(whole_number(0, std::numeric_limits<int64_t>::max()))
       ->capture_default_str();
   command->add_option("--num-workers", options->num_workers, "Threads; 0: one a core")
-      ->check(CLI::Range(0, 1024))
+      ->transform(whole_number(0, 1024))
       ->capture_default_str();
   command->callback([options] { data::synthesize_example_task(*options); });
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "streamo/core/file.h"
 #include "train/threshold_page.h"
 
@@ -45,11 +46,11 @@ void add_thresholds_command(CLI::App& app) {
   command
       ->add_option("--false-alarms", arguments->false_alarms,
                    "Wanted: at most so many false responses a minute")
-      ->check(CLI::NonNegativeNumber);
+      ->transform(number(0, kMaxCount));
   command
       ->add_option("--tolerance", arguments->tolerance,
                    "Seconds that a response may be off and still meet the true one")
-      ->check(CLI::NonNegativeNumber)
+      ->transform(number(0, kMaxCount))
       ->capture_default_str();
   command->add_option("--html", arguments->html, "Also write a page with the curves");
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 
 #include "app/command.h"
+#include "app/number_option.h"
 #include "app/watch_feed.h"
 #include "app/watch_output.h"
 #include "app/watch_page.h"
@@ -16,11 +18,11 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/url.h"
 #include "streamo/stream/session.h"
 #include "streamo/train/run_config.h"
 #include "streamo/train/stop_signal.h"
 #include "streamo/video/live_sampler.h"
-#include "streamo/video/url.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -111,7 +113,7 @@ class Show {
  public:
   Show(const Arguments& arguments, double fps, const WatchTruth* truth)
       : arguments_(arguments), truth_(truth) {
-    if (!arguments.html.empty()) page_.emplace(video::redact(arguments.video), fps);
+    if (!arguments.html.empty()) page_.emplace(core::redact_source(arguments.video), fps);
     if (!arguments.json && terminal_has_true_colour()) screen_.emplace();
   }
 
@@ -175,8 +177,10 @@ struct Totals {
 std::vector<AskedQuestion> questions_of(const Arguments& arguments, const train::RunConfig& config,
                                         const WatchTruth* truth) {
   std::vector<AskedQuestion> questions;
-  for (const std::string& argument : arguments.questions)
+  for (const std::string& argument : arguments.questions) {
     questions.push_back(parse_question(argument));
+    text::require_plain_text(questions.back().text, ErrorKind::kUsage, "--question");
+  }
   if (questions.empty() && truth != nullptr) {
     for (const auto& [turn, text] : truth->questions())
       questions.push_back({text, static_cast<double>(turn) / config.data.fps});
@@ -235,6 +239,7 @@ void run(const Arguments& arguments) {
                   arguments.questions.empty() ? "" : parse_question(arguments.questions[0]).text);
   }
   const WatchTruth* known = truth ? &*truth : nullptr;
+  const std::vector<AskedQuestion> questions = questions_of(arguments, config, known);
   const auto tokenizer = text::load_tokenizer(arguments.model);
   const text::ChatFormat format(*tokenizer);
   const auto model =
@@ -247,7 +252,7 @@ void run(const Arguments& arguments) {
                   .behind = arguments.behind == "drop" ? Behind::kDrop : Behind::kQueue,
                   .live = is_live(arguments)});
   Show show(arguments, fps, known);
-  watch(session, feed, questions_of(arguments, config, known), arguments, fps, show);
+  watch(session, feed, questions, arguments, fps, show);
 }
 
 }  // namespace
@@ -279,27 +284,32 @@ void add_watch_command(CLI::App& app) {
   command->add_option("--window", arguments->window,
                       "Context in rounds (120) or seconds (120s); 0: all (default: as trained, "
                       "else 120 rounds)");
-  command->add_option("--overlap", arguments->overlap,
-                      "Rounds that a new window begins with (default: half of --window)");
-  command->add_option("--sinks", arguments->sinks, "First rounds that every window keeps");
+  command
+      ->add_option("--overlap", arguments->overlap,
+                   "Rounds that a new window begins with (default: half of --window)")
+      ->transform(whole_number(0, 1 << 20));
+  command->add_option("--sinks", arguments->sinks, "First rounds that every window keeps")
+      ->transform(whole_number(0, 1 << 20));
   command->add_option("--max-answer-tokens", arguments->max_answer_tokens, "Tokens of a reply")
-      ->check(CLI::PositiveNumber)
+      ->transform(whole_number(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--temperature", arguments->temperature, "Of a reply's tokens; 0: greedy")
-      ->check(CLI::Range(0.0, 100.0))
+      ->transform(number(0, 100))
       ->capture_default_str();
   command->add_option("--top-p", arguments->top_p, "Nucleus of a sampled reply")
-      ->check(CLI::Range(0.0, 1.0))
+      ->transform(number(0, 1))
       ->capture_default_str();
-  command->add_option("--seed", arguments->seed, "Of sampled replies")->capture_default_str();
+  command->add_option("--seed", arguments->seed, "Of sampled replies")
+      ->transform(whole_number(0, std::numeric_limits<int64_t>::max()))
+      ->capture_default_str();
   command
       ->add_option("--response-threshold", arguments->response_threshold,
                    "Speak from this probability on (default: when it is the largest)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->transform(number(0, 1));
   command
       ->add_option("--standby-threshold", arguments->standby_threshold,
                    "Likewise of standby against silence")
-      ->check(CLI::Range(0.0, 1.0));
+      ->transform(number(0, 1));
   command->callback([arguments] { run(*arguments); });
 }
 

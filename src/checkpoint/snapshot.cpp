@@ -8,6 +8,7 @@
 #include "streamo/core/dump_json.h"
 #include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/log.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/safetensors.h"
@@ -25,6 +26,8 @@ constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
 constexpr const char* kManifest = "manifest.json";
 constexpr int kFormat = 1;
+constexpr uint64_t kMaxState = uint64_t{1} << 30;  // it lists samples
+constexpr const char* kChooseAnother = "choose another checkpoint with checkpoint.resume";
 
 std::string name_of(int64_t step) {
   return fmt::format("{}{}", kPrefix, step);
@@ -176,11 +179,12 @@ uint64_t tensor_bytes(const Snapshot& snapshot) {
 core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
   const fs::path manifest_path = checkpoint / kManifest;
   if (!fs::is_regular_file(manifest_path)) return core::Fault{manifest_path.string() + ": missing"};
-  const std::string text = core::read_file(manifest_path);
-  const Json manifest = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto read = core::read_json<Json>(manifest_path);
+  if (!read) return core::Fault{read.reason() + ", the file is damaged"};
+  const Json& manifest = *read;
   // Written again it must be the same: no byte of it may change unnoticed either.
-  if (!manifest.is_object() || text_of(manifest) != text || !manifest.contains("files") ||
-      !manifest["files"].is_object()) {
+  if (!manifest.is_object() || text_of(manifest) != core::read_file(manifest_path) ||
+      !manifest.contains("files") || !manifest["files"].is_object()) {
     return core::Fault{manifest_path.string() + ": not as it was written, the file is damaged"};
   }
   if (manifest.value("format", Json()) != kFormat) {
@@ -201,17 +205,17 @@ core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
 
 Snapshot load_snapshot(const fs::path& checkpoint) {
   const auto fail = [&](const std::string& what) {
-    throw core::Error(core::ErrorKind::kCheckpoint, what, checkpoint.string(),
-                      "choose another checkpoint with checkpoint.resume");
+    throw core::Error(core::ErrorKind::kCheckpoint, what, checkpoint.string(), kChooseAnother);
   };
   if (!fs::is_directory(checkpoint)) fail("no such checkpoint");
   if (const auto sound = verify_snapshot(checkpoint); !sound) fail(sound.reason());
   Snapshot snapshot;
   snapshot.weights = read_all(checkpoint / kWeights);
   snapshot.optimizer = read_all(checkpoint / kOptimizer);
-  snapshot.trainer_state = Json::parse(core::read_file(checkpoint / kState), nullptr, false);
-  if (!snapshot.trainer_state.is_object() || !snapshot.trainer_state.contains("step"))
-    fail("trainer_state.json is not readable");
+  snapshot.trainer_state = core::require_json_object<Json>(
+      checkpoint / kState, core::ErrorKind::kCheckpoint, kChooseAnother, {.max_bytes = kMaxState});
+  if (!snapshot.trainer_state.value("step", Json()).is_number_integer())
+    fail("trainer_state.json names no step");
   snapshot.step = snapshot.trainer_state["step"].get<int64_t>();
   return snapshot;
 }

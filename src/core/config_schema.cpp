@@ -11,10 +11,14 @@
 #include <optional>
 
 #include "json_lines_of_keys.h"
+#include "streamo/core/brief.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/suggest.h"
+#include "streamo/core/url.h"
+#include "streamo/core/whole_number.h"
 
 namespace streamo::core {
 namespace {
@@ -28,6 +32,9 @@ struct Overloaded : Handlers... {
 };
 template <typename... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+constexpr uint64_t kMaxConfigBytes = 4 << 20;
+constexpr size_t kMaxProblems = 20;  // that are told at once
 
 struct Problem {
   std::string text;
@@ -65,6 +72,9 @@ std::string expand_environment(const std::string& text) {
     const std::string name = text.substr(open + 2, close - open - 2);
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) throw Problem{fmt::format("the environment has no {}", name)};
+    if (std::string_view(value).find("${") != std::string_view::npos) {
+      throw Problem{fmt::format("takes {} from the environment, which holds ${{ itself", name)};
+    }
     result += text.substr(at, open - at) + value;
     at = close + 1;
   }
@@ -77,14 +87,38 @@ void check_range(double value, const Allowed& allowed) {
   }
 }
 
+// Text that the run's own config.json could not hold. Paths may be any bytes but zero.
+void check_storable(const std::string& text, bool is_path) {
+  if (text.find('\0') != text.npos) throw Problem{"holds a zero byte"};
+  if (is_path) return;
+  try {
+    (void)Json(text).dump();
+  } catch (const Json::type_error&) {
+    throw Problem{"is not UTF-8 text, which configs are written in"};
+  }
+}
+
+std::string checked_path(const std::string& text, const Allowed& allowed, const fs::path& base) {
+  if (text.empty() || fs::path(text).is_absolute()) return text;
+  if (!is_url(text)) return (base / text).lexically_normal().string();
+  if (!allowed.may_be_url) throw Problem{redact_source(text) + " is a URL, must be a path"};
+  return text;
+}
+
 std::string checked_string(const Json& value, const Allowed& allowed, const fs::path& base) {
-  const std::string text = expand_environment(value.get<std::string>());
+  std::string text = expand_environment(value.get<std::string>());
   if (!allowed.choices.empty() &&
       std::find(allowed.choices.begin(), allowed.choices.end(), text) == allowed.choices.end()) {
-    throw Problem{fmt::format("is \"{}\", {}", text, suggestion(text, allowed.choices))};
+    throw Problem{fmt::format("is \"{}\", {}", brief(text), suggestion(text, allowed.choices))};
   }
-  if (!allowed.is_path || text.empty() || fs::path(text).is_absolute()) return text;
-  return (base / text).lexically_normal().string();
+  if (allowed.complaint) {
+    if (std::string complaint = allowed.complaint(text); !complaint.empty()) {
+      throw Problem{std::move(complaint)};
+    }
+  }
+  if (allowed.is_path) text = checked_path(text, allowed, base);
+  check_storable(text, allowed.is_path);
+  return text;
 }
 
 // Checks `value` and returns what assigns it; throws Problem.
@@ -92,52 +126,51 @@ std::function<void()> checked_assignment(const ConfigSchema::Target& target, con
                                          const Json& value, const fs::path& base) {
   const auto expect = [&](bool right) {
     if (!right)
-      throw Problem{fmt::format("is {}, must be a {}", dump_json(value), type_name(target))};
+      throw Problem{fmt::format("is {}, must be a {}", brief(dump_json(value)), type_name(target))};
   };
-  return std::visit(
-      Overloaded{[&](bool* to) -> std::function<void()> {
-                   expect(value.is_boolean());
-                   return [to, v = value.get<bool>()] { *to = v; };
-                 },
-                 [&](int64_t* to) -> std::function<void()> {
-                   expect(value.is_number() &&
-                          value.get<double>() == std::floor(value.get<double>()));
-                   check_range(value.get<double>(), allowed);
-                   return [to, v = value.is_number_integer()
-                                       ? value.get<int64_t>()
-                                       : static_cast<int64_t>(value.get<double>())] { *to = v; };
-                 },
-                 [&](double* to) -> std::function<void()> {
-                   expect(value.is_number());
-                   check_range(value.get<double>(), allowed);
-                   return [to, v = value.get<double>()] { *to = v; };
-                 },
-                 [&](std::string* to) -> std::function<void()> {
-                   expect(value.is_string());
-                   return [to, v = checked_string(value, allowed, base)] { *to = v; };
-                 },
-                 [&](std::vector<std::string>* to) -> std::function<void()> {
-                   std::vector<std::string> strings;
-                   const Json list = value.is_string() ? Json::array({value})
+  return std::visit(Overloaded{[&](bool* to) -> std::function<void()> {
+                                 expect(value.is_boolean());
+                                 return [to, v = value.get<bool>()] { *to = v; };
+                               },
+                               [&](int64_t* to) -> std::function<void()> {
+                                 expect(value.is_number());
+                                 const std::optional<int64_t> whole = whole_number(value);
+                                 expect(whole.has_value());
+                                 check_range(static_cast<double>(*whole), allowed);
+                                 return [to, whole] { *to = *whole; };
+                               },
+                               [&](double* to) -> std::function<void()> {
+                                 expect(value.is_number());
+                                 check_range(value.get<double>(), allowed);
+                                 return [to, v = value.get<double>()] { *to = v; };
+                               },
+                               [&](std::string* to) -> std::function<void()> {
+                                 expect(value.is_string());
+                                 return [to, v = checked_string(value, allowed, base)] { *to = v; };
+                               },
+                               [&](std::vector<std::string>* to) -> std::function<void()> {
+                                 std::vector<std::string> strings;
+                                 const Json list = value.is_string()
+                                                       ? Json::array({value})
                                                        : value;  // one path needs no brackets
-                   expect(list.is_array());
-                   for (const Json& element : list) {
-                     expect(element.is_string());
-                     strings.push_back(checked_string(element, allowed, base));
-                   }
-                   return [to, strings] { *to = strings; };
-                 },
-                 [&](std::vector<double>* to) -> std::function<void()> {
-                   expect(value.is_array() && value.size() == to->size());
-                   std::vector<double> numbers;
-                   for (const Json& element : value) {
-                     expect(element.is_number());
-                     check_range(element.get<double>(), allowed);
-                     numbers.push_back(element.get<double>());
-                   }
-                   return [to, numbers] { *to = numbers; };
-                 }},
-      target);
+                                 expect(list.is_array());
+                                 for (const Json& element : list) {
+                                   expect(element.is_string());
+                                   strings.push_back(checked_string(element, allowed, base));
+                                 }
+                                 return [to, strings] { *to = strings; };
+                               },
+                               [&](std::vector<double>* to) -> std::function<void()> {
+                                 expect(value.is_array() && value.size() == to->size());
+                                 std::vector<double> numbers;
+                                 for (const Json& element : value) {
+                                   expect(element.is_number());
+                                   check_range(element.get<double>(), allowed);
+                                   numbers.push_back(element.get<double>());
+                                 }
+                                 return [to, numbers] { *to = numbers; };
+                               }},
+                    target);
 }
 
 // {"optim": {"lr": 1}} -> [("optim.lr", 1)]
@@ -145,7 +178,7 @@ void flatten(const Json& object, const std::string& prefix,
              std::vector<std::pair<std::string, Json>>* out) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_object()) {
-      flatten(value, prefix + key + ".", out);
+      flatten(value, brief(prefix + key) + ".", out);  // as find_key_lines() names it
     } else {
       out->emplace_back(prefix + key, value);
     }
@@ -181,28 +214,26 @@ void ConfigSchema::load_file(const fs::path& path) {
     if (error.kind() != ErrorKind::kData) throw;  // the machine's
     throw Error(ErrorKind::kConfig, error.summary(), {}, error.hint());
   }
-  Json json;
-  try {
-    json = Json::parse(text, nullptr, true, /*ignore_comments=*/true);
-  } catch (const nlohmann::json::parse_error& error) {
-    const std::string reason = error.what();
-    throw Error(ErrorKind::kConfig, "not valid JSON: " + reason.substr(reason.find("] ") + 2),
-                path.string(), "comments are allowed, trailing commas are not");
+  const Result<Json> json =
+      parse_json<Json>(text, {.max_bytes = kMaxConfigBytes, .comments = true});
+  if (!json) {
+    throw Error(ErrorKind::kConfig, "not valid JSON: " + json.reason(), path.string(),
+                "comments are allowed, trailing commas are not");
   }
-  if (!json.is_object()) throw Error(ErrorKind::kConfig, "not a JSON object", path.string());
+  if (!json->is_object()) throw Error(ErrorKind::kConfig, "not a JSON object", path.string());
 
-  const KeyLines places = find_key_lines(text);
+  const std::map<std::string, int> lines = find_key_lines(text);
   std::vector<std::string> problems;
   const auto complain = [&](const std::string& key, const std::string& what) {
-    const auto line = places.line_of.find(key);
+    const auto line = lines.find(key);
     problems.push_back(fmt::format("{}:{}: {} {}", path.string(),
-                                   line == places.line_of.end() ? 0 : line->second, key, what));
+                                   line == lines.end() ? 0 : line->second, brief(key), what));
   };
-  for (const std::string& key : places.doubled) complain(key, "is given twice");
   std::vector<std::pair<std::string, Json>> settings;
-  flatten(json, "", &settings);
+  flatten(*json, "", &settings);
   std::vector<std::function<void()>> assignments;
   for (const auto& [key, value] : settings) {
+    if (problems.size() == kMaxProblems) break;
     const Field* field = find(key);
     if (field == nullptr) {
       complain(key, "is not a setting, " + suggestion(key, keys()));
@@ -235,11 +266,11 @@ void ConfigSchema::apply_overrides(const std::vector<std::string>& assignments) 
       throw Error(ErrorKind::kConfig, key + " is not a setting", "command line",
                   suggestion(key, keys()));
     }
-    Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const Result<Json> parsed = parse_json<Json>(text);
     const bool wants_text = std::holds_alternative<std::string*>(field->target) ||
                             std::holds_alternative<std::vector<std::string>*>(field->target);
-    if (value.is_discarded() || (wants_text && !value.is_array() && !value.is_string()))
-      value = text;
+    const bool is_bare = !parsed || (wants_text && !parsed->is_array() && !parsed->is_string());
+    const Json value = is_bare ? Json(text) : *parsed;
     try {
       checked_assignment(field->target, field->allowed, value, fs::current_path())();
     } catch (const Problem& problem) {

@@ -1,5 +1,9 @@
 #include "json_lines_of_keys.h"
 
+#include <vector>
+
+#include "streamo/core/brief.h"
+
 namespace streamo::core {
 namespace {
 
@@ -37,12 +41,12 @@ struct Scanner {
 
 }  // namespace
 
-KeyLines find_key_lines(std::string_view text) {
+std::map<std::string, int> find_key_lines(std::string_view text) {
   struct Level {
     bool is_object;
     std::string prefix;  // of the keys in it
   };
-  KeyLines result;
+  std::map<std::string, int> line_of;
   std::vector<Level> levels;
   std::string last_string, last_key;
   int last_line = 1;
@@ -56,14 +60,14 @@ KeyLines find_key_lines(std::string_view text) {
       last_string = scanner.string_rest();
     } else if (c == ':' && !levels.empty() && levels.back().is_object) {
       last_key = levels.back().prefix + last_string;
-      if (!result.line_of.emplace(last_key, last_line).second) result.doubled.push_back(last_key);
+      line_of.emplace(last_key, last_line);
     } else if (c == '{' || c == '[') {
-      levels.push_back({c == '{', levels.empty() ? "" : last_key + "."});
+      levels.push_back({c == '{', levels.empty() ? "" : brief(last_key) + "."});
     } else if ((c == '}' || c == ']') && !levels.empty()) {
       levels.pop_back();
     }
   }
-  return result;
+  return line_of;
 }
 
 }  // namespace streamo::core

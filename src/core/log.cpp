@@ -13,6 +13,7 @@
 
 #include "streamo/core/print.h"
 #include "streamo/core/printable.h"
+#include "streamo/core/url.h"
 
 namespace streamo::core {
 namespace {
@@ -62,7 +63,7 @@ void log_line(const char* level, const std::string& message) {
   const std::lock_guard lock(output_mutex());
   // A live line may be on the screen: start on a clean one.
   show(stderr, fmt::format("{}{}{}{}\n", is_terminal(stderr) ? kClearLine : "", from, level,
-                           printable(message)));
+                           printable(redact(message))));
 }
 
 LiveLine::LiveLine(FILE* stream)

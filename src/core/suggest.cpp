@@ -8,6 +8,9 @@
 namespace streamo::core {
 namespace {
 
+// Longer names are no typing mistakes, and the time is that of their product.
+constexpr size_t kMaxNameBytes = 128;
+
 // Damerau-Levenshtein distance in its optimal-string-alignment form.
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
@@ -34,7 +37,9 @@ std::string_view last_component(std::string_view name) {
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
   std::string best;
   size_t best_distance = name.size() / 3 + 2;  // farther than this is no typing mistake
+  if (name.size() > kMaxNameBytes) return best;
   for (const std::string& candidate : candidates) {
+    if (candidate.size() > kMaxNameBytes) continue;
     // "lr" for "optim.lr": the right key in the wrong section.
     const size_t distance =
         std::min(edit_distance(name, candidate),

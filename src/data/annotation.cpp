@@ -9,7 +9,6 @@
 
 #include "data/json_fields.h"
 #include "streamo/text/chat_format.h"
-#include "streamo/text/special_tokens.h"
 #include "streamo/text/trim.h"
 
 namespace streamo::data {
@@ -23,16 +22,6 @@ const std::vector<std::string> kRecordFields = {"video_name", "video_path", "tas
                                                 "source",     "question",   "response"};
 const std::vector<std::string> kQuestionFields = {"content", "time"};
 const std::vector<std::string> kResponseFields = {"content", "st_time", "end_time", "time"};
-
-// What a text must not hold: it would be read as a frame, as the end of a turn or as a state.
-const std::vector<std::string>& reserved_texts() {
-  static const std::vector<std::string> kTexts = [] {
-    std::vector<std::string> texts(text::kPlaceholders.begin(), text::kPlaceholders.end());
-    for (std::string& token : text::special_token_strings()) texts.push_back(std::move(token));
-    return texts;
-  }();
-  return kTexts;
-}
 
 bool all_digits(std::string_view text) {
   return !text.empty() &&
@@ -89,12 +78,8 @@ Result<std::string> content_field(const json& object, const std::vector<std::str
   if (!object.contains("content")) return missing_field(object, "content", known, where);
   Result<std::string> content = text_field(object, "content", where);
   if (!content) return content;
-  for (const std::string& reserved : reserved_texts()) {
-    if (content->find(reserved) != std::string::npos) {
-      return Fault{
-          fmt::format("{}\"content\" holds {}, which has a meaning of its own", where, reserved)};
-    }
-  }
+  const std::string complaint = text::complaint_about_text(*content);
+  if (!complaint.empty()) return Fault{fmt::format("{}\"content\" {}", where, complaint)};
   return content;
 }
 
@@ -182,7 +167,7 @@ Result<Annotation> parse_annotation(const json& record) {
        {std::pair{"video_name", &annotation.video_name},
         std::pair{"video_path", &annotation.video_path},
         std::pair{"task_type", &annotation.task_type}, std::pair{"source", &annotation.source}}) {
-    Result<std::string> value = text_field(record, name, "");
+    Result<std::string> value = name_field(record, name);
     if (!value) return value.fault();
     *text = *std::move(value);
   }

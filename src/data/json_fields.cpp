@@ -5,11 +5,19 @@
 
 #include <algorithm>
 
+#include "streamo/core/brief.h"
 #include "streamo/core/suggest.h"
 
 namespace streamo::data {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr size_t kMaxUnknown = 1000;  // fields that are looked through for a misspelt one
+constexpr size_t kMaxListed = 12;     // in a message
+
+}  // namespace
 
 std::string kind_of(const json& value) {
   switch (value.type()) {
@@ -32,6 +40,7 @@ std::string misspelt_key(const json& object, const std::string& name,
                          const std::vector<std::string>& known) {
   std::vector<std::string> unknown;
   for (const auto& item : object.items()) {
+    if (unknown.size() == kMaxUnknown) break;
     if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
       unknown.push_back(item.key());
     }
@@ -46,7 +55,10 @@ core::Fault missing_field(const json& object, const std::string& name,
     return {fmt::format("{}unknown field \"{}\", did you mean \"{}\"?", where, misspelt, name)};
   }
   std::vector<std::string> keys;
-  for (const auto& item : object.items()) keys.push_back(item.key());
+  for (const auto& item : object.items()) {
+    keys.push_back(keys.size() == kMaxListed ? "..." : core::brief(item.key()));
+    if (keys.size() > kMaxListed) break;
+  }
   if (keys.empty()) keys.push_back("nothing");
   return {
       fmt::format("{}field \"{}\" is missing, there is: {}", where, name, fmt::join(keys, ", "))};
@@ -61,6 +73,15 @@ core::Result<std::string> text_field(const json& object, const char* name,
         fmt::format("{}field \"{}\" must be a string, not {}", where, name, kind_of(*field))};
   }
   return field->get<std::string>();
+}
+
+core::Result<std::string> name_field(const json& object, const char* name) {
+  core::Result<std::string> text = text_field(object, name, "");
+  if (text && text->size() > kMaxNameBytes) {
+    return core::Fault{fmt::format("field \"{}\" has {} bytes, a name has at most {}", name,
+                                   text->size(), kMaxNameBytes)};
+  }
+  return text;
 }
 
 }  // namespace streamo::data

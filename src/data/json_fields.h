@@ -25,5 +25,8 @@ core::Fault missing_field(const nlohmann::json& object, const std::string& name,
 // "" when the field is absent or null; a Fault when it is not a string. `where` begins the message.
 core::Result<std::string> text_field(const nlohmann::json& object, const char* name,
                                      const std::string& where);
+// The same of a name or path, which reports repeat: at most kMaxNameBytes.
+inline constexpr size_t kMaxNameBytes = 4096;
+core::Result<std::string> name_field(const nlohmann::json& object, const char* name);
 
 }  // namespace streamo::data

@@ -10,9 +10,9 @@
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "data/record_scanner.h"
+#include "streamo/core/json.h"
 #include "streamo/core/log.h"
 
 namespace streamo::data {
@@ -71,37 +71,6 @@ uint64_t skip_byte_order_mark(std::string_view head, const std::string& name) {
 
 bool is_lines_name(const std::filesystem::path& path) {
   return path.extension() == ".jsonl" || path.extension() == ".ndjson";
-}
-
-// Notices keys that are given twice, of which the parser would silently keep the last.
-class RepeatedKeys {
- public:
-  bool operator()(int /*depth*/, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) {
-      open_objects_.emplace_back();
-    } else if (event == json::parse_event_t::object_end) {
-      open_objects_.pop_back();
-    } else if (event == json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!open_objects_.back().insert(key).second && repeated_.empty()) repeated_ = key;
-    }
-    return true;
-  }
-  const std::string& repeated() const { return repeated_; }
-
- private:
-  std::vector<std::set<std::string>> open_objects_;
-  std::string repeated_;
-};
-
-// The part of the parser's message a reader can use: its own position and name are left out.
-std::string reason_of(const json::exception& error) {
-  const std::string text = error.what();
-  for (const char* begin : {"syntax error", "number overflow"}) {
-    if (const size_t at = text.find(begin); at != std::string::npos) return text.substr(at);
-  }
-  const size_t bracket = text.find("] ");
-  return bracket == std::string::npos ? text : text.substr(bracket + 2);
 }
 
 }  // namespace
@@ -165,20 +134,12 @@ std::string RecordFile::raw(size_t index) const {
 
 core::Result<json> RecordFile::read(size_t index) const {
   const std::string bytes = raw(index);
-  RepeatedKeys repeated_keys;
-  try {
-    json record = json::parse(bytes, std::ref(repeated_keys));
-    if (!repeated_keys.repeated().empty()) {
-      return Fault{fmt::format("{}: key \"{}\" is given twice in one object", place(index, 0),
-                               repeated_keys.repeated())};
-    }
-    return record;
-  } catch (const json::parse_error& error) {
-    const size_t byte = error.byte > 0 ? error.byte - 1 : 0;
-    return Fault{fmt::format("{}: {}", place(index, byte), reason_of(error))};
-  } catch (const json::exception& error) {
-    return Fault{fmt::format("{}: {}", place(index, 0), reason_of(error))};
-  }
+  core::JsonBuilder<json> record;
+  const auto complaint =
+      core::scan_json(bytes, record, {.max_bytes = RecordScanner::kMaxRecordBytes});
+  if (!complaint) return record.take();
+  return Fault{fmt::format("{}: {}", place(index, complaint->byte),
+                           complaint->what.empty() ? record.complaint() : complaint->what)};
 }
 
 // Lines are kept for some of the records only: the rest is counted when an error needs it.

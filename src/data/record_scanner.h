@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "streamo/core/json.h"
 #include "streamo/data/record_file.h"
 
 namespace streamo::data {
@@ -25,11 +26,11 @@ class RecordScanner {
   std::vector<RecordSpan> take_records() { return std::move(records_); }
   // The line of every record whose number is a multiple of this.
   static constexpr size_t kRecordsPerLineStart = 16;
+  static constexpr uint64_t kMaxRecordBytes = 64u << 20;
   std::vector<LineStart> take_line_starts() { return std::move(line_starts_); }
 
  private:
-  static constexpr size_t kMaxDepth = 128;
-  static constexpr uint64_t kMaxRecordBytes = 64u << 20;
+  static constexpr size_t kMaxDepth = core::kMaxJsonDepth;
   // What may come next outside of records.
   enum class Expect { kFirst, kRecordOrEnd, kRecord, kCommaOrEnd, kNothing, kNextLine };
 

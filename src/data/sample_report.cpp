@@ -9,6 +9,7 @@
 
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
+#include "streamo/core/json.h"
 
 namespace streamo::data {
 
@@ -16,8 +17,10 @@ SampleReport::SampleReport(std::filesystem::path file) : file_(std::move(file)) 
   std::ifstream lines(file_.path());
   for (std::string line; std::getline(lines, line);) {
     is_torn_ = lines.eof();  // its last line has no end: a run was killed while it wrote
-    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (entry.is_object()) listed_.insert(entry.value("id", ""));
+    const auto entry = core::parse_json(line);
+    if (entry && entry->is_object() && entry->value("id", nlohmann::json()).is_string()) {
+      listed_.insert((*entry)["id"].get<std::string>());
+    }
   }
 }
 

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "data/json_fields.h"
+#include "streamo/core/brief.h"
 #include "streamo/data/conversation.h"
+#include "streamo/data/example.h"
 
 namespace streamo::data {
 namespace {
@@ -23,6 +25,30 @@ int64_t count_of(std::string_view text, std::string_view part) {
     ++count;
   }
   return count;
+}
+
+// Pictures stand in a user's text only, states at the beginning of an assistant's; a system prompt
+// names them.
+std::string complaint_about(const text::Message& message) {
+  std::string_view content = message.content;
+  if (message.role == "system") return text::complaint_about_text(content, text::States::kNamed);
+  if (message.role == "assistant") {
+    if (const auto state = text::leading_state(content)) {
+      content.remove_prefix(text::token_of(*state).size());
+    }
+    return text::complaint_about_text(content);
+  }
+  // Above the time tag a placeholder is a word of the question, and would take the picture's place.
+  if (std::string complaint = text::complaint_about_text(question_of(message.content));
+      !complaint.empty()) {
+    return complaint;
+  }
+  for (const std::string& piece : text::text_pieces(message)) {
+    if (std::string complaint = text::complaint_about_text(piece); !complaint.empty()) {
+      return complaint;
+    }
+  }
+  return "";
 }
 
 Result<text::Message> parse_message(const json& object, const std::string& where) {
@@ -57,7 +83,11 @@ Result<std::vector<text::Message>> parse_messages(const json& array) {
     const bool is_system = i == 0 && message->role == "system";
     if (const std::string role = expected_role(i, has_system);
         !is_system && message->role != role) {
-      return Fault{fmt::format("{}role \"{}\" where \"{}\" belongs", where, message->role, role)};
+      return Fault{fmt::format("{}role \"{}\" where \"{}\" belongs", where,
+                               core::brief(message->role), role)};
+    }
+    if (const std::string complaint = complaint_about(*message); !complaint.empty()) {
+      return Fault{fmt::format("{}the {}'s text {}", where, message->role, complaint)};
     }
     messages.push_back(*std::move(message));
   }
@@ -90,17 +120,9 @@ struct PlaceholderCounts {
 
 Result<PlaceholderCounts> count_frames(const std::vector<text::Message>& messages) {
   PlaceholderCounts counts;
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const int64_t streams = count_of(messages[i].content, text::kStreamPlaceholder);
-    const int64_t images = count_of(messages[i].content, text::kImagePlaceholder);
-    if (messages[i].role != "user" && streams + images > 0) {
-      return Fault{
-          fmt::format("messages[{}]: a frame placeholder (role {}), only user "
-                      "messages may have one",
-                      i, messages[i].role)};
-    }
-    counts.streams += streams;
-    counts.images += images;
+  for (const text::Message& message : messages) {
+    counts.streams += count_of(message.content, text::kStreamPlaceholder);
+    counts.images += count_of(message.content, text::kImagePlaceholder);
   }
   if (counts.streams > 0 && counts.images > 0) {
     return Fault{"both <stream> and <image> placeholders, use one of them"};
@@ -163,7 +185,7 @@ Result<Conversation> parse_stream_json(const json& record) {
   for (const auto& [name, text] : {std::pair{"video_name", &conversation.video_name},
                                    std::pair{"task_type", &conversation.task_type},
                                    std::pair{"source", &conversation.source}}) {
-    Result<std::string> value = text_field(record, name, "");
+    Result<std::string> value = name_field(record, name);
     if (!value) return value.fault();
     *text = *std::move(value);
   }

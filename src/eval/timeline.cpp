@@ -7,12 +7,15 @@
 #include <nlohmann/json.hpp>
 
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
+#include "streamo/core/json.h"
 
 namespace streamo::eval {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kHint =
+    "give a file of `streamo eval --out FILE`, or eval-<step>.json of a run";
 
 text::State state_of(const Json& turn, const char* key) {
   const auto name = turn.at(key).get<std::string>();
@@ -72,11 +75,11 @@ Timeline timeline_of(const Json& json) {
 
 StoredEvaluation read_evaluation(const std::filesystem::path& path) {
   const auto refuse = [&](const std::string& what) {
-    throw core::Error(core::ErrorKind::kData, what, path.string(),
-                      "give a file of `streamo eval --out FILE`, or eval-<step>.json of a run");
+    throw core::Error(core::ErrorKind::kData, what, path.string(), kHint);
   };
-  const Json json = Json::parse(core::read_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("timelines") || !json["timelines"].is_array()) {
+  const Json json = core::require_json_object<Json>(path, core::ErrorKind::kData, kHint,
+                                                    {.max_bytes = uint64_t{1} << 30});
+  if (!json.contains("timelines") || !json["timelines"].is_array()) {
     refuse("no evaluation with timelines");
   }
   StoredEvaluation evaluation;

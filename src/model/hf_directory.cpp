@@ -9,6 +9,7 @@
 #include "registry.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "strict_json.h"
 #include "weight_layout.h"
 
@@ -59,30 +60,14 @@ std::map<std::string, torch::Tensor> named_weights(VisionLanguageModel& model) {
   return weights;
 }
 
-void write_companion_files(const fs::path& from, const fs::path& to,
-                           const std::map<std::string, std::string>& extra_files) {
-  static const std::set<std::string> kRunFiles = {"manifest.json", "trainer_state.json",
-                                                  "best.json", kIndexFile, kLayoutFile};
-  static const std::set<std::string> kExtensions = {".json", ".jinja", ".txt", ".model"};
-  for (const auto& entry : fs::directory_iterator(from)) {
-    const fs::path name = entry.path().filename();
-    if (entry.is_regular_file() && kExtensions.contains(name.extension().string()) &&
-        !kRunFiles.contains(name.string())) {
-      core::write_file_atomic(to / name, core::read_file(entry.path()));
-    }
-  }
-  for (const auto& [name, content] : extra_files) core::write_file_atomic(to / name, content);
-}
-
 void write_weight_layout(const fs::path& model_dir, const fs::path& checkpoint) {
   core::write_file_atomic(checkpoint / kLayoutFile, layout_to_json(model_dir).dump() + "\n");
 }
 
 std::string config_with_vocabulary(const fs::path& model_dir, int64_t vocab_size) {
   const fs::path path = model_dir / kConfig;
-  read_json_object(path);  // refuses what must not be parsed below
-  std::string text = core::read_file(path);
-  auto config = nlohmann::ordered_json::parse(text);
+  auto config = core::require_json_object<nlohmann::ordered_json>(
+      path, core::ErrorKind::kModel, "give a complete model directory");
   bool changed = false;
   const auto set = [&](nlohmann::ordered_json& in) {
     if (!in.is_object() || !in.contains("vocab_size") || in["vocab_size"] >= vocab_size) return;
@@ -91,7 +76,7 @@ std::string config_with_vocabulary(const fs::path& model_dir, int64_t vocab_size
   };
   set(config);
   if (config.contains("text_config")) set(config["text_config"]);
-  return changed ? config.dump(2) + "\n" : text;
+  return changed ? config.dump(2) + "\n" : core::read_file(path);
 }
 
 void check_tokenizer(const fs::path& model_dir, const PresetTokens& tokens) {

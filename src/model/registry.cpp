@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "image_processor.h"
 #include "qwen2_5_vl/model.h"
 #include "streamo/core/error.h"
-#include "strict_json.h"
 
 namespace streamo::model {
 namespace {
@@ -22,9 +22,8 @@ constexpr Family kFamilies[] = {
      [](const nlohmann::json& config,
         const std::string& file) -> std::shared_ptr<VisionLanguageModel> {
        const qwen2_5_vl::Config parsed = qwen2_5_vl::parse_config(config, file);
-       const fs::path processor = fs::path(file).parent_path() / "preprocessor_config.json";
-       if (fs::exists(processor)) {
-         qwen2_5_vl::check_processor(read_json_object(processor), processor.string(), parsed);
+       if (const auto processor = image_processor_of(fs::path(file).parent_path())) {
+         qwen2_5_vl::check_processor(processor->settings, processor->file, parsed);
        }
        return std::make_shared<qwen2_5_vl::Model>(parsed);
      }},

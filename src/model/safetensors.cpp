@@ -34,7 +34,7 @@ constexpr torch::ScalarType kScalarTypes[] = {  // in the order of Dtype
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& what) {
   throw core::Error(core::ErrorKind::kModel, what, path.string(),
-                    "the file is damaged or not safetensors");
+                    "give a safetensors file that is whole, its weights in bf16, fp16 or fp32");
 }
 
 std::string_view bytes_of(const Tensor& host) {

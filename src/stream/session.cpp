@@ -84,6 +84,8 @@ Session::Session(Session&&) noexcept = default;
 Session::~Session() = default;
 
 void Session::begin(const std::string& system_prompt) {
+  text::require_plain_text(system_prompt, core::ErrorKind::kUsage, "the system prompt",
+                           text::States::kNamed);
   impl_->system_prompt = system_prompt;
   impl_->windows.begin(system_prompt);
   impl_->questions.clear();
@@ -93,6 +95,7 @@ void Session::begin(const std::string& system_prompt) {
 }
 
 QuestionId Session::ask(std::string question, double second) {
+  text::require_plain_text(question, core::ErrorKind::kUsage, "the question");
   return impl_->questions.ask(std::move(question), second);
 }
 

@@ -6,6 +6,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/text/special_tokens.h"
 #include "text/byte_level_bpe_tokenizer.h"
 #include "text/json_text.h"
@@ -33,10 +34,11 @@ void append_names(const char* key, const std::vector<NewToken>& tokens, std::str
 
 // Which list of names a file has depends on the version of transformers that wrote it.
 void append_to_lists_of_names(const std::vector<NewToken>& tokens, std::string& json) {
+  const core::Result<nlohmann::json> parsed = core::parse_json(json);
+  STREAMO_CHECK(parsed, "it was read before, and edited as text since");
   bool has_list = false;
   for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-    const auto parsed = ordered_json::parse(json);
-    if (!parsed.contains(key) || !parsed[key].is_array()) continue;
+    if (!parsed->contains(key) || !(*parsed)[key].is_array()) continue;
     append_names(key, tokens, json);
     has_list = true;
   }
@@ -88,10 +90,7 @@ void copy_edited(const fs::path& from, const TokenizerFile& file,
                  const std::vector<NewToken>& tokens, const fs::path& to_dir) {
   std::string content = read_model_file(from);
   if (file.edit != nullptr) {
-    if (!ordered_json::accept(content) || !has_container(content, {})) {
-      throw core::Error(core::ErrorKind::kModel, "not a readable JSON object", from.string(),
-                        "copy the file again from where the model was published");
-    }
+    read_model_json(from);  // refuses what must not be edited as text
     file.edit(tokens, content);
   }
   core::write_file_atomic(to_dir / file.name, content);

@@ -52,7 +52,31 @@ void push_text(const Tokenizer& tokenizer, std::string_view text, bool supervise
   }
 }
 
+// Other programs' placeholder: whoever writes it means a video that would not be there.
+constexpr std::string_view kVideoPlaceholder = "<video>";
+
 }  // namespace
+
+std::string complaint_about_text(std::string_view text, States states) {
+  const auto holds = [text](std::string_view token) { return text.find(token) != text.npos; };
+  const auto complaint = [&](const auto& tokens) -> std::string {
+    const auto found = std::find_if(std::begin(tokens), std::end(tokens), holds);
+    if (found == std::end(tokens)) return "";
+    return fmt::format("holds {}, which has a meaning of its own", *found);
+  };
+  if (std::string what = complaint(kPlaceholders); !what.empty()) return what;
+  if (std::string what = complaint(std::array{kVideoPlaceholder}); !what.empty()) return what;
+  if (std::string what = complaint(kReserved); !what.empty()) return what;
+  return states == States::kRefused ? complaint(kStateTokens) : "";
+}
+
+void require_plain_text(std::string_view text, core::ErrorKind kind, const std::string& where,
+                        States states) {
+  const std::string complaint = complaint_about_text(text, states);
+  if (!complaint.empty()) {
+    throw core::Error(kind, "the text " + complaint, where, "write it in other words");
+  }
+}
 
 int64_t count_placeholders(std::string_view content) {
   int64_t count = 0;

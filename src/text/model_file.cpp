@@ -4,11 +4,11 @@
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 
 namespace streamo::text {
 namespace {
 
-constexpr uintmax_t kMaxBytes = uintmax_t{512} << 20;
 constexpr const char* kHint = "copy the file again from where the model was published";
 
 }  // namespace
@@ -17,7 +17,7 @@ std::string read_model_file(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) {
     throw core::Error(core::ErrorKind::kModel, "no such file", path.string(), kHint);
   }
-  if (const uintmax_t size = std::filesystem::file_size(path); size > kMaxBytes) {
+  if (const uintmax_t size = std::filesystem::file_size(path); size > kMaxModelFileBytes) {
     throw core::Error(core::ErrorKind::kModel,
                       fmt::format("has {} bytes, too many for a tokenizer's file", size),
                       path.string(), kHint);
@@ -26,11 +26,8 @@ std::string read_model_file(const std::filesystem::path& path) {
 }
 
 nlohmann::json read_model_json(const std::filesystem::path& path) {
-  auto value = nlohmann::json::parse(read_model_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!value.is_object()) {
-    throw core::Error(core::ErrorKind::kModel, "not a readable JSON object", path.string(), kHint);
-  }
-  return value;
+  return core::require_json_object(path, core::ErrorKind::kModel, kHint,
+                                   {.max_bytes = kMaxModelFileBytes});
 }
 
 }  // namespace streamo::text

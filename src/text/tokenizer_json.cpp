@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "streamo/core/brief.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
+#include "streamo/core/json.h"
+#include "text/model_file.h"
 
 namespace streamo::text {
 namespace {
@@ -17,80 +20,104 @@ using nlohmann::json;
 constexpr const char* kHint =
     "only byte-level BPE as Qwen2 has it is supported (docs/tokenizer.md)";
 
-// Takes the entries of model.vocab and model.merges out of the parsed document while it is read: as
-// nodes of it, 300,000 of them would take most of the time and memory.
-class Collector {
+// Takes the entries of model.vocab and model.merges out of the document while it is read: as nodes
+// of it, 300,000 of them would take most of the time and memory.
+class DocumentReader final : public core::JsonBuilder<json> {
  public:
-  Collector(SpelledBpe& bpe, const std::string& source) : bpe_(bpe), source_(source) {}
+  DocumentReader(SpelledBpe& bpe, const std::string& source) : bpe_(bpe), source_(source) {}
 
-  // What nlohmann::json::parser_callback_t asks for. Keys of the document have depth 1.
-  bool keep(int depth, json::parse_event_t event, json& value) {
-    using Event = json::parse_event_t;
-    if (event == Event::key && depth <= 2) enter(depth, value.get_ref<const std::string&>());
-    if (depth == 2 && event == Event::key) refuse_second();
-    if (depth < 3 || part_ == Part::kOther) return true;
-    return part_ == Part::kVocabulary ? keep_vocabulary(depth, event, value)
-                                      : keep_merges(depth, event, value);
+  bool key(std::string& key) override {
+    if (part_ == Part::kVocabulary) {
+      token_ = std::move(key);
+      return true;
+    }
+    if (depth() == 1) in_model_ = key == "model";
+    if (depth() == 2) key_in_model_ = in_model_ ? key : "";
+    return JsonBuilder::key(key);
+  }
+  bool start_object(size_t size) override {
+    refuse_in_part();
+    if (!JsonBuilder::start_object(size)) return false;
+    if (depth() == kPartDepth && key_in_model_ == "vocab") part_ = Part::kVocabulary;
+    return true;
+  }
+  bool start_array(size_t size) override {
+    if (part_ == Part::kMerges && !in_pair_) {
+      pair_.clear();
+      return in_pair_ = true;
+    }
+    refuse_in_part();
+    if (!JsonBuilder::start_array(size)) return false;
+    if (depth() == kPartDepth && key_in_model_ == "merges") part_ = Part::kMerges;
+    return true;
+  }
+  bool end_object() override {
+    leave_part();
+    return JsonBuilder::end_object();
+  }
+  bool end_array() override {
+    if (in_pair_) {
+      if (pair_.size() != 2) refuse_in_part();
+      bpe_.merges.emplace_back(std::move(pair_[0]), std::move(pair_[1]));
+      in_pair_ = false;
+      return true;
+    }
+    leave_part();
+    return JsonBuilder::end_array();
+  }
+  bool string(std::string& value) override {
+    if (part_ == Part::kVocabulary) return take_id(value);
+    if (part_ == Part::kOther) return JsonBuilder::string(value);
+    if (in_pair_) {
+      pair_.push_back(std::move(value));
+    } else if (!is_version_line(value)) {
+      bpe_.merges.push_back(read_merge(value, source_));
+    }
+    return true;
+  }
+  bool null() override { return scalar(nullptr) || JsonBuilder::null(); }
+  bool boolean(bool value) override { return scalar(value) || JsonBuilder::boolean(value); }
+  bool number_integer(int64_t value) override {
+    return scalar(value) || JsonBuilder::number_integer(value);
+  }
+  bool number_unsigned(uint64_t value) override {
+    return scalar(value) || JsonBuilder::number_unsigned(value);
+  }
+  bool number_float(double value, const std::string& text) override {
+    return scalar(value) || JsonBuilder::number_float(value, text);
   }
 
  private:
   enum class Part { kOther, kVocabulary, kMerges };
+  static constexpr size_t kPartDepth = 3;  // inside model.vocab and model.merges
 
-  void enter(int depth, const std::string& key) {
-    if (depth == 1) in_model_ = key == "model";
-    part_ = depth < 2 || !in_model_ ? Part::kOther
-            : key == "vocab"        ? Part::kVocabulary
-            : key == "merges"       ? Part::kMerges
-                                    : Part::kOther;
+  // Whether it was an id of the vocabulary.
+  bool scalar(const json& value) {
+    if (part_ == Part::kVocabulary) return take_id(value);
+    refuse_in_part();
+    return false;
   }
-
-  void refuse_second() const {
-    const bool is_second = (part_ == Part::kVocabulary && !bpe_.vocabulary.empty()) ||
-                           (part_ == Part::kMerges && !bpe_.merges.empty());
-    if (is_second) {
-      throw core::Error(core::ErrorKind::kModel, "model.vocab or model.merges stands there twice",
-                        source_, kHint);
-    }
-  }
-
-  // nlohmann's parser leaves out a member whose key is not kept, but still shows its value.
-  bool keep_vocabulary(int depth, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::key) {
-      token_ = value.get<std::string>();
-      return false;
-    }
-    if (depth != 3 || event != json::parse_event_t::value) {
-      throw core::Error(core::ErrorKind::kModel, "'model.vocab' is no object of tokens and ids",
-                        source_, kHint);
-    }
-    bpe_.vocabulary.emplace_back(token_, read_token_id(value, token_, source_));
+  bool take_id(const json& value) {
+    const TokenId id = read_token_id(value, token_, source_);
+    bpe_.vocabulary.emplace_back(std::move(token_), id);
     return true;
   }
-
-  // Whatever is no merge stays in the document, where check_model() finds it.
-  bool keep_merges(int depth, json::parse_event_t event, json& value) {
-    using Event = json::parse_event_t;
-    if (event == Event::array_start && depth == 3) {
-      pair_.clear();
-    } else if (event == Event::value && value.is_string()) {
-      if (depth == 3) {
-        const std::string& merge = value.get_ref<const std::string&>();
-        if (!is_version_line(merge)) bpe_.merges.push_back(read_merge(merge, source_));
-        return false;
-      }
-      pair_.push_back(value.get<std::string>());
-    } else if (event == Event::array_end && depth == 3 && pair_.size() == 2 && value.size() == 2) {
-      bpe_.merges.emplace_back(std::move(pair_[0]), std::move(pair_[1]));
-      return false;
-    }
-    return true;
+  void refuse_in_part() const {
+    if (part_ == Part::kOther) return;
+    throw core::Error(core::ErrorKind::kModel,
+                      part_ == Part::kVocabulary ? "'model.vocab' is no object of tokens and ids"
+                                                 : "'model.merges' is no list of pairs of tokens",
+                      source_, kHint);
+  }
+  void leave_part() {
+    if (depth() == kPartDepth) part_ = Part::kOther;
   }
 
   SpelledBpe& bpe_;
   const std::string& source_;
-  bool in_model_ = false;
+  bool in_model_ = false, in_pair_ = false;
   Part part_ = Part::kOther;
-  std::string token_;
+  std::string key_in_model_, token_;
   std::vector<std::string> pair_;
 };
 
@@ -139,10 +166,7 @@ class Section {
     }
   }
 
-  static std::string shown(const json& value) {
-    const std::string text = core::dump_json(value);
-    return text.size() <= 60 ? text : text.substr(0, 57) + "...";
-  }
+  static std::string shown(const json& value) { return core::brief(core::dump_json(value), 60); }
 
  private:
   const json& value_;
@@ -250,15 +274,16 @@ bool check_model(const json& value, const std::string& source) {
 
 TokenizerJson parse_tokenizer_json(std::string_view content, const std::string& source) {
   TokenizerJson result;
-  Collector collector(result.bpe, source);
-  try {
-    result.rest = json::parse(content, [&](int depth, json::parse_event_t event, json& value) {
-      return collector.keep(depth, event, value);
-    });
-  } catch (const json::exception& error) {
-    throw core::Error(core::ErrorKind::kModel, fmt::format("not readable JSON ({})", error.what()),
-                      source, "copy the file again from where the model was published");
+  DocumentReader reader(result.bpe, source);
+  const auto complaint = core::scan_json(content, reader, {.max_bytes = kMaxModelFileBytes});
+  if (complaint) {
+    throw core::Error(
+        core::ErrorKind::kModel,
+        fmt::format("not readable JSON ({}: {})", core::place_in(content, complaint->byte),
+                    complaint->what.empty() ? reader.complaint() : complaint->what),
+        source, "copy the file again from where the model was published");
   }
+  result.rest = reader.take();
   return result;
 }
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "streamo/core/error.h"
+#include "streamo/core/json.h"
 #include "text/bpe_files.h"
 #include "text/model_file.h"
 
@@ -22,29 +22,46 @@ constexpr const char* kQwen2Expression =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
     R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-[[noreturn]] void refuse_vocabulary(const std::string& source) {
-  throw core::Error(core::ErrorKind::kModel, "not a JSON object of tokens and their ids", source,
-                    "copy the file again from where the model was published");
-}
+// Entries go into the list while they are read; a document of them would take longer to make than
+// all the rest.
+class VocabularyReader final : public core::JsonBuilder<json> {
+ public:
+  VocabularyReader(SpelledBpe& bpe, const std::string& source) : bpe_(bpe), source_(source) {}
+
+  bool key(std::string& key) override {
+    token_ = std::move(key);
+    return true;
+  }
+  bool start_object(size_t size) override {
+    return depth() == 0 && JsonBuilder::start_object(size);
+  }
+  bool start_array(size_t /*size*/) override { return false; }
+  bool null() override { return take(nullptr); }
+  bool boolean(bool value) override { return take(value); }
+  bool number_integer(int64_t value) override { return take(value); }
+  bool number_unsigned(uint64_t value) override { return take(value); }
+  bool number_float(double value, const std::string& /*text*/) override { return take(value); }
+  bool string(std::string& value) override { return take(value); }
+
+ private:
+  bool take(const json& id) {
+    if (depth() == 0) return false;
+    bpe_.vocabulary.emplace_back(token_, read_token_id(id, token_, source_));
+    return true;
+  }
+
+  SpelledBpe& bpe_;
+  const std::string& source_;
+  std::string token_;
+};
 
 void read_vocabulary(const fs::path& path, SpelledBpe& bpe) {
   const std::string source = path.string();
-  std::string token;
-  // Entries go into the list while they are read; a document of them would take longer to make than
-  // all the rest.
-  const auto keep = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth == 0) return true;
-    if (event == json::parse_event_t::key) {
-      token = value.get<std::string>();
-      return false;
-    }
-    if (depth != 1 || event != json::parse_event_t::value) refuse_vocabulary(source);
-    bpe.vocabulary.emplace_back(token, read_token_id(value, token, source));
-    return true;
-  };
-  const std::string content = read_model_file(path);
-  const json rest = json::parse(content, keep, /*allow_exceptions=*/false);
-  if (!rest.is_object() || !rest.empty()) refuse_vocabulary(source);
+  VocabularyReader reader(bpe, source);
+  if (core::scan_json(read_model_file(path), reader, {.max_bytes = kMaxModelFileBytes})) {
+    throw core::Error(core::ErrorKind::kModel, "not a JSON object of tokens and their ids", source,
+                      "copy the file again from where the model was published");
+  }
 }
 
 void read_merges(const fs::path& path, SpelledBpe& bpe) {
@@ -91,7 +108,8 @@ std::vector<AddedToken> read_added_tokens(const fs::path& model_dir, const json&
   const auto decoder = config.find("added_tokens_decoder");
   if (decoder != config.end()) {
     for (const auto& [key, value] : decoder->items()) {
-      const TokenId id = read_token_id(json::parse(key, nullptr, false), key, source);
+      const core::Result<json> number = core::parse_json(key);
+      const TokenId id = read_token_id(number ? *number : json(), key, source);
       by_id.emplace(id, read_added_token(value, id, source));
     }
   } else if (const fs::path path = model_dir / "added_tokens.json"; fs::exists(path)) {

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "train/report_data.h"
 
 namespace streamo::train {
@@ -51,7 +51,8 @@ BestModel::BestModel(const std::filesystem::path& run, std::string metric, int64
     : metric_(std::move(metric)) {
   const std::filesystem::path path = directory(run) / kRecord;
   if (!std::filesystem::exists(path)) return;
-  const Json record = Json::parse(core::read_file(path), nullptr, /*allow_exceptions=*/false);
+  const auto read = core::read_json<Json>(path);
+  const Json record = read ? *read : Json();  // damaged: as if there were none
   const auto step = number_at(record, "/step"), value = number_at(record, "/value");
   if (!step || *step > static_cast<double>(resume_step)) return;
   if (text_at(record, "/metric") == metric_) value_ = value;

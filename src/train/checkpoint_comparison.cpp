@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/model/safetensors.h"
 
 namespace streamo::train {
@@ -101,9 +101,8 @@ std::optional<TensorDifference> compare(const std::string& name, const Tensors& 
 
 Json trainer_state(const fs::path& folder) {
   const fs::path file = folder / "trainer_state.json";
-  if (!fs::exists(file)) return Json::object();
-  const Json state = Json::parse(core::read_file(file), nullptr, /*allow_exceptions=*/false);
-  return state.is_object() ? state : Json::object();
+  const auto state = core::read_json<Json>(file, {.max_bytes = uint64_t{1} << 30});
+  return state && state->is_object() ? *state : Json::object();
 }
 
 // Settings and data are compared for the whole run; the number of ranks changes nothing.

@@ -11,6 +11,7 @@
 #include "streamo/core/append_log.h"
 #include "streamo/core/dump_json.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/log.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/train/tensorboard.h"
@@ -76,12 +77,13 @@ KeptLines lines_up_to(const std::filesystem::path& path, int64_t last_step) {
   if (!std::filesystem::exists(path)) return kept;
   std::istringstream lines(core::read_file(path));
   for (std::string line; std::getline(lines, line);) {
-    const Json entry = Json::parse(line, /*callback=*/nullptr, /*allow_exceptions=*/false);
-    if (!entry.is_object() || !entry.contains("step") || !entry["step"].is_number()) continue;
-    if (entry["step"].get<int64_t>() > last_step) continue;
+    const auto entry = core::parse_json(line);
+    if (!entry || !entry->is_object()) continue;
+    const auto step = entry->value("step", nlohmann::json());
+    if (!step.is_number() || step > last_step) continue;
     kept.text += line + "\n";
-    const auto seconds = entry.find("train_seconds");
-    if (seconds != entry.end() && seconds->is_number()) kept.train_seconds = *seconds;
+    const auto seconds = entry->find("train_seconds");
+    if (seconds != entry->end() && seconds->is_number()) kept.train_seconds = *seconds;
   }
   return kept;
 }

@@ -83,6 +83,7 @@ ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
 ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, bool write) {
   const fs::path from = config.model.path;
   require_model_directory(from, "set model.path to a folder with config.json and *.safetensors");
+  model::check_companion_files(from);
   const auto tokenizer = text::load_tokenizer(from);
   const std::vector<std::string> missing =
       text::missing_special_tokens(*tokenizer, config.model.new_special_tokens);

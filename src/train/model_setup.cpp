@@ -4,10 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/new_tokens.h"
+#include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
 
 namespace streamo::train {
@@ -163,26 +165,27 @@ std::map<std::string, std::string> conversation_settings(const RunConfig& config
 void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
   const fs::path path = model_dir / kConversationFile;
   if (!fs::exists(path)) return;
+  const char* const hint = "remove the file to evaluate with the default settings";
+  const auto settings = core::require_json_object(path, core::ErrorKind::kModel, hint);
+  config.data.context = {};  // not in every file, and "resize" not in older ones
+  config.data.resize = "fast";
+  core::ConfigSchema schema = schema_of(config);
   try {
-    const auto settings = nlohmann::json::parse(core::read_file(path));
     config.data.system_prompt = settings.at("system_prompt");
     config.data.default_question = settings.at("default_question");
-    config.data.fps = settings.at("fps");
-    config.data.min_pixels = settings.at("min_pixels");
-    config.data.max_pixels = settings.at("max_pixels");
-    config.data.resize = settings.value("resize", "fast");  // not in older files
-    config.data.context = {.max_rounds = settings.value("window_rounds", int64_t{0}),
-                           .overlap_rounds = settings.value("window_overlap", int64_t{0}),
-                           .sink_rounds = settings.value("window_sinks", int64_t{0})};
-    data::check_context(config.data.context, path.string());
-    if (config.data.resize != "fast" && config.data.resize != "exact") {
-      throw core::Error(core::ErrorKind::kModel, "\"resize\" is neither fast nor exact",
-                        path.string(), "correct it");
+    for (const char* key : {"fps", "min_pixels", "max_pixels", "resize", "window_rounds",
+                            "window_overlap", "window_sinks"}) {
+      if (!settings.contains(key)) continue;
+      schema.apply_overrides({fmt::format("data.{}={}", key, core::dump_json(settings[key]))});
     }
-  } catch (const nlohmann::json::exception& error) {
-    throw core::Error(core::ErrorKind::kModel, error.what(), path.string(),
-                      "remove the file to evaluate with the default settings");
+    data::check_context(config.data.context, path.string());
+  } catch (const std::exception& error) {  // of the JSON library, or of the schema
+    throw core::Error(core::ErrorKind::kModel, error.what(), path.string(), hint);
   }
+  text::require_plain_text(config.data.system_prompt, core::ErrorKind::kModel,
+                           path.string() + ", system_prompt", text::States::kNamed);
+  text::require_plain_text(config.data.default_question, core::ErrorKind::kModel,
+                           path.string() + ", default_question");
 }
 
 std::vector<NamedParameter> named_parameters(const RunConfig& config,

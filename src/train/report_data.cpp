@@ -6,6 +6,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "train/best_model.h"
 
 namespace streamo::train {
@@ -13,13 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Json parse(const std::string& text) {
-  Json json = Json::parse(text, /*callback=*/nullptr, /*allow_exceptions=*/false);
-  return json.is_discarded() ? Json() : json;
-}
+constexpr core::JsonRules kRules = {.max_bytes = uint64_t{1} << 30};  // evaluations have every turn
 
+// What is damaged is left out of the report.
 Json read_json(const fs::path& path) {
-  return fs::exists(path) ? parse(core::read_file(path)) : Json();
+  auto json = core::read_json<Json>(path, kRules);
+  return json ? *std::move(json) : Json();
 }
 
 std::vector<Json> read_json_lines(const fs::path& path) {
@@ -27,7 +27,8 @@ std::vector<Json> read_json_lines(const fs::path& path) {
   if (!fs::exists(path)) return entries;
   std::istringstream lines(core::read_file(path));
   for (std::string line; std::getline(lines, line);) {
-    if (Json entry = parse(line); entry.is_object()) entries.push_back(std::move(entry));
+    auto entry = core::parse_json<Json>(line);
+    if (entry && entry->is_object()) entries.push_back(*std::move(entry));
   }
   return entries;
 }

@@ -14,6 +14,7 @@
 #include "report_data.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
+#include "streamo/core/whole_number.h"
 #include "streamo/train/run_folder.h"
 
 namespace streamo::train {
@@ -62,7 +63,7 @@ std::optional<StepDifference> first_difference(const Json& first, const Json& se
 std::map<int64_t, Json> by_step(const std::vector<Json>& lines) {
   std::map<int64_t, Json> found;
   for (const Json& line : lines) {
-    if (const auto step = number_at(line, "/step")) found[static_cast<int64_t>(*step)] = line;
+    if (const auto step = core::whole_number(line.value("step", Json()))) found[*step] = line;
   }
   return found;
 }

@@ -1,6 +1,8 @@
 #include "streamo/train/run_config.h"
 
 #include "streamo/core/error.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/text/chat_format.h"
 #include "train/best_model.h"
 
 namespace streamo::train {
@@ -11,6 +13,17 @@ using core::at_least;
 using core::between;
 using core::ConfigSchema;
 using core::one_of;
+
+constexpr double kMaxCount = 1e9;         // of steps and samples: more is a slip of the finger
+constexpr double kMaxFloat = 1e30;        // float32 ends at 3e38
+constexpr double kBelowOne = 0.99999999;  // a moment that decays by 1 never moves
+
+// Text that becomes part of each conversation.
+core::Allowed plain_text(text::States states) {
+  return {.complaint = [states](const std::string& text) {
+    return text::complaint_about_text(text, states);
+  }};
+}
 
 void describe_model(ConfigSchema& schema, RunConfig::Model& model) {
   schema.add("model.path", &model.path, "Hugging Face model directory to start from.", a_path());
@@ -42,21 +55,25 @@ void describe_annotations(ConfigSchema& schema, RunConfig::Data& data) {
              "Of the annotation files; auto looks at each file's first record.",
              one_of({"auto", "raw", "stream"}));
   schema.add("data.video_prefix", &data.video_prefix,
-             "Folder of relative video paths; empty: the annotation file's.", a_path());
+             "Folder or URL of relative video paths; empty: the annotation file's folder.",
+             core::a_path_or_url());
   schema.add("data.allow_outside_prefix", &data.allow_outside_prefix,
              "With a video_prefix: also take videos and pictures that lie outside it.");
   schema.add("data.system_prompt", &data.system_prompt,
-             "Of raw annotations; empty: the built-in one.");
+             "Of raw annotations; empty: the built-in one.", plain_text(text::States::kNamed));
   schema.add("data.default_question", &data.default_question,
-             "Asked at turn 0 of a raw annotation without question; empty: the built-in one.");
+             "Asked at turn 0 of a raw annotation without question; empty: the built-in one.",
+             plain_text(text::States::kRefused));
 }
 
 void describe_frames(ConfigSchema& schema, RunConfig::Data& data) {
-  schema.add("data.fps", &data.fps, "Turns a second of video.", between(0.01, 60));
+  schema.add("data.fps", &data.fps, "Turns a second of video.", between(0.01, 1000));
   schema.add("data.min_pixels", &data.min_pixels,
-             "Of a resized frame; 0: as the model directory says.", at_least(0));
+             "Of a resized frame; 0: as the model directory says.",
+             between(0, model::kMaxPixelLimit));
   schema.add("data.max_pixels", &data.max_pixels,
-             "Of a resized frame; 0: as the model directory says.", at_least(0));
+             "Of a resized frame; 0: as the model directory says.",
+             between(0, model::kMaxPixelLimit));
   schema.add("data.resize", &data.resize,
              "Of video frames: fast, or exact: bit-equal to the image processor of transformers 5 "
              "on full-size RGB, a little slower. Pictures from files are always exact.",
@@ -65,7 +82,7 @@ void describe_frames(ConfigSchema& schema, RunConfig::Data& data) {
 
 void describe_lengths(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.max_length", &data.max_length,
-             "Tokens of one sample, and of one packed micro-batch.", at_least(16));
+             "Tokens of one sample, and of one packed micro-batch.", between(16, 1 << 24));
   schema.add("data.overlong", &data.overlong,
              "Samples above max_length: drop, split into windows that carry the open question, or "
              "truncate.",
@@ -73,12 +90,12 @@ void describe_lengths(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.window_rounds", &data.context.max_rounds,
              "With overlong = split: rounds of a window at most, in training, evaluation and live "
              "(docs/live.md); 0: as many as max_length takes; evaluation and live then keep 120.",
-             at_least(0));
+             between(0, 1 << 20));
   schema.add("data.window_overlap", &data.context.overlap_rounds,
              "Rounds of the window before that a new one begins with; learnt from once.",
-             at_least(0));
+             between(0, 1 << 20));
   schema.add("data.window_sinks", &data.context.sink_rounds,
-             "First rounds of the conversation that every window keeps.", at_least(0));
+             "First rounds of the conversation that every window keeps.", between(0, 1 << 20));
   schema.add("data.packing", &data.packing,
              "Fill each micro-batch up to max_length tokens with whole samples; attention stays "
              "inside each.");
@@ -88,7 +105,8 @@ void describe_loading(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.num_workers", &data.num_workers, "Threads that decode ahead of training.",
              between(1, 1024));
   schema.add("data.frame_memory_mb", &data.frame_memory_mb,
-             "Memory for resized frames that later samples of the same video reuse.", at_least(0));
+             "Memory for resized frames that later samples of the same video reuse.",
+             between(0, 1 << 24));
   schema.add("data.frame_cache", &data.frame_cache,
              "Folder that keeps resized frames on disk, for all runs and machines; empty: none. "
              "`streamo prepare` fills it.",
@@ -96,7 +114,7 @@ void describe_loading(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.frame_cache_max_gb", &data.frame_cache_max_gb,
              "Its largest size; what was used longest ago goes first. 0: all but a twentieth of "
              "the disk.",
-             at_least(0));
+             between(0, 1e6));
   schema.add("data.frame_cache_quality", &data.frame_cache_quality,
              "0: frames are kept without loss; 1 to 100: as JPEG of that quality, which is what is "
              "then trained on.",
@@ -115,13 +133,15 @@ void describe_loss(ConfigSchema& schema, RunConfig::Loss& loss) {
 }
 
 void describe_optimizer(ConfigSchema& schema, RunConfig::Optim& optim) {
-  schema.add("optim.lr", &optim.lr, "Peak learning rate.", at_least(0));
+  schema.add("optim.lr", &optim.lr, "Peak learning rate.", between(0, kMaxFloat));
   schema.add("optim.vision_lr", &optim.vision_lr,
              "Peak learning rate of the vision tower and its merger; 0: that of optim.lr.",
-             at_least(0));
-  schema.add("optim.betas", &optim.betas, "AdamW's decay rates of the two moments.", between(0, 1));
-  schema.add("optim.eps", &optim.eps, "AdamW's epsilon.", at_least(0));
-  schema.add("optim.weight_decay", &optim.weight_decay, "Decoupled weight decay.", at_least(0));
+             between(0, kMaxFloat));
+  schema.add("optim.betas", &optim.betas, "AdamW's decay rates of the two moments.",
+             between(0, kBelowOne));
+  schema.add("optim.eps", &optim.eps, "AdamW's epsilon.", between(1e-30, 1));
+  schema.add("optim.weight_decay", &optim.weight_decay, "Decoupled weight decay.",
+             between(0, kMaxFloat));
   schema.add(
       "optim.decay", &optim.decay,
       "What decays: matrices (no norms, no biases), all, or the rule of the transformers library.",
@@ -131,21 +151,21 @@ void describe_optimizer(ConfigSchema& schema, RunConfig::Optim& optim) {
   schema.add("optim.schedule", &optim.schedule, "Of the learning rate after the warm-up.",
              one_of({"cosine", "linear", "constant"}));
   schema.add("optim.clip_grad_norm", &optim.clip_grad_norm,
-             "Largest gradient norm; 0: no clipping.", at_least(0));
+             "Largest gradient norm; 0: no clipping.", between(0, kMaxFloat));
 }
 
 void describe_training(ConfigSchema& schema, RunConfig::Train& train) {
-  schema.add("train.epochs", &train.epochs, "Passes over the data.", at_least(1));
+  schema.add("train.epochs", &train.epochs, "Passes over the data.", between(1, 10'000));
   schema.add("train.max_steps", &train.max_steps,
-             "Stop after so many steps instead of epochs; 0: epochs count.", at_least(0));
+             "Stop after so many steps instead of epochs; 0: epochs count.", between(0, kMaxCount));
   schema.add("train.micro_batch_size", &train.micro_batch_size,
-             "Samples of a micro-batch when data.packing is off.", at_least(1));
+             "Samples of a micro-batch when data.packing is off.", between(1, 1 << 16));
   schema.add("train.grad_accum_steps", &train.grad_accum_steps,
-             "Micro-batches of one optimizer step on each rank.", at_least(1));
+             "Micro-batches of one optimizer step on each rank.", between(1, 1 << 16));
   schema.add("train.seed", &train.seed, "Of random initial weights.", at_least(0));
   schema.add("train.num_threads", &train.num_threads,
              "CPU threads of the arithmetic; 0: one a core, shared by the ranks of a machine.",
-             at_least(0));
+             between(0, 1024));
   schema.add("train.deterministic", &train.deterministic,
              "Sum gradients in an order that does not depend on the number of ranks: the same bits "
              "on 1, 2, 4 ... of them. Needs more memory, and leaves costs unbalanced.");
@@ -163,21 +183,21 @@ void describe_sharding(ConfigSchema& schema, RunConfig::Parallel& parallel) {
       "parallel.shard_group_size", &parallel.shard_group_size,
       "Ranks over which the parts are spread, a divisor of their number; each group of so many "
       "has all of them. 0: all ranks are one group.",
-      at_least(0));
+      between(0, 1 << 16));
 }
 
 void describe_outputs(ConfigSchema& schema, RunConfig& config) {
   schema.add("checkpoint.dir", &config.checkpoint.dir,
              "Run folder: metrics, checkpoints, report, final model.", a_path());
   schema.add("checkpoint.every_steps", &config.checkpoint.every_steps,
-             "Steps between checkpoints; 0: only at the end.", at_least(0));
+             "Steps between checkpoints; 0: only at the end.", between(0, kMaxCount));
   schema.add("checkpoint.keep", &config.checkpoint.keep, "Newest checkpoints that are kept.",
-             at_least(1));
+             between(1, kMaxCount));
   schema.add("checkpoint.resume", &config.checkpoint.resume,
              "auto: go on from the newest sound checkpoint of the run folder; none: refuse a "
              "folder that has some; else the path of a checkpoint.");
   schema.add("log.every_steps", &config.log.every_steps, "Steps between lines of metrics.",
-             at_least(1));
+             between(1, kMaxCount));
   schema.add("log.tensorboard", &config.log.tensorboard, "Write TensorBoard events.");
 }
 
@@ -189,10 +209,11 @@ std::vector<std::string> best_metric_choices() {
 
 void describe_evaluation(ConfigSchema& schema, RunConfig::Eval& eval) {
   schema.add("eval.every_steps", &eval.every_steps,
-             "Steps between evaluations on data.eval; 0: only after the last step.", at_least(0));
+             "Steps between evaluations on data.eval; 0: only after the last step.",
+             between(0, kMaxCount));
   schema.add("eval.max_samples", &eval.max_samples,
              "Samples of an evaluation during training; 0: all. The last one is always on all.",
-             at_least(0));
+             between(0, kMaxCount));
   schema.add("eval.teacher_forced", &eval.teacher_forced,
              "Evaluate on the true history instead of the model's own outputs.");
   schema.add("eval.best_metric", &eval.best_metric,

@@ -69,6 +69,13 @@ RunFolder::~RunFolder() {
 
 namespace {
 
+// A setting of a config that anybody may have written; `otherwise` where there is none.
+Json setting_in(const Json& config, const std::string& section, const std::string& name,
+                const Json& otherwise) {
+  const Json part = config.is_object() ? config.value(section, Json()) : Json();
+  return part.is_object() ? part.value(name, otherwise) : otherwise;
+}
+
 // Calls visit(key, former, value) for each setting that differs.
 template <typename Visit>
 void for_each_difference(const Json& before, const Json& now, const Visit& visit) {
@@ -76,8 +83,8 @@ void for_each_difference(const Json& before, const Json& now, const Visit& visit
   const Json values = schema_of(defaults).values();
   for (const auto& [section, settings] : now.items()) {
     for (const auto& [name, value] : settings.items()) {
-      const Json default_value = values.value(section, Json::object()).value(name, Json());
-      const Json former = before.value(section, Json::object()).value(name, default_value);
+      const Json default_value = setting_in(values, section, name, Json());
+      const Json former = setting_in(before, section, name, default_value);
       if (former != value) visit(section + "." + name, former, value);
     }
   }

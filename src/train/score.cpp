@@ -8,7 +8,7 @@
 
 #include "model_setup.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/scratch_folder.h"
 #include "streamo/data/example.h"
 #include "streamo/loss/streaming_loss.h"
@@ -46,9 +46,9 @@ data::Example read_example(const data::SampleSource& source, int64_t index,
 std::set<int64_t> end_tokens(const fs::path& model_dir) {
   for (const char* name : {"generation_config.json", "config.json"}) {
     if (!fs::exists(model_dir / name)) continue;
-    const auto json = nlohmann::json::parse(core::read_file(model_dir / name), nullptr, false);
-    if (!json.is_object() || !json.contains("eos_token_id")) continue;
-    auto ids = json["eos_token_id"];
+    const auto json = core::require_json_object(model_dir / name, core::ErrorKind::kModel,
+                                                "give a complete model directory");
+    auto ids = json.value("eos_token_id", nlohmann::json());
     if (ids.is_null()) continue;
     if (!ids.is_array()) ids = nlohmann::json::array({ids});
     for (const auto& id : ids) {

@@ -12,7 +12,7 @@ extern "C" {
 #include <set>
 
 #include "streamo/core/log.h"
-#include "streamo/video/url.h"
+#include "streamo/core/url.h"
 
 namespace streamo::video {
 namespace {
@@ -30,7 +30,7 @@ void take_message(void* /*context*/, int level, const char* format, va_list argu
   av_log_format_line2(nullptr, level, format, arguments, line.data(), kMaxMessage, &print_prefix);
   std::string text = line.data();
   while (!text.empty() && (text.back() == '\n' || text.back() == '.')) text.pop_back();
-  if (!text.empty()) log_of_thread->add(redact(text));
+  if (!text.empty()) log_of_thread->add(core::redact(text));
 }
 
 void report(const std::string& file, const std::string& summary) {
@@ -63,7 +63,7 @@ void FfmpegLog::add(std::string message) {
 
 std::string FfmpegLog::summary() const {
   if (count_ == 0) return {};
-  std::string text = redact(file_) + ": FFmpeg reports: ";
+  std::string text = core::redact_source(file_) + ": FFmpeg reports: ";
   for (const std::string& message : first_) text += message + "; ";
   const int64_t more = count_ - static_cast<int64_t>(first_.size());
   if (more > 0) return text + fmt::format("and {} more", more);

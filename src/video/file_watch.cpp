@@ -1,11 +1,11 @@
 #include "file_watch.h"
 
-#include "streamo/video/url.h"
+#include "streamo/core/url.h"
 
 namespace streamo::video {
 
 core::Fault file_fault(const std::filesystem::path& path, std::string_view what) {
-  return {fmt::format("{}: {}", redact(path.string()), what)};
+  return {fmt::format("{}: {}", core::redact_source(path), what)};
 }
 
 core::Fault time_limit_fault(const FileWatch& watch, bool is_left_behind) {

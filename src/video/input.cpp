@@ -15,7 +15,8 @@ extern "C" {
 #include <vector>
 
 #include "mp4_claims.h"
-#include "streamo/video/url.h"
+#include "streamo/core/url.h"
+#include "verified_tls.h"
 
 namespace streamo::video {
 namespace fs = std::filesystem;
@@ -33,12 +34,12 @@ constexpr const char* kPipes = "pipe";
 // but the descriptor.
 core::Result<std::optional<FileDescriptor>> open_pipe(const fs::path& source, Reading reading) {
   std::optional<FileDescriptor> none;
-  if (reading == Reading::kTwice || is_url(source)) return none;
+  if (reading == Reading::kTwice || core::is_url(source)) return none;
   if (source == "-") return std::optional(FileDescriptor(::dup(STDIN_FILENO)));
   std::error_code error;
-  const fs::file_status status = fs::status(local_file(source), error);
+  const fs::file_status status = fs::status(core::local_file(source), error);
   if (!fs::is_fifo(status) && !fs::is_character_file(status)) return none;
-  FileDescriptor pipe(::open(local_file(source).c_str(), O_RDONLY | O_CLOEXEC));
+  FileDescriptor pipe(::open(core::local_file(source).c_str(), O_RDONLY | O_CLOEXEC));
   if (!pipe) return file_fault(source, std::generic_category().message(errno));
   return std::optional(std::move(pipe));
 }
@@ -84,7 +85,7 @@ std::optional<core::Fault> oversized(const fs::path& path, const AVStream& strea
 
 // All streams: twice what is allowed of the one that is read.
 std::optional<core::Fault> too_many_packets(const fs::path& path) {
-  const int64_t claimed = claimed_packets(local_file(path));
+  const int64_t claimed = claimed_packets(core::local_file(path));
   if (claimed <= 2 * kMaxPackets) return std::nullopt;
   return file_fault(path, fmt::format("it claims {} packets, more than the {} allowed", claimed,
                                       2 * kMaxPackets));
@@ -144,8 +145,8 @@ std::optional<core::Fault> endless(const fs::path& path, const AVFormatContext& 
 }  // namespace
 
 std::optional<core::Fault> missing_content(const fs::path& source) {
-  if (is_url(source)) return std::nullopt;
-  const fs::path path = local_file(source);
+  if (core::is_url(source)) return std::nullopt;
+  const fs::path path = core::local_file(source);
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) return file_fault(path, error ? error.message() : "no such file");
@@ -166,16 +167,20 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   if (!pipe) {
     if (auto fault = missing_content(path)) return *std::move(fault);
   }
-  const bool is_local = !pipe && !is_url(path);
+  const bool is_local = !pipe && !core::is_url(path);
   InputPtr context = make_context(*watch);
   std::unique_ptr<FileSource> source;
   Options options;
   options.set("protocol_whitelist", pipe ? kPipes : is_local ? kNoProtocol : kNetworkProtocols);
   options.set("pattern_type", "none");  // "shot_%03d.jpg" is one file's name
+  if (!pipe && !is_local) {
+    if (auto fault = unverifiable(path)) return *std::move(fault);
+    verify_servers(*context, options.get());
+  }
   std::string url = pipe ? fmt::format("pipe:{}", pipe->get()) : path.string();
   if (is_local) {
     if (auto fault = too_many_packets(path)) return *std::move(fault);
-    source = std::make_unique<FileSource>(local_file(path).string(), watch->limit);
+    source = std::make_unique<FileSource>(core::local_file(path).string(), watch->limit);
     const int attached = source->attach(*context);
     if (attached < 0) return unreadable(path, attached);
     url = source->url();
@@ -207,7 +212,7 @@ std::optional<core::Fault> Input::choose_stream(int64_t max_pixels, Reading read
   if (stream_index_ < 0) return file_fault(path, "there is no video stream in it");
   AVStream* chosen = context_->streams[stream_index_];
   if (auto fault = oversized(path, *chosen, max_pixels)) return fault;
-  if (reading == Reading::kTwice && is_url(path)) {
+  if (reading == Reading::kTwice && core::is_url(path)) {
     if (auto fault = endless(path, *context_)) return fault;
   }
   if (reading == Reading::kTwice) {

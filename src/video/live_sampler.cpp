@@ -10,7 +10,7 @@
 #include "decoder.h"
 #include "ffmpeg_versions.h"
 #include "frame_converter.h"
-#include "streamo/video/url.h"
+#include "streamo/core/url.h"
 #include "timeline.h"
 
 namespace streamo::video {
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 bool must_be_read_once(const fs::path& source) {
   if (source == "-") return true;
-  if (is_url(source)) {
+  if (core::is_url(source)) {
     constexpr std::array<std::string_view, 9> kEndless = {"rtsp://",  "rtsps://", "rtmp://",
                                                           "rtmps://", "udp://",   "rtp://",
                                                           "srt://",   "tcp://",   "rist://"};
@@ -29,7 +29,7 @@ bool must_be_read_once(const fs::path& source) {
     return false;
   }
   std::error_code error;
-  const fs::file_status status = fs::status(local_file(source), error);
+  const fs::file_status status = fs::status(core::local_file(source), error);
   return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
 
 #include "streamo/core/file.h"
@@ -105,6 +106,24 @@ TEST_F(SnapshotTest, PassesOverADamagedCheckpointAndSaysWhy) {
       EXPECT_FALSE(fs::exists(run_dir_ / "checkpoint-2"));
       EXPECT_TRUE(fs::exists(run_dir_ / "damaged-checkpoint-2"));
     }
+  }
+}
+
+// Somebody else's, or what is left of a disk: passed over like any damaged one.
+TEST_F(SnapshotTest, PassesOverAHostileManifest) {
+  store_.save(snapshot_at(1));
+  for (const std::string& manifest :
+       {std::string(1'000'000, '['), "{\"files\": " + std::string(1'000'000, '['),
+        "{\"" + std::string(1 << 20, 'k') + "\": 1}", std::string("[]"), std::string("{}"),
+        std::string("{\"format\": {}, \"files\": []}"), std::string("\0{}", 3), std::string()}) {
+    store_.save(snapshot_at(2));
+    std::ofstream(run_dir_ / "checkpoint-2/manifest.json", std::ios::binary) << manifest;
+    std::vector<std::string> passed_over;
+    const auto newest = store_.newest_sound(&passed_over);
+    ASSERT_TRUE(newest);
+    EXPECT_EQ(newest->filename(), "checkpoint-1");
+    ASSERT_EQ(passed_over.size(), 1u);
+    EXPECT_LT(passed_over[0].size(), 1000u);
   }
 }
 

@@ -99,7 +99,7 @@ TEST(ConfigSchema, CollectsAllProblemsAndAssignsNothing) {
 
 TEST(ConfigSchema, RefusesDoubledKeysBrokenJsonMissingFileAndUnsetEnvironment) {
   EXPECT_THAT(load_error("{\"optim\": {\"lr\": 1,\n \"lr\": 2}}"),
-              HasSubstr("optim.lr is given twice"));
+              HasSubstr("line 2, column 5: key \"lr\" is given twice"));
   EXPECT_THAT(load_error("{\n\"optim\": {,}}"), HasSubstr("line 2"));
   EXPECT_THAT(load_error(R"({"checkpoint": {"dir": "${STREAMO_NOT_SET}/x"}})"),
               HasSubstr("STREAMO_NOT_SET"));

@@ -229,6 +229,13 @@ TEST(StreamFormat, ReadsImagesAndAnOpenTurn) {
   EXPECT_EQ(conversation->messages.size(), 4u);
 }
 
+TEST(StreamFormat, APromptMayNameTheStates) {
+  json record = stream_record();
+  record["messages"][0]["content"] = "Say </Silence>, </Standby> or </Response>.";
+  record["messages"][2]["content"] = "</Response> A dog.";
+  EXPECT_TRUE(parse_stream_json(record));
+}
+
 TEST(StreamFormat, NamesWhatIsWrong) {
   struct Case {
     std::string pointer;
@@ -241,7 +248,15 @@ TEST(StreamFormat, NamesWhatIsWrong) {
       {"/messages/1/role", "usr", "messages[1]: role \"usr\" where \"user\" belongs"},
       {"/messages/2/role", "user", "messages[2]: role \"user\" where \"assistant\" belongs"},
       {"/messages/0/role", "assistant", "messages[0]: role \"assistant\" where \"user\""},
-      {"/messages/2/content", "<image>", "messages[2]: a frame placeholder (role assistant)"},
+      {"/messages/2/content", "<image>", "messages[2]: the assistant's text holds <image>"},
+      {"/messages/2/content", "</Response> a </Standby>", "the assistant's text holds </Standby>"},
+      {"/messages/2/content", "</Silence><|im_end|>", "the assistant's text holds <|im_end|>"},
+      {"/messages/0/content", "one <image> each", "messages[0]: the system's text holds <image>"},
+      {"/messages/0/content", "<|im_start|>", "messages[0]: the system's text holds <|im_start|>"},
+      {"/messages/1/content", "<|vision_start|><image>", "the user's text holds <|vision_start|>"},
+      {"/messages/1/content", "</Silence>\n<image>", "the user's text holds </Silence>"},
+      {"/messages/1/content", "<video>\n<image>", "the user's text holds <video>"},
+      {"/messages/1/content", "Is it <image>?\n<0s-1s>\n<image>", "the user's text holds <image>"},
       {"/messages/1/content", "<stream>", "both <stream> and <image>"},
       {"/messages/1/content", 5, "messages[1]: field \"content\" must be a string"},
       {"/messages/1", {{"role", "user"}}, "messages[1]: field \"content\" is missing"},

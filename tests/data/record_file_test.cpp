@@ -2,12 +2,14 @@
 // the files are written here, line by line.
 #include "streamo/data/record_file.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -161,6 +163,22 @@ TEST_F(RecordFiles, NameThePlaceOfBrokenRecords) {
   // A broken record leaves the others alone.
   const RecordFile file(write("{\"n\": 0}\n{\"n\": x}\n{\"n\": 2}\n"));
   EXPECT_TRUE(file.read(0) && !file.read(1) && file.read(2));
+}
+
+// 24 hours at a turn a second; by the JSON library's callbacks it took 134 s.
+TEST_F(RecordFiles, ADayOfTurnsIsReadInAMoment) {
+  std::string text = "[{\"n\": 0, \"messages\": [";
+  for (int second = 0; second < 24 * 3600; ++second) {
+    text += fmt::format(R"({}{{"role":"user","content":"<{}s-{}s>\n<stream>"}},)"
+                        R"({{"role":"assistant","content":"</Silence>"}})",
+                        second == 0 ? "" : ",", second, second + 1);
+  }
+  const RecordFile file(write(text + "]}]"));
+  const auto start = std::chrono::steady_clock::now();
+  const auto record = file.read(0);
+  ASSERT_TRUE(record) << record.reason();
+  EXPECT_EQ(record->at("messages").size(), 2u * 24 * 3600);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
 TEST_F(RecordFiles, CountLinesFromTheNearestKnownOne) {

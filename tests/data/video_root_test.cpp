@@ -87,6 +87,32 @@ TEST_F(VideoRoots, MayBeLinksThemselves) {
   EXPECT_FALSE(VideoRoot(root_ / "not_there", false, {}).locate("../secret.mp4"));
 }
 
+TEST_F(VideoRoots, AnAnnotationFetchesNothing) {
+  const std::string url = "http://me:secret@10.0.0.5/clip.mp4?token=1";
+  for (const VideoRoot& root :
+       {VideoRoot({}, false, {}), VideoRoot({}, false, "."), VideoRoot({}, false, prefix_),
+        confined(), VideoRoot(prefix_, /*allow_outside=*/true, {})}) {
+    const auto located = root.locate(url);
+    ASSERT_FALSE(located);
+    EXPECT_THAT(located.reason(), HasSubstr("http://***@10.0.0.5/clip.mp4?*** is a URL"));
+  }
+}
+
+TEST_F(VideoRoots, MayBeUrls) {
+  for (const char* prefix : {"https://host/videos", "https://host/videos/"}) {
+    const VideoRoot root(prefix, /*allow_outside=*/false, prefix_);
+    EXPECT_EQ(*root.locate("a/b.mp4"), "https://host/videos/a/b.mp4");
+    EXPECT_EQ(*root.locate("https://host/videos/b.mp4"), "https://host/videos/b.mp4");
+    for (const char* path : {"../b.mp4", "a/../../b.mp4", "/etc/passwd", "https://host/b.mp4",
+                             "https://host/videos/../b.mp4", "https://host.evil/videos/b.mp4",
+                             "https://host@evil/videos/b.mp4", "http://host/videos/b.mp4",
+                             "rtsp://10.0.0.5/1", "a.mp4\r\nHost: x"}) {
+      EXPECT_FALSE(root.locate(path)) << path;
+    }
+    EXPECT_FALSE(VideoRoot(prefix, /*allow_outside=*/true, {}).locate("http://10.0.0.5/b.mp4"));
+  }
+}
+
 TEST_F(VideoRoots, OfTheAnnotationsFolderConfineNothing) {
   const VideoRoot root({}, /*allow_outside=*/false, prefix_);
   for (const char* path : {"inside.mp4", "../secret.mp4", "/etc/passwd", "link_out.mp4"}) {

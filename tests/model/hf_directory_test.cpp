@@ -51,6 +51,14 @@ TEST_F(HfDirectory, ProcessorsOfOtherPicturesAreRefused) {
   };
   EXPECT_EQ(message(nullptr, {}), "no error");
   EXPECT_EQ(message("image_mean", nullptr), "no error");
+  // As transformers 5 saves it: nested, in the file of the whole processor.
+  nlohmann::json nested = {{"processor_class", "Qwen2_5_VLProcessor"},
+                           {"image_processor", published}};
+  nested["image_processor"]["merge_size"] = 1;
+  core::write_file_atomic(folder / "processor_config.json", nested.dump());
+  EXPECT_THAT(message(nullptr, {}), testing::HasSubstr("merge_size is 1"));
+  EXPECT_THAT(message(nullptr, {}), testing::HasSubstr("processor_config.json"));
+  fs::remove(folder / "processor_config.json");
   EXPECT_THAT(message("image_mean", {0.5, 0.5, 0.5}),
               testing::HasSubstr("image_mean is [0.5,0.5,0.5], only [0.48145466,"));
   EXPECT_THAT(message("patch_size", 16),
@@ -159,12 +167,12 @@ TEST_F(HfDirectory, HostileConfigFilesAreRefused) {
     core::write_file_atomic(file, content);
     return message_of([&] { build_model(file); });
   };
-  EXPECT_THAT(message("{"), testing::HasSubstr("not a JSON object"));
+  EXPECT_THAT(message("{"), testing::HasSubstr("not readable JSON: line 1, column 1"));
   EXPECT_THAT(message("[]"), testing::HasSubstr("not a JSON object"));
   EXPECT_THAT(message("{\"vocab_size\":" + std::string(1'000'000, '[')),
               testing::HasSubstr("nested deeper"));
   EXPECT_THAT(message(R"({"model_type":"qwen2_5_vl","model_type":"qwen2_vl"})"),
-              testing::HasSubstr("\"model_type\" is there twice"));
+              testing::HasSubstr("\"model_type\" is given twice"));
   fs::remove(file);
   EXPECT_THAT(message_of([&] { build_model(file); }), testing::HasSubstr("no such file"));
 }

@@ -313,7 +313,7 @@ TEST_F(LoadWeights, IndicesThatLeaveTheFolderOrAreDamagedAreRefused) {
     EXPECT_THAT(message(), HasSubstr("no weight_map"));
   }
   core::write_file_atomic(folder_ / kIndex, R"({"weight_map":{"a":"1.safetensors","a":"2"}})");
-  EXPECT_THAT(message(), HasSubstr("\"a\" is there twice"));
+  EXPECT_THAT(message(), HasSubstr("\"a\" is given twice"));
   core::write_file_atomic(folder_ / kIndex, "{\"weight_map\":" + std::string(1'000'000, '['));
   EXPECT_THAT(message(), HasSubstr("nested deeper"));
 }

@@ -47,6 +47,24 @@ TEST_F(PictureLimitsOf, BothGenerationsAreRead) {
   EXPECT_THAT(both.most, Optional(12544));
 }
 
+// transformers 5 saves processor_config.json alone, and looks there first.
+TEST_F(PictureLimitsOf, TheWholeProcessorsFileCounts) {
+  const auto whole = folder_.path() / "processor_config.json";
+  core::write_file_atomic(whole, R"({"processor_class": "Qwen2_5_VLProcessor", "image_processor":
+      {"size": {"shortest_edge": 784, "longest_edge": 50176}}, "video_processor": {}})");
+  EXPECT_THAT(picture_limits(folder_.path()).least, Optional(784));
+  EXPECT_THAT(limits(R"({"min_pixels": 1, "max_pixels": 2})").most, Optional(50176));
+  core::write_file_atomic(whole, R"({"image_processor": {"size":
+      {"min_pixels": 3136, "max_pixels": 12544}}})");
+  EXPECT_THAT(limits("{}").most, Optional(12544));
+  core::write_file_atomic(whole, R"({"image_processor": {"max_pixels": "many"}})");
+  EXPECT_THAT(message("{}"), testing::HasSubstr("processor_config.json"));
+  core::write_file_atomic(whole, R"({"image_processor": 5})");
+  EXPECT_THAT(message("{}"), testing::HasSubstr("image_processor is no object"));
+  core::write_file_atomic(whole, R"({"processor_class": "Qwen2_5_VLProcessor"})");
+  EXPECT_THAT(limits(R"({"max_pixels": 12544})").most, Optional(12544));
+}
+
 TEST_F(PictureLimitsOf, WhatIsNotSaidIsNone) {
   EXPECT_THAT(picture_limits(folder_.path()).least, Eq(std::nullopt));
   for (const char* file : {"{}", R"({"size": null})", R"({"size": {"height": 224}})"}) {
@@ -62,6 +80,13 @@ TEST_F(PictureLimitsOf, DamagedFilesAreNamed) {
   EXPECT_THAT(message(R"({"max_pixels": 0})"), testing::HasSubstr("max_pixels is 0"));
   EXPECT_THAT(message(R"({"size": {"longest_edge": 1.5}})"),
               testing::HasSubstr("longest_edge is 1.5"));
+  EXPECT_THAT(message(R"({"size": 5})"), testing::HasSubstr("size is no object"));
+  for (const char* value : {"-1", "9000000000000000000", "18446744073709551615", "1e300"}) {
+    EXPECT_THAT(message(std::string("{\"max_pixels\": ") + value + "}"),
+                testing::HasSubstr("which is no number of pixels"));
+  }
+  EXPECT_THAT(message(R"({"min_pixels": 2, "max_pixels": 1})"),
+              testing::HasSubstr("at least 2 pixels, and at most 1"));
 }
 
 }  // namespace

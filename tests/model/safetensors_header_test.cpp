@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "streamo/core/rng.h"
+
 namespace streamo::model {
 namespace {
 
@@ -123,7 +125,8 @@ INSTANTIATE_TEST_SUITE_P(
                   return text;
                 }(),
                 0, -1, "unknown field \"x\""},
-        Hostile{"name_too_long", "{\"" + std::string(5000, 'n') + "\":{}}", 0, -1, "too long"}),
+        Hostile{"name_too_long", "{\"" + std::string(5000, 'n') + "\":{}}", 0, -1,
+                "a key of 5000 bytes"}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -210,6 +213,25 @@ TEST(SafetensorsHeader, EveryTruncationOfAFileIsRefused) {
   ASSERT_EQ(reason_of(whole), "accepted");
   for (size_t bytes = 0; bytes < whole.size(); ++bytes) {
     EXPECT_NE(reason_of(whole.substr(0, bytes)), "accepted") << bytes;
+  }
+}
+
+TEST(SafetensorsHeader, NoDamageIsMoreThanAFault) {
+  const std::string whole =
+      file_of("{" + u8("a", 0, 4) + "," + u8("b", 4, 10) + R"(,"__metadata__":{"k":"v"}})", 10);
+  core::Rng rng({9});
+  constexpr std::string_view kBytes = "{}[]\",:\\0a \xff\n-e9";
+  for (int round = 0; round < 20'000; ++round) {
+    std::string file = whole;
+    for (int64_t change = rng.integer(1, 4); change > 0; --change) {
+      const auto at = static_cast<size_t>(rng.integer(0, static_cast<int64_t>(file.size()) - 1));
+      file[at] = kBytes[static_cast<size_t>(rng.integer(0, kBytes.size() - 1))];
+    }
+    const auto header = parse_safetensors_header(file);
+    if (!header) continue;
+    for (const TensorEntry& tensor : header->tensors) {
+      ASSERT_LE(header->data_begin + tensor.end, file.size());
+    }
   }
 }
 

@@ -175,6 +175,49 @@ TEST_F(SaveDirectory, CompanionsComeAlong) {
   EXPECT_EQ(written.size(), companions.size());
 }
 
+// An untrusted directory must not carry files of this machine into what people upload.
+TEST_F(SaveDirectory, LinksThatLeadElsewhereAreNotFollowed) {
+  const core::ScratchFolder elsewhere;
+  core::write_file_atomic(elsewhere.path() / "credentials", "secret");
+  core::write_file_atomic(folder_ / "terms.txt", "mine");
+  fs::create_symlink("terms.txt", folder_ / "LICENSE.txt");
+  fs::create_symlink(elsewhere.path() / "credentials", folder_ / "NOTICE.txt");
+  std::vector<std::string> left_out;
+  companion_files(folder_, &left_out);
+  EXPECT_THAT(left_out,
+              testing::ElementsAre(testing::HasSubstr("NOTICE.txt is a link that leads")));
+  save_model_directory(*load(folder_), folder_, folder_ / "out");
+  EXPECT_FALSE(fs::exists(folder_ / "out/NOTICE.txt"));
+  EXPECT_EQ(core::read_file(folder_ / "out/LICENSE.txt"), "mine");
+  fs::create_symlink(elsewhere.path() / "credentials", folder_ / "merges.txt");
+  try {
+    check_companion_files(folder_);
+    ADD_FAILURE() << "an export without it would not load";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.kind(), core::ErrorKind::kModel);
+    EXPECT_THAT(error.what(), testing::HasSubstr("merges.txt"));
+  }
+}
+
+// The cache of the hub: snapshots/REVISION holds links to the files in blobs.
+TEST_F(SaveDirectory, TheHubsCacheLoadsAndIsExportedWhole) {
+  const core::ScratchFolder cache;
+  const fs::path model = cache.path() / "models--Qwen--Tiny", snapshot = model / "snapshots/1a2b";
+  fs::create_directories(snapshot);
+  fs::create_directories(model / "blobs");
+  int number = 0;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    const std::string blob = std::to_string(number++);
+    fs::copy_file(entry.path(), model / "blobs" / blob);
+    fs::create_symlink("../../blobs/" + blob, snapshot / entry.path().filename());
+  }
+  fs::create_symlink("../../../outside.txt", snapshot / "outside.txt");
+  core::write_file_atomic(cache.path() / "outside.txt", "secret");
+  save_model_directory(*load(snapshot), snapshot, folder_ / "out");
+  expect_same_files(folder_ / "out");
+  EXPECT_FALSE(fs::exists(folder_ / "out/outside.txt"));
+}
+
 TEST_F(SaveDirectory, AStoredTiedHeadIsWrittenAsTheEmbeddingItIs) {
   change_config([](nlohmann::json& c) { c["tie_word_embeddings"] = true; });
   std::map<std::string, Tensor> tied = weights_;

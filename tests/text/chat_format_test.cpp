@@ -113,6 +113,19 @@ TEST_F(ChatFormatTest, EmptyContent) {
   EXPECT_EQ(supervised_text(sequence), "<|im_end|>");
 }
 
+TEST(PlainText, HoldsNoTokenWithAMeaningOfItsOwn) {
+  EXPECT_EQ(complaint_about_text("a < b, <image, im_start|> and </Response"), "");
+  std::vector<std::string> tokens = special_token_strings();
+  tokens.insert(tokens.end(), {"<image>", "<stream>", "<video>"});
+  for (const std::string& token : tokens) {
+    EXPECT_EQ(complaint_about_text("x" + token + "y"),
+              "holds " + token + ", which has a meaning of its own");
+    EXPECT_THROW(require_plain_text(token, core::ErrorKind::kUsage, "--question"), core::Error);
+    const bool is_state = leading_state(token).has_value();
+    EXPECT_EQ(complaint_about_text(token, States::kNamed).empty(), is_state);
+  }
+}
+
 TEST(CountPlaceholders, CountsBoth) {
   EXPECT_EQ(count_placeholders(""), 0);
   EXPECT_EQ(count_placeholders("<0s-1s>\n<stream>"), 1);

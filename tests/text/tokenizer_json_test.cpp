@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "streamo/core/rng.h"
 #include "text/byte_level_fixture.h"
 
 namespace streamo::text {
@@ -164,6 +165,38 @@ TEST(TokenizerJson, WhatIsNoSuchFileIsRefused) {
     EXPECT_THAT(model_error_of([&] { read(content); }), HasSubstr("tokenizer.json"))
         << content.substr(0, 40);
   }
+}
+
+// Nested in each part, and changed at random: read, or refused by name.
+TEST(TokenizerJson, NoDamageIsMoreThanAnError) {
+  const std::string whole = small_tokenizer_json().dump();
+  const std::string deep(1'000'000, '[');
+  for (const char* key : {"added_tokens", "normalizer", "model"}) {
+    EXPECT_THAT(model_error_of([&] { read(std::string("{\"") + key + "\":" + deep); }),
+                HasSubstr("nested deeper than 128"));
+  }
+  for (const char* key : {"vocab", "merges"}) {
+    EXPECT_THAT(model_error_of([&] { read(std::string("{\"model\":{\"") + key + "\":" + deep); }),
+                HasSubstr("tokenizer.json"));
+  }
+  core::Rng rng({3});
+  constexpr std::string_view kBytes = "{}[]\",:\\0a \xff\n-e";
+  int refused = 0;
+  for (int round = 0; round < 600; ++round) {
+    std::string text = whole;
+    for (int64_t change = rng.integer(1, 4); change > 0; --change) {
+      const auto at = static_cast<size_t>(rng.integer(0, static_cast<int64_t>(text.size()) - 1));
+      const char byte = kBytes[static_cast<size_t>(rng.integer(0, kBytes.size() - 1))];
+      rng.integer(0, 1) == 0 ? text[at] = byte : text.insert(at, 1, byte)[at];
+    }
+    try {
+      read(text);
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.kind(), core::ErrorKind::kModel);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 100);
 }
 
 TEST(TokenizerJson, ASecondVocabularyOrListOfMergesIsRefused) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -21,7 +22,10 @@ struct Allowed {
   double min = -std::numeric_limits<double>::infinity();  // numbers, both ends included
   double max = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};  // strings
-  bool is_path = false;  // strings: relative ones are taken from the config file's folder
+  bool is_path = false;     // strings: relative ones are taken from the config file's folder
+  bool may_be_url = false;  // a path may
+  // Strings: what is wrong with one, "" when nothing is.
+  std::function<std::string(const std::string&)> complaint = {};
 };
 inline Allowed at_least(double min) {
   return {.min = min};
@@ -34,6 +38,9 @@ inline Allowed one_of(std::vector<std::string> choices) {
 }
 inline Allowed a_path() {
   return {.is_path = true};
+}
+inline Allowed a_path_or_url() {
+  return {.is_path = true, .may_be_url = true};
 }
 
 class ConfigSchema {

@@ -61,8 +61,16 @@ void save_model_directory(VisionLanguageModel& model, const std::filesystem::pat
                           const std::map<std::string, std::string>& extra_files = {},
                           int64_t shard_bytes = 5'000'000'000);
 
-// What goes with the weights. Copies config, tokenizer, processor and chat template, not weights in
-// any format nor the state of a training run; writes `extra_files` (name -> content) besides.
+// What goes with the weights: config, tokenizer, processor and chat template, not weights in any
+// format nor the state of a training run. A link counts as the file it leads to within the model
+// directory, or within the model's folder of a hub cache; what leads elsewhere is no part of the
+// model. `left_out` (may be null) gets what that leaves out, and why. Throws core::Error{kModel}
+// where the model would not load without it.
+std::vector<std::filesystem::path> companion_files(const std::filesystem::path& model_dir,
+                                                   std::vector<std::string>* left_out = nullptr);
+// Warns of what is left out. To be called before any work that is stored by the next.
+void check_companion_files(const std::filesystem::path& model_dir);
+// Copies them, and writes `extra_files` (name -> content) besides.
 void write_companion_files(const std::filesystem::path& from, const std::filesystem::path& to,
                            const std::map<std::string, std::string>& extra_files);
 
@@ -94,7 +102,9 @@ void check_tokenizer(const std::filesystem::path& model_dir, const PresetTokens&
 void write_preset(const std::string& preset, const PresetTokens& tokens,
                   const std::filesystem::path& out_dir);
 
-// How many pixels a resized picture has, by preprocessor_config.json; none where it does not say.
+// How many pixels a resized picture has, by the image processor's settings (processor_config.json
+// or preprocessor_config.json, in each spelling); none where they do not say.
+inline constexpr int64_t kMaxPixelLimit = 1 << 28;
 struct PictureLimits {
   std::optional<int64_t> least, most;
 };

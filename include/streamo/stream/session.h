@@ -76,7 +76,8 @@ class Session {
   ~Session();
 
   // Starts a new conversation; whatever was said or asked before is forgotten. "": no system
-  // message.
+  // message. Here and below, core::Error{kUsage} for a text that holds a placeholder or a token of
+  // the chat format (text::complaint_about_text).
   void begin(const std::string& system_prompt);
 
   // Asks in the first turn at or after `second` of the video; the model cannot know it before. It

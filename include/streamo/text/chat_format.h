@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "streamo/core/error.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/text/tokenizer.h"
 
@@ -58,6 +59,15 @@ class ChatFormat {
 // The texts of a message, each tokenized apart: the role with its newline and the content, cut at
 // its placeholders. The header of an assistant's turn is a piece of its own.
 std::vector<std::string> text_pieces(const Message& message);
+
+// Why a text that somebody wrote may not enter a conversation, "" when it may: it holds a frame
+// placeholder or a token of the chat format, which would be taken for a picture that is not there
+// or end the turn. A prompt may name the three states; elsewhere they are decisions.
+enum class States { kNamed, kRefused };
+std::string complaint_about_text(std::string_view text, States states = States::kRefused);
+// Throws core::Error{kind} with it; `where` names the setting or option.
+void require_plain_text(std::string_view text, core::ErrorKind kind, const std::string& where,
+                        States states = States::kRefused);
 
 // Number of frame placeholders in a message's content.
 int64_t count_placeholders(std::string_view content);

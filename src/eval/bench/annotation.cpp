@@ -6,6 +6,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/log.h"
 
 namespace streamo::eval {
@@ -13,28 +14,34 @@ namespace streamo::eval {
 using nlohmann::json;
 
 json read_json_or_lines(const std::filesystem::path& path) {
-  const std::string text = core::read_file(path);
-  json whole = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const core::JsonRules rules = {.max_bytes = uint64_t{1} << 30};
+  core::Result<json> whole = core::read_json(path, rules);
   // A file of one line is both: whoever calls tells a published object from a line.
-  if (!whole.is_discarded()) return whole;
+  if (whole) return *std::move(whole);
+  if (!std::filesystem::is_regular_file(path) ||
+      std::filesystem::file_size(path) > rules.max_bytes) {
+    throw core::Error(core::ErrorKind::kData, whole.reason(), "", "check the path");
+  }
   json entries = json::array();
-  std::istringstream lines(text);
+  std::istringstream lines(core::read_file(path));
   size_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    json entry = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!entry.is_object() && number > 1 && lines.eof()) {
+    core::Result<json> entry = core::parse_json(line);
+    const bool is_entry = entry && entry->is_object();
+    if (!is_entry && number > 1 && lines.eof()) {
       core::log_warning("{}, line {}: incomplete, left by a run that was killed, passed over",
                         path.string(), number);
       break;
     }
-    if (!entry.is_object()) {
-      throw core::Error(core::ErrorKind::kData, "neither JSON nor JSON Lines",
+    if (!is_entry) {
+      throw core::Error(core::ErrorKind::kData,
+                        "neither JSON nor JSON Lines (" + whole.reason() + ")",
                         path.string() + ", line " + std::to_string(number),
                         "is the file complete? its size and end tell");
     }
-    entries.push_back(std::move(entry));
+    entries.push_back(*std::move(entry));
   }
   return entries;
 }

@@ -11,6 +11,7 @@
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/log.h"
 #include "streamo/core/system_error.h"
 
@@ -44,7 +45,8 @@ AnswerLog::~AnswerLog() {
 }
 
 void AnswerLog::take_over(const std::string& line, size_t number) {
-  const json entry = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const core::Result<json> parsed = core::parse_json(line);
+  const json entry = parsed ? *parsed : json();
   const auto text = [&](const char* name) {
     return entry.is_object() && entry.contains(name) && entry[name].is_string()
                ? entry[name].get<std::string>()

@@ -23,13 +23,11 @@ bool is_streaming(const json& entry) {
   return entry.is_object() && entry.contains("questions") && entry.contains("video_path");
 }
 
-// What is put to the model stands for no picture but its turn's.
-void refuse_placeholders(const std::filesystem::path& path, const Play& play) {
-  if (text::count_placeholders(play.question) + text::count_placeholders(play.poll_question) == 0) {
-    return;
+void require_plain_questions(const std::filesystem::path& path, const Play& play) {
+  for (const std::string& question : {play.question, play.poll_question}) {
+    text::require_plain_text(question, core::ErrorKind::kData,
+                             path.string() + ", " + play.answers[0].id);
   }
-  throw core::Error(core::ErrorKind::kData, "a question with a frame placeholder in its text",
-                    path.string() + ", " + play.answers[0].id, "write it in other words");
 }
 
 }  // namespace
@@ -57,7 +55,7 @@ std::vector<Play> load_benchmark(const std::filesystem::path& annotation,
                       fmt::format("no entry of the tasks {}", fmt::join(options.tasks, ", ")),
                       annotation.string(), "tasks are named as in the file");
   }
-  for (const Play& play : plays) refuse_placeholders(annotation, play);
+  for (const Play& play : plays) require_plain_questions(annotation, play);
   return plays;
 }
 

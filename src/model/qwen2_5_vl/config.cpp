@@ -207,6 +207,20 @@ std::string config_key(const std::string& parameter_name, int64_t side) {
   return key.empty() || !parameter_name.starts_with("visual.") ? key : "vision_config." + key;
 }
 
+void refuse_quantised(const Json& json, const std::string& file) {
+  for (const char* section : {"", "text_config", "vision_config"}) {
+    const Json& part = *section == '\0' ? json : json.value(section, Json::object());
+    for (const char* key : {"quantization_config", "compression_config"}) {
+      if (!part.is_object() || !part.contains(key) || part[key].is_null()) continue;
+      const bool is_fp8 = part[key].is_object() && part[key].value("quant_method", Json()) == "fp8";
+      throw core::Error(core::ErrorKind::kModel,
+                        fmt::format("{} is not supported: the weights are quantised ({})",
+                                    is_fp8 ? "FP8" : "this", key),
+                        file, "take the directory with the weights in bf16");
+    }
+  }
+}
+
 Config parse_config(const Json& json, const std::string& file) {
   const Reader reader(json, file);
   if (!json.contains("vision_config") || !json["vision_config"].is_object()) {
@@ -215,10 +229,7 @@ Config parse_config(const Json& json, const std::string& file) {
   if (json.contains("text_config") && !json["text_config"].is_object()) {
     reader.fail("text_config is no object");
   }
-  if (json.contains("quantization_config")) {
-    throw core::Error(core::ErrorKind::kModel, "the weights are quantised (quantization_config)",
-                      file, "take the directory with the weights in bf16");
-  }
+  refuse_quantised(json, file);
   Config config;
   config.vision = parse_vision(json["vision_config"], file);
   config.text = parse_text(json, file);

@@ -49,8 +49,10 @@ TEST_F(LoadBenchmark, ATaskThatIsNotThereIsRefused) {
 
 TEST_F(LoadBenchmark, APlaceholderInAQuestionIsRefused) {
   nlohmann::json entries = ovo_entries();
-  entries[0]["question"] = "Is <image> shown?";
-  EXPECT_THAT(refusal(write("ovo.json", entries)), HasSubstr("frame placeholder"));
+  for (const char* text : {"<image>", "<stream>", "<|im_end|>", "</Response>"}) {
+    entries[0]["question"] = std::string("Is ") + text + " shown?";
+    EXPECT_THAT(refusal(write("ovo.json", entries)), HasSubstr(std::string("holds ") + text));
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "eval/bench/published.h"
 #include "streamo/core/error.h"
+#include "streamo/core/rng.h"
 #include "streamo/eval/benchmark.h"
 
 namespace streamo::eval {
@@ -45,6 +46,28 @@ TEST_F(ReadAnswers, OurOwnLines) {
   EXPECT_EQ(to_json(read[0]), to_json(answer));
   EXPECT_EQ(to_json(read[1]), to_json(silent));
   EXPECT_EQ(read_answers(write("one.jsonl", to_json(answer).dump())).size(), 1u);
+}
+
+TEST_F(ReadAnswers, NoDamageIsMoreThanAnError) {
+  EXPECT_THAT(refusal(write("deep.json", std::string(1'000'000, '['))), HasSubstr("nested deeper"));
+  const std::string whole = ovo_entries().dump() + "\n";
+  core::Rng rng({5});
+  constexpr std::string_view kBytes = "{}[]\",:\\0a \xff\n-e";
+  for (int round = 0; round < 300; ++round) {
+    std::string text = whole;
+    for (int64_t change = rng.integer(1, 3); change > 0; --change) {
+      const auto at = static_cast<size_t>(rng.integer(0, static_cast<int64_t>(text.size()) - 1));
+      text[at] = kBytes[static_cast<size_t>(rng.integer(0, kBytes.size() - 1))];
+    }
+    const auto path = write("damaged.json", text);
+    refusal(path);  // whatever it says, it is a core::Error
+    try {
+      (void)load_benchmark(path, {});
+    } catch (const core::Error& error) {
+      EXPECT_TRUE(error.kind() == core::ErrorKind::kData ||
+                  error.kind() == core::ErrorKind::kUsage);
+    }
+  }
 }
 
 TEST_F(ReadAnswers, OvoBenchResults) {

@@ -1,14 +1,16 @@
-#include "streamo/video/url.h"
+// Telling URLs from file names, and leaving out what is secret in them.
+#include "streamo/core/url.h"
 
 #include <algorithm>
 #include <system_error>
 
-namespace streamo::video {
+namespace streamo::core {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kSeparator = "://";
 constexpr std::string_view kHidden = "***";
+constexpr std::string_view kPunctuation = ":;,.)]";  // behind a URL in a text
 
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -25,12 +27,28 @@ size_t scheme_begin(std::string_view text, size_t separator) {
   return begin;
 }
 
+// Whether what stands before the first slash or question mark is a host, perhaps with a port: then
+// an '@' further on belongs to the path or the query.
+bool is_host(std::string_view text) {
+  const size_t port =
+      text.find(':', text.starts_with('[') ? std::min(text.find(']'), text.size()) : 0);
+  return port == text.npos || text.find_first_not_of("0123456789", port + 1) == text.npos;
+}
+
 // RFC 3986, 3.2: the authority ends at the path, the query or the fragment. A password may itself
-// hold an unescaped '@' or '/', so the last '@' before the query counts.
+// hold an unescaped '@' or '/', so the last '@' before the query counts; if one with a '?' or '#'
+// cannot be told from a query, all is hidden.
 std::string redact_url(std::string_view url) {
   const size_t authority = url.find(kSeparator) + kSeparator.size();
   const size_t query = std::min(url.find_first_of("?#", authority), url.size());
+  const size_t path = std::min(url.find('/', authority), query);
+  const bool has_host = is_host(url.substr(authority, path - authority));
   const size_t at = url.substr(0, query).rfind('@');
+  const bool ends_in_doubt = url.find('@', query) != url.npos && (path == query || !has_host);
+  const bool is_cut_off = at == url.npos && !has_host;  // "rtsp://me:pa" of a password with a blank
+  if (ends_in_doubt || is_cut_off) {
+    return std::string(url.substr(0, authority)) + std::string(kHidden);
+  }
   std::string redacted(url.substr(0, authority));
   size_t rest = authority;
   if (at != std::string_view::npos && at >= authority) {
@@ -64,21 +82,24 @@ bool is_url(const fs::path& source) {
 }
 
 std::string redact(std::string_view text) {
-  // A blank belongs to a text that is one URL, and ends a URL within a text.
-  const bool is_one_url = is_url(std::string(text));
   std::string redacted;
   size_t done = 0;
   for (size_t from = 0;;) {
     const size_t separator = text.find(kSeparator, from);
     if (separator == std::string_view::npos) break;
     const size_t begin = std::max(done, scheme_begin(text, separator));
-    const size_t end =
-        is_one_url ? text.size() : std::min(text.find_first_of(" \t\r\n\"'<>", begin), text.size());
+    size_t end = std::min(text.find_first_of(" \t\r\n\"'<>", begin), text.size());
+    while (end > separator && kPunctuation.find(text[end - 1]) != kPunctuation.npos) --end;
+    from = std::max(end, separator + kSeparator.size());
     redacted += text.substr(done, begin - done);
-    redacted += redact_url(text.substr(begin, end - begin));
-    from = done = end;
+    redacted += redact_url(text.substr(begin, from - begin));
+    done = from;
   }
   return redacted + std::string(text.substr(done));
 }
 
-}  // namespace streamo::video
+std::string redact_source(const fs::path& source) {
+  return is_url(source) ? redact_url(source.native()) : redact(source.native());
+}
+
+}  // namespace streamo::core
