@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <new>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -64,10 +65,19 @@ bool is_due(const char* name) {
 
 void act(const std::string& action, const char* name) {
   static const std::map<std::string, int, std::less<>> signals = {
-      {"kill", SIGKILL}, {"term", SIGTERM}, {"int", SIGINT},
-      {"hup", SIGHUP},   {"usr1", SIGUSR1}, {"usr2", SIGUSR2}};
+      {"kill", SIGKILL}, {"term", SIGTERM}, {"int", SIGINT},   {"hup", SIGHUP},
+      {"usr1", SIGUSR1}, {"usr2", SIGUSR2}, {"abort", SIGABRT}};
   if (const auto signal = signals.find(action); signal != signals.end()) {
     ::kill(::getpid(), signal->second);  // to the process, as from outside
+    return;
+  }
+  if (action == "segv") std::raise(SIGSEGV);
+  for (volatile bool go_on = action == "spin"; go_on;) {
+  }
+  // Never touched: it is the space that is used up.
+  while (action == "allocate") static_cast<void>(::operator new (size_t{64} << 20));
+  if (action.starts_with("delay=")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::atoi(action.c_str() + 6)));
     return;
   }
   if (action == "exit") std::_Exit(70);
@@ -87,6 +97,10 @@ void act(const ArmedFault& fault, const char* name) {
 
 void fault_point(const char* name) {
   if (is_due(name)) act(armed(), name);
+}
+
+bool fault_asked(const char* name, const char* action) {
+  return is_due(name) && armed().action == action;
 }
 
 int injected_errno(const char* name) {

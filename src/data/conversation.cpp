@@ -5,25 +5,20 @@
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
+
+#include "data/shorten.h"
 
 namespace streamo::data {
 namespace {
-
-constexpr size_t kQuotedBytes = 60;
-
-// The beginning of a text for a report line, cut between UTF-8 characters.
-std::string shorten(const std::string& text) {
-  if (text.size() <= kQuotedBytes) return '"' + text + '"';
-  size_t end = kQuotedBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return '"' + text.substr(0, end) + "...\"";
-}
 
 // Writes the labels of one response after the other and notes what it could not write.
 class Labeller {
  public:
   Labeller(int64_t num_turns, double fps, ConversionLosses& losses)
-      : labels_(static_cast<size_t>(num_turns)), fps_(fps), losses_(losses) {}
+      : labels_(static_cast<size_t>(num_turns)), fps_(fps), losses_(losses) {
+    for (int64_t turn = 0; turn < num_turns; ++turn) not_standby_.insert(turn);
+  }
 
   void add(const Response& response, size_t number) {
     name_ = fmt::format("response[{}]", number);
@@ -46,9 +41,7 @@ class Labeller {
       losses_.end_before_start.push_back(fmt::format(
           "{}: ends at turn {}, before its start at turn {}: no standby", name_, end, start));
     }
-    for (int64_t turn = start; turn <= std::min(end, num_turns() - 1); ++turn) {
-      put(turn, {text::State::kStandby, ""});
-    }
+    stand_by(start, end);
     if (!response.content.empty()) {
       answer(end + 1, response.content);
     } else if (end >= num_turns()) {
@@ -64,6 +57,17 @@ class Labeller {
       return;
     }
     put(turn, {text::State::kResponse, content});
+    not_standby_.insert(turn);
+  }
+
+  // A turn that stands by already is not looked at again: a million events that span a day would
+  // else be a hundred thousand million steps.
+  void stand_by(int64_t start, int64_t end) {
+    auto turn = not_standby_.lower_bound(start);
+    while (turn != not_standby_.end() && *turn <= end) {
+      put(*turn, {text::State::kStandby, ""});
+      turn = not_standby_.erase(turn);
+    }
   }
 
   void put(int64_t turn, TurnLabel label) {
@@ -76,6 +80,7 @@ class Labeller {
   }
 
   std::vector<TurnLabel> labels_;
+  std::set<int64_t> not_standby_;  // turns
   double fps_;
   ConversionLosses& losses_;
   std::string name_;
@@ -91,6 +96,7 @@ std::vector<std::string> place_questions(const Annotation& annotation, int64_t n
                                          const ConversationOptions& options,
                                          ConversionLosses& losses) {
   std::vector<std::string> by_turn(static_cast<size_t>(num_turns));
+  std::set<std::pair<int64_t, std::string>> asked;  // a question is asked once in a turn
   const std::string* first = nullptr;
   for (size_t i = 0; i < annotation.questions.size(); ++i) {
     const Question& question = annotation.questions[i];
@@ -102,8 +108,10 @@ std::vector<std::string> place_questions(const Annotation& annotation, int64_t n
                                                 shorten(question.content), turn, num_turns));
       continue;
     }
+    if (!asked.emplace(turn, question.content).second) continue;
     append_line(by_turn[static_cast<size_t>(turn)], question.content);
   }
+  for (std::string& questions : by_turn) questions = without_repeats(questions);
   if (!by_turn.empty() && by_turn[0].empty()) {
     by_turn[0] = first != nullptr ? *first : options.default_question;
   }
@@ -190,16 +198,6 @@ Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
         {"assistant", assistant_content(labels[static_cast<size_t>(turn)])});
   }
   return conversation;
-}
-
-std::string time_tag(int64_t turn, double fps) {
-  const auto seconds = [fps](int64_t index) { return static_cast<double>(index) / fps; };
-  return fmt::format("<{}s-{}s>", seconds(turn), seconds(turn + 1));
-}
-
-std::string user_content(const std::string& question, int64_t turn, double fps) {
-  return fmt::format("{}{}{}\n{}", question, question.empty() ? "" : "\n", time_tag(turn, fps),
-                     text::kStreamPlaceholder);
 }
 
 }  // namespace streamo::data

@@ -10,7 +10,7 @@
 namespace streamo::dist {
 namespace {
 
-constexpr int kMaxPort = 65535;
+constexpr int kMaxPort = 65535, kMostRanks = 1 << 20;
 // Ports for runs of Slurm that name none: below the range that systems give to outgoing
 // connections.
 constexpr int kFirstSlurmPort = 15000, kSlurmPorts = 16000;
@@ -58,19 +58,16 @@ struct Names {
 constexpr Names kTorchrun = {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"};
 constexpr Names kSlurm = {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID",
                           "SLURM_STEP_TASKS_PER_NODE"};
-constexpr Names kOthers[] = {
-    {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
-     "OMPI_COMM_WORLD_LOCAL_SIZE"},
-    {"MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
-};
+constexpr Names kOpenMpi = {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+                            "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"};
+constexpr Names kMpich = {"MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"};
 
 Launch read_ranks(const Reader& reader, const Names& names) {
-  constexpr int kMost = 1 << 20;
   Launch launch;
   launch.launcher = names.launcher;
   const char* needed_by = reader.has(names.world_size) ? names.world_size : names.rank;
-  launch.world_size = reader.number(names.world_size, needed_by, 1, kMost);
-  launch.rank = reader.number(names.rank, needed_by, 0, kMost);
+  launch.world_size = reader.number(names.world_size, needed_by, 1, kMostRanks);
+  launch.rank = reader.number(names.rank, needed_by, 0, kMostRanks);
   if (launch.rank >= launch.world_size) {
     refuse(fmt::format("{}={} is not below {}={}", names.rank, launch.rank, names.world_size,
                        launch.world_size),
@@ -78,11 +75,16 @@ Launch read_ranks(const Reader& reader, const Names& names) {
            "they come from different launches");
   }
   if (launch.world_size == 1) return launch;
-  launch.local_rank = reader.number(names.local_rank, needed_by, 0, kMost);
+  launch.local_rank = reader.number(names.local_rank, needed_by, 0, kMostRanks);
   // Slurm's says "2(x3)" for three machines of two: no number, and nothing here depends on it.
   launch.local_world_size = names.launcher != kSlurm.launcher && reader.has(names.local_world_size)
-                                ? reader.number(names.local_world_size, needed_by, 1, kMost)
+                                ? reader.number(names.local_world_size, needed_by, 1, kMostRanks)
                                 : launch.local_rank + 1;
+  launch.one_machine =
+      names.launcher == kSlurm.launcher
+          ? reader.has("SLURM_STEP_NUM_NODES") &&
+                reader.text("SLURM_STEP_NUM_NODES", needed_by) == "1"
+          : reader.has(names.local_world_size) && launch.local_world_size == launch.world_size;
   if (launch.local_rank >= launch.local_world_size || launch.local_world_size > launch.world_size) {
     refuse(fmt::format("{}={}, {}={} and {}={} contradict each other", names.local_rank,
                        launch.local_rank, names.local_world_size, launch.local_world_size,
@@ -107,24 +109,34 @@ void read_master(const Reader& reader, const Names& names, Launch& launch) {
   }
 }
 
+// The one that started this process: null where nobody did. Open MPI starts its daemons with srun,
+// so its own variables go before Slurm's; and a step of one task may be a shell (srun --pty bash)
+// in which mpirun was called. With srun --mpi=pmi2 both Slurm's and MPICH's are set.
+const Names* find_launcher(const Reader& reader) {
+  if (reader.has(kTorchrun.rank) || reader.has(kTorchrun.world_size)) return &kTorchrun;
+  if (reader.has(kOpenMpi.world_size)) return &kOpenMpi;
+  if (!reader.has(kMpich.world_size)) return reader.has(kSlurm.world_size) ? &kSlurm : nullptr;
+  if (!reader.has(kSlurm.world_size)) return &kMpich;
+  const int by_slurm = reader.number(kSlurm.world_size, kSlurm.world_size, 1, kMostRanks);
+  const int by_mpich = reader.number(kMpich.world_size, kMpich.world_size, 1, kMostRanks);
+  if (by_slurm == 1) return &kMpich;
+  if (by_mpich == 1 || by_mpich == by_slurm) return &kSlurm;
+  refuse(fmt::format("{}={} and {}={} contradict each other", kSlurm.world_size, by_slurm,
+                     kMpich.world_size, by_mpich),
+         fmt::format("{}, {}", kSlurm.world_size, kMpich.world_size),
+         "unset those of the launcher that did not start this run");
+}
+
 }  // namespace
 
 Launch read_launch(const Environment& environment) {
   const Reader reader(environment);
-  const Names* names = nullptr;
-  if (reader.has(kTorchrun.rank) || reader.has(kTorchrun.world_size)) {
-    names = &kTorchrun;
-  } else if (reader.has(kSlurm.world_size)) {
-    names = &kSlurm;
-  } else {
-    for (const Names& other : kOthers) {
-      if (names == nullptr && reader.has(other.world_size)) names = &other;
-    }
-  }
+  const Names* names = find_launcher(reader);
   if (names == nullptr) return {};
   Launch launch = read_ranks(reader, *names);
   if (launch.world_size == 1) return launch;
   read_master(reader, *names, launch);
+  launch.secret = environment("STREAMO_RUN_SECRET").value_or("");
   if (names == &kTorchrun) {
     launch.agent_serves_store = environment("TORCHELASTIC_USE_AGENT_STORE").value_or("") == "True";
     if (reader.has("TORCHELASTIC_RESTART_COUNT")) {

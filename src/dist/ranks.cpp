@@ -5,43 +5,32 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Logging.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <exception>
+#include <thread>
 
+#include "host_wait.h"
 #include "rendezvous.h"
 #include "streamo/core/error.h"
+#include "tree_sum.h"
 #include "watch.h"
 
 namespace streamo::dist {
 namespace {
 
 using at::Tensor;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
+using std::chrono::milliseconds, std::chrono::seconds;
 
 constexpr seconds kFirstPatience{3600};  // indexing and loading differ between ranks
+constexpr milliseconds kForEver = std::chrono::hours(24 * 365);
 constexpr seconds kFarewell{10}, kShortFarewell{3};
 // A collective that fails because of a peer's end is noticed before the peer's end is known.
 constexpr seconds kTimeToName{4};
 
-// Rows of `parts` summed in pairs, then pairs of pairs; bf16 is summed as fp32.
-Tensor tree_sum(const Tensor& parts) {
-  std::vector<Tensor> rows =
-      (parts.scalar_type() == at::kBFloat16 ? parts.to(at::kFloat) : parts).unbind(0);
-  while (rows.size() > 1) {
-    std::vector<Tensor> sums;
-    for (size_t i = 0; i < rows.size(); i += 2) {
-      sums.push_back(i + 1 < rows.size() ? rows[i] + rows[i + 1] : rows[i]);
-    }
-    rows = std::move(sums);
-  }
-  return rows[0];
-}
-
 // What is the same for a run and its groups.
 struct RunState {
   int rank;
+  Meeting meeting;  // where the store is
   StorePtr store;
   std::unique_ptr<Watch> watch;
   std::shared_ptr<gloo::transport::Device> gloo_device;
@@ -89,12 +78,15 @@ struct Ranks::Impl {
                         "look at what that rank said; the same command goes on from the last "
                         "checkpoint");
     }
-    if (const std::string lagging = run->watch->who_lags(); !lagging.empty()) {
-      pass_on(lagging);
-      throw run->watch->hang(what, lagging);
-    }
+    if (const std::string lagging = run->watch->who_lags(); !lagging.empty()) hang(lagging, what);
     throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason), here,
                       "the same command goes on from the last checkpoint");
+  }
+
+  [[noreturn]] void hang(const std::string& culprit, const std::string& what) {
+    run->failed = true;
+    pass_on(culprit);
+    throw run->watch->hang(what, culprit);
   }
 
   // This process leaves because of another: those who are still there are to name that one.
@@ -105,10 +97,11 @@ struct Ranks::Impl {
     }
   }
 
+  // The library itself never gives up: whether there is hope only the watch knows.
   template <typename Options>
-  Options within() const {
+  static Options for_ever() {
     Options options;
-    options.timeout = patience(*run);
+    options.timeout = kForEver;
     return options;
   }
 
@@ -123,17 +116,21 @@ struct Ranks::Impl {
     }
   }
 
+  void wait_on_host(c10d::Work& work, const char* what) {
+    if (const std::string standing = wait_with_hope(work, *run->watch); !standing.empty())
+      hang(standing, what);
+  }
+
   void wait_for(c10d::Work& work, const Tensor& exchanged, const char* what) {
     try {
-      if (!stays_on_device(exchanged)) {
-        work.wait(patience(*run));
-        return;
-      }
+      if (!stays_on_device(exchanged)) return wait_on_host(work, what);
       work.wait();  // only what is queued from here on does: the watch sees to the end
       const c10::impl::VirtualGuardImpl on(exchanged.device().type());
       auto reached = std::make_shared<c10::Event>(exchanged.device().type());
       reached->record(on.getStream(exchanged.device()));
       run->watch->follow([reached] { return reached->query(); }, what);
+    } catch (const core::Error&) {
+      throw;
     } catch (const std::exception& error) {
       fail(reason_of(error), what);
     }
@@ -155,14 +152,14 @@ Ranks::Ranks() = default;
 Ranks::Ranks(const Launch& launch, seconds patience) {
   if (launch.world_size == 1) return;
   FLAGS_caffe2_log_level = c10::GLOG_FATAL;  // c10d would print the stacks of errors we report
-  const bool serves = launch.rank == 0 && !launch.agent_serves_store;
   try {
     auto run = std::make_shared<RunState>();
     run->rank = launch.rank;
-    run->store = connect_store(launch, serves, patience);
+    run->meeting = find_meeting(launch, patience);
+    run->store = connect_store(launch, run->meeting, patience);
     claim_place(*run->store, launch);
-    run->watch = std::make_unique<Watch>(connect_store(launch, /*serve=*/false, patience),
-                                         launch.rank, launch.world_size, patience);
+    run->watch = std::make_unique<Watch>(connect_store(launch, run->meeting, patience), launch.rank,
+                                         launch.world_size, patience);
     run->gloo_device = gloo_device_towards(launch);
     impl_ = Impl::form(run, "all", launch.rank, launch.world_size);
     set_patience(kFirstPatience);
@@ -185,6 +182,8 @@ Ranks::~Ranks() {
     // To shut down waits for what is under way, which after an error may never end.
     std::uncaught_exceptions() > 0 ? impl_->device_group->abort() : impl_->device_group->shutdown();
   }
+  // A thread of Gloo may wait for ever for who stands still, and destroying the group for it.
+  if (impl_->run->failed) static_cast<void>(impl_->host_group.release());
   if (impl_->is_group) return;
   // Rank 0 serves the store that the others still read: it leaves last.
   const RunState& run = *impl_->run;
@@ -252,7 +251,7 @@ Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
   state.output = at::empty({size(), own.size(0)}, state.input.options());
   state.work = impl_->begin(state.input, state.what, [&](c10d::Backend& group) {
     Tensor flat = state.output.view({-1});
-    return group._allgather_base(flat, state.input, impl_->within<c10d::AllgatherOptions>());
+    return group._allgather_base(flat, state.input, Impl::for_ever<c10d::AllgatherOptions>());
   });
   return pending;
 }
@@ -274,7 +273,7 @@ Ranks::Pending Ranks::start_reduce_scatter(const Tensor& parts) {
     Tensor received = state.output.view({-1});
     std::vector<int64_t> equal_counts;
     return group.alltoall_base(received, state.input, equal_counts, equal_counts,
-                               impl_->within<c10d::AllToAllOptions>());
+                               Impl::for_ever<c10d::AllToAllOptions>());
   });
   return pending;
 }
@@ -354,12 +353,38 @@ void Ranks::request_stop() {
   if (impl_) impl_->run->watch->request_stop();
 }
 
+void Ranks::leave_stopped() {
+  if (!impl_) return;
+  try {
+    impl_->run->watch->request_stop();
+    impl_->run->watch->say_done();
+  } catch (const std::exception&) {  // the store is gone, and with it who would listen
+    return;
+  }
+  // The others look twice a second; rank 0, whose store they read, leaves last.
+  std::this_thread::sleep_for(milliseconds(rank() == 0 ? 1'300 : 600));
+}
+
 bool Ranks::stop_requested() const {
   return impl_ && impl_->run->watch->stop_requested();
 }
 
+void Ranks::set_silence(milliseconds silence) {
+  if (impl_) impl_->run->watch->set_silence(silence);
+}
+
 void Ranks::set_activity(const std::string& activity) {
-  if (impl_) impl_->run->watch->set_activity(activity);
+  impl_ ? impl_->run->watch->set_activity(activity) : watchdog_.rest();
+}
+
+void Ranks::set_activity(const std::string& activity, const core::Progress& progress,
+                         milliseconds pause) {
+  if (impl_) return impl_->run->watch->set_activity(activity, &progress, pause);
+  watchdog_.expect(activity, progress, pause);
+}
+
+void Ranks::note_progress() {
+  if (impl_) impl_->run->watch->note_progress();
 }
 
 void Ranks::announce_failure(const std::string& message) noexcept {
@@ -367,7 +392,7 @@ void Ranks::announce_failure(const std::string& message) noexcept {
   try {
     impl_->run->watch->announce_failure(message);
     // Rank 0 serves the message too: the others need a moment to read it.
-    if (rank() == 0) ::sleep(2);
+    if (rank() == 0) std::this_thread::sleep_for(seconds(2));
   } catch (const std::exception&) {  // the store is gone, and with it who would listen
   }
 }

@@ -6,11 +6,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <sstream>
+#include <stdexcept>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "store_client.h"
 #include "streamo/core/error.h"
+#include "streamo/core/log.h"
 
 namespace streamo::dist {
 namespace {
@@ -41,12 +46,57 @@ std::string address_towards(const std::string& host, int port) {
   return address;
 }
 
-constexpr const char* kRefused = "refused";
-constexpr unsigned kTimeToReadSeconds = 5;
-
 std::vector<uint8_t> bytes_of(const std::string& text) {
   return {text.begin(), text.end()};
 }
+
+constexpr const char* kLoopback = "127.0.0.1";
+
+std::string own_address(const Launch& launch) {
+  return launch.one_machine ? kLoopback
+                            : address_towards(launch.master_address, launch.master_port);
+}
+
+std::string prefix_of(const Launch& launch) {
+  return fmt::format("streamo-{}", launch.restart);
+}
+
+std::unique_ptr<StoreServer> serve_store(const Launch& launch, Socket listening) {
+  const auto [port, on_loopback] = where(listening);
+  if (launch.secret.empty() && !on_loopback) {
+    core::log_warning(
+        "the run has no secret: whoever reaches port {} of this machine can take part in it, or "
+        "end it; set STREAMO_RUN_SECRET to the same random text for all of its processes",
+        port);
+  }
+  return std::make_unique<StoreServer>(std::move(listening), launch.secret);
+}
+
+// At the master's port is a store of torchrun's agent, which knows no secrets: it only tells where
+// ours is.
+Meeting find_meeting_of_agent(const Launch& launch, std::chrono::seconds patience) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(launch.master_port);
+  options.waitWorkers = false;
+  options.timeout = patience;
+  c10d::TCPStore agent(launch.master_address, options);
+  const std::string key = prefix_of(launch) + "-meeting";
+  if (launch.rank == 0) {
+    Socket listening = listen_at(own_address(launch), 0);
+    Meeting meeting{own_address(launch), where(listening).port, nullptr};
+    meeting.served = serve_store(launch, std::move(listening));
+    agent.set(key, bytes_of(fmt::format("{} {}", meeting.host, meeting.port)));
+    return meeting;
+  }
+  const std::vector<uint8_t> told = agent.get(key);
+  std::istringstream text(std::string(told.begin(), told.end()));
+  Meeting meeting;
+  if (!(text >> meeting.host >> meeting.port)) throw std::runtime_error("rank 0 is not named");
+  return meeting;
+}
+
+constexpr const char* kRefused = "refused";
+constexpr unsigned kTimeToReadSeconds = 5;
 
 [[noreturn]] void refuse(c10d::Store& store, const std::string& what, const Launch& launch) {
   store.set(kRefused, bytes_of(what));
@@ -73,10 +123,14 @@ void claim_place(c10d::Store& store, const Launch& launch) {
     refuse(store, fmt::format("two processes were started as rank {}", launch.rank), launch);
 }
 
+std::string told(c10d::Store& store, const std::string& key) {
+  constexpr size_t kLongest = 4096;
+  const std::vector<uint8_t> text = store.get(key);
+  return {text.begin(), text.begin() + static_cast<ptrdiff_t>(std::min(text.size(), kLongest))};
+}
+
 std::string refusal(c10d::Store& store) {
-  if (!store.check({kRefused})) return "";
-  const std::vector<uint8_t> what = store.get(kRefused);
-  return {what.begin(), what.end()};
+  return store.check({kRefused}) ? told(store, kRefused) : "";
 }
 
 void let_others_read(int rank) {
@@ -88,20 +142,23 @@ std::string reason_of(const std::exception& error) {
   return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
 }
 
-StorePtr connect_store(const Launch& launch, bool serve, std::chrono::seconds patience) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(launch.master_port);
-  options.isServer = serve;
-  options.waitWorkers = false;
-  options.timeout = patience;
+Meeting find_meeting(const Launch& launch, std::chrono::seconds patience) {
+  if (launch.agent_serves_store) return find_meeting_of_agent(launch, patience);
+  const std::string host = launch.one_machine ? kLoopback : launch.master_address;
+  Meeting meeting{host, launch.master_port, nullptr};
+  if (launch.rank == 0) meeting.served = serve_store(launch, listen_at(host, launch.master_port));
+  return meeting;
+}
+
+StorePtr connect_store(const Launch& launch, const Meeting& meeting,
+                       std::chrono::seconds patience) {
   return c10::make_intrusive<c10d::PrefixStore>(
-      fmt::format("streamo-{}", launch.restart),
-      c10::make_intrusive<c10d::TCPStore>(launch.master_address, options));
+      prefix_of(launch),
+      c10::make_intrusive<StoreClient>(meeting.host, meeting.port, launch.secret, patience));
 }
 
 std::shared_ptr<gloo::transport::Device> gloo_device_towards(const Launch& launch) {
-  return c10d::ProcessGroupGloo::createDeviceForHostname(
-      address_towards(launch.master_address, launch.master_port));
+  return c10d::ProcessGroupGloo::createDeviceForHostname(own_address(launch));
 }
 
 GroupPtr form_gloo_group(const StorePtr& store, const std::string& name, int rank, int size,

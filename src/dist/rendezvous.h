@@ -11,6 +11,7 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
+#include "store_server.h"
 #include "streamo/dist/launch.h"
 
 namespace gloo::transport {
@@ -22,13 +23,24 @@ namespace streamo::dist {
 using StorePtr = c10::intrusive_ptr<c10d::Store>;
 using GroupPtr = c10::intrusive_ptr<c10d::Backend>;
 
-// A connection to the store of the run, which `serve` makes this process hold.
-StorePtr connect_store(const Launch& launch, bool serve, std::chrono::seconds patience);
+// Where the processes of a run come together, and exchange who they are and what they do.
+struct Meeting {
+  std::string host;
+  int port = 0;
+  std::unique_ptr<StoreServer> served;  // by this process, if it is rank 0
+};
+// Listens on loopback alone in a run on one machine, else on the interface of the master's address.
+Meeting find_meeting(const Launch& launch, std::chrono::seconds patience);
+
+// A connection to the store of the run.
+StorePtr connect_store(const Launch& launch, const Meeting& meeting, std::chrono::seconds patience);
 
 // Takes this process's place in the run: of all that come to one store each must have a rank of its
 // own, and all the same number of ranks. Else throws core::Error{kUsage}, and leaves the reason in
 // the store for the others, who may be complete without this process.
 void claim_place(c10d::Store& store, const Launch& launch);
+// What another process has said, as it can be shown to people.
+std::string told(c10d::Store& store, const std::string& key);
 // Why some process was refused; "" as long as none was.
 std::string refusal(c10d::Store& store);
 // To be called before a process ends because of a refusal: rank 0, who serves the store, waits

@@ -11,19 +11,19 @@
 #include "streamo/model/new_tokens.h"
 #include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
+#include "streamo/video/decoder_process.h"
 
 namespace streamo::train {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConversationFile = "streamo.json";
-
 data::SourceOptions source_options(const RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
   options.allow_outside_prefix = config.data.allow_outside_prefix;
+  options.decode_timeout = config.data.decode_timeout;
   options.frame_memory_bytes = config.data.frame_memory_mb << 20;
   options.resize = video::parse_resize(config.data.resize);
   options.conversation.fps = config.data.fps;
@@ -67,10 +67,14 @@ bool is_frozen(const RunConfig::Model& config, model::Part part) {
 
 std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
                                                        const ModelDirectory& directory,
-                                                       torch::Device device) {
+                                                       torch::Device device,
+                                                       const fs::path& resume_from) {
   const auto dtype = config.model.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
   std::shared_ptr<model::VisionLanguageModel> model;
-  if (config.model.preset.empty()) {
+  if (!resume_from.empty()) {
+    model = model::build_model(resume_from / "config.json");
+    model::load_weights(*model, resume_from, dtype, device);
+  } else if (config.model.preset.empty()) {
     const fs::path weights = config.model.path;
     model = model::build_model(weights / "config.json");
     model::load_weights(*model, weights, dtype, device);
@@ -117,6 +121,8 @@ std::string system_prompt(const RunConfig& config) {
 data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
                                const fs::path& model_dir,
                                std::shared_ptr<video::FrameCache> frame_cache) {
+  const bool apart = config.data.decoder == "process";
+  video::decode_in_processes(apart ? video::decoder_program() : fs::path());
   data::SourceOptions options = source_options(config);
   options.pixel_limits = pixel_limits(config, model_dir);
   options.frame_cache = std::move(frame_cache);
@@ -159,7 +165,7 @@ std::map<std::string, std::string> conversation_settings(const RunConfig& config
     settings["window_overlap"] = context.overlap_rounds;
     settings["window_sinks"] = context.sink_rounds;
   }
-  return {{kConversationFile, settings.dump(2) + "\n"}};
+  return {{kConversationFile, core::dump_json(settings, 2) + "\n"}};
 }
 
 void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {

@@ -1,5 +1,7 @@
 #include "streamo/train/run_config.h"
 
+#include <fmt/format.h>
+
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/chat_format.h"
@@ -104,6 +106,13 @@ void describe_lengths(ConfigSchema& schema, RunConfig::Data& data) {
 void describe_loading(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.num_workers", &data.num_workers, "Threads that decode ahead of training.",
              between(1, 1024));
+  schema.add("data.decoder", &data.decoder,
+             "Where files are decoded: thread, or process: each in a confined process, so that a "
+             "file that crashes its decoder, or eats memory there, is one bad sample.",
+             one_of({"thread", "process"}));
+  schema.add("data.decode_timeout", &data.decode_timeout,
+             "Seconds after which a video that does not get on is given up: a bad sample.",
+             between(0.1, 86400));
   schema.add("data.frame_memory_mb", &data.frame_memory_mb,
              "Memory for resized frames that later samples of the same video reuse.",
              between(0, 1 << 24));
@@ -172,6 +181,9 @@ void describe_training(ConfigSchema& schema, RunConfig::Train& train) {
   schema.add("train.nonfinite", &train.nonfinite,
              "A loss or gradient that is not finite: stop, or skip that step.",
              one_of({"stop", "skip"}));
+  schema.add("train.max_nonfinite_skips", &train.max_nonfinite_skips,
+             "Steps in a row that train.nonfinite = skip leaves out; one more ends the run.",
+             at_least(1));
 }
 
 void describe_sharding(ConfigSchema& schema, RunConfig::Parallel& parallel) {
@@ -184,6 +196,14 @@ void describe_sharding(ConfigSchema& schema, RunConfig::Parallel& parallel) {
       "Ranks over which the parts are spread, a divisor of their number; each group of so many "
       "has all of them. 0: all ranks are one group.",
       between(0, 1 << 16));
+}
+
+void describe_patience(ConfigSchema& schema, RunConfig::Parallel& parallel) {
+  schema.add("parallel.timeout", &parallel.timeout,
+             "Seconds without progress after which a rank is held to hang and the run ends. 0: by "
+             "itself, 30 s or 5 median steps in a step, 5 min or 3 times what it took before in "
+             "other work.",
+             between(0, 604800));
 }
 
 void describe_outputs(ConfigSchema& schema, RunConfig& config) {
@@ -226,6 +246,29 @@ void describe_evaluation(ConfigSchema& schema, RunConfig::Eval& eval) {
   throw core::Error(core::ErrorKind::kConfig, what, "", hint);
 }
 
+void check_optimizer(const RunConfig& config) {
+  const RunConfig::Optim& optim = config.optim;
+  if (optim.vision_lr > 0 && optim.lr == 0) {
+    refuse("optim.vision_lr follows the schedule of optim.lr, which is 0",
+           "give optim.lr a value; model.freeze_language trains the vision tower alone");
+  }
+  if (optim.lr == 0) refuse("optim.lr is 0, so nothing would be learnt", "give it a value");
+  if (optim.vision_lr > 0 && config.model.freeze_vision && config.model.freeze_merger) {
+    refuse("optim.vision_lr is set, and vision tower and merger are frozen",
+           "train one of them, or leave the key out");
+  }
+  if (optim.betas.size() != 2)
+    refuse(fmt::format("optim.betas has {} numbers", optim.betas.size()), "give two");
+}
+
+void check_evaluation(const RunConfig::Eval& eval) {
+  const std::string& metric = eval.best_metric;
+  if (eval.every_steps == 0 && !metric.empty() && metric != RunConfig::Eval().best_metric) {
+    refuse("eval.best_metric is set, and nothing is evaluated during training",
+           "set eval.every_steps");
+  }
+}
+
 void check_together(const RunConfig& config) {
   if (config.model.path.empty() == config.model.preset.empty()) {
     refuse("exactly one of model.path and model.preset must be set",
@@ -240,10 +283,8 @@ void check_together(const RunConfig& config) {
     refuse("eval.every_steps is set and data.eval is empty",
            "name an annotation file to evaluate on");
   }
-  if (config.optim.vision_lr > 0 && config.optim.lr == 0) {
-    refuse("optim.vision_lr follows the schedule of optim.lr, which is 0",
-           "give optim.lr a value; model.freeze_language trains the vision tower alone");
-  }
+  check_optimizer(config);
+  check_evaluation(config.eval);
   if (!config.model.preset.empty() &&
       config.model.new_special_tokens != RunConfig().model.new_special_tokens) {
     refuse("model.new_special_tokens is for a model.path, and this is a preset",
@@ -264,6 +305,7 @@ core::ConfigSchema schema_of(RunConfig& config) {
   describe_optimizer(schema, config.optim);
   describe_training(schema, config.train);
   describe_sharding(schema, config.parallel);
+  describe_patience(schema, config.parallel);
   describe_outputs(schema, config);
   describe_evaluation(schema, config.eval);
   return schema;

@@ -8,10 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/output.h"
+#include "streamo/core/system_error.h"
 #include "streamo/train/run_config.h"
 
 namespace streamo::train {
@@ -19,8 +20,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 22> kFreeKeys = {"data.eval",
+constexpr std::array<std::string_view, 29> kFreeKeys = {"data.train",  // compared by content
+                                                        "data.video_prefix",
+                                                        "data.allow_outside_prefix",
+                                                        "data.eval",
+                                                        "data.decoder",
                                                         "data.num_workers",
+                                                        "data.decode_timeout",
                                                         "data.frame_memory_mb",
                                                         "data.frame_cache",
                                                         "data.frame_cache_max_gb",
@@ -28,8 +34,10 @@ constexpr std::array<std::string_view, 22> kFreeKeys = {"data.eval",
                                                         "train.num_threads",
                                                         "train.grad_accum_steps",
                                                         "train.nonfinite",
+                                                        "train.max_nonfinite_skips",
                                                         "parallel.shard",
                                                         "parallel.shard_group_size",
+                                                        "parallel.timeout",
                                                         "checkpoint.dir",
                                                         "checkpoint.resume",
                                                         "checkpoint.every_steps",
@@ -48,19 +56,31 @@ RunFolder::RunFolder(std::filesystem::path path, bool owner) : path_(std::move(p
   if (!owner) return;
   core::create_folders(path_);
   const std::string lock = path_ / ".lock";
-  lock_fd_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_fd_ < 0) {
-    throw core::Error(core::ErrorKind::kDisk,
-                      std::string("cannot write in the run folder: ") + std::strerror(errno),
-                      path_.string(), "choose another checkpoint.dir");
-  }
+  require_ours(final_model(path_));
+  lock_fd_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (lock_fd_ < 0)
+    throw core::system_error(errno, "cannot write in the run folder", path_.string());
   // The kernel drops the lock with the process, however that ends.
   if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
     ::close(lock_fd_);
+    if (error != EWOULDBLOCK)
+      throw core::system_error(error, "cannot lock the run folder", path_.string());
     throw core::Error(core::ErrorKind::kConfig, "another run is writing to this folder",
                       path_.string(), "wait for it, stop it, or choose another checkpoint.dir");
   }
   core::remove_temporaries(path_);
+}
+
+bool RunFolder::made_by_us(const std::filesystem::path& model_dir) {
+  return core::is_own_directory(model_dir);
+}
+
+void RunFolder::require_ours(const std::filesystem::path& model_dir) {
+  if (!std::filesystem::exists(model_dir) || made_by_us(model_dir)) return;
+  throw core::Error(core::ErrorKind::kConfig,
+                    "the run needs this name in its folder, and what has it is not of a run",
+                    model_dir.string(), "move it, or choose another checkpoint.dir");
 }
 
 RunFolder::~RunFolder() {

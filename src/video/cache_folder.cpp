@@ -12,6 +12,7 @@
 #include <random>
 #include <utility>
 
+#include "open_file.h"
 #include "streamo/core/error.h"
 #include "streamo/core/fault_point.h"
 #include "streamo/core/log.h"
@@ -63,8 +64,25 @@ bool is_full_disk(const Error& error) {
 
 }  // namespace
 
+// ".tmp-<writer>-<number>", of which the writer ends with a process id and chance.
 bool is_temporary(const fs::path& path) {
-  return path.filename().string().rfind(kTemporary, 0) == 0;
+  constexpr std::string_view kDigits = "0123456789", kHexDigits = "0123456789abcdef";
+  constexpr size_t kChance = 16;
+  const std::string name = path.filename().string();
+  const size_t number = name.rfind('-');
+  if (!name.starts_with(kTemporary) || number == name.npos || number < kChance + 1) return false;
+  const size_t chance = number - kChance;
+  return number + 1 < name.size() && name.find_first_not_of(kDigits, number + 1) == name.npos &&
+         name[chance - 1] == '-' && name.find_first_not_of(kHexDigits, chance) == number;
+}
+
+bool is_entry(const fs::path& path) {
+  constexpr size_t kDigits = 32;
+  const std::string name = path.filename().string();
+  const std::string suffix = name.substr(std::min(kDigits, name.size()));
+  return name.find_first_not_of("0123456789abcdef") == kDigits &&
+         (suffix == kFramesSuffix || suffix == kNoteSuffix) &&
+         path.parent_path().filename() == name.substr(0, 2);
 }
 
 void CacheFolder::Output::write(std::string_view bytes, int64_t offset) {
@@ -118,7 +136,8 @@ fs::path CacheFolder::temporary_path(const fs::path& path) {
 }
 
 FileDescriptor CacheFolder::open(const std::string& name) const {
-  FileDescriptor file(::open(path_of(name).c_str(), O_RDONLY | O_CLOEXEC));
+  // Others write to the folder, too: a pipe of that name would be waited for.
+  FileDescriptor file = open_file(path_of(name));
   struct stat status = {};
   if (!file || ::fstat(file.get(), &status) != 0) return file;
   const auto since_start =

@@ -10,6 +10,7 @@ extern "C" {
 #include <cstdarg>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "streamo/core/log.h"
 #include "streamo/core/url.h"
@@ -20,6 +21,11 @@ namespace {
 constexpr int kMaxMessage = 512;
 
 thread_local FfmpegLog* log_of_thread = nullptr;  // NOLINT: FFmpeg calls back without an argument
+
+std::function<void(const std::string&)>& listener_of_all() {
+  static std::function<void(const std::string&)> listener;
+  return listener;
+}
 
 void take_message(void* /*context*/, int level, const char* format, va_list arguments) {
   if (level > AV_LOG_ERROR || log_of_thread == nullptr) return;
@@ -54,11 +60,16 @@ FfmpegLog::~FfmpegLog() {
 
 void FfmpegLog::add(std::string message) {
   ++count_;
+  if (listener_of_all()) listener_of_all()(message);
   last_ = std::move(message);
   if (first_.size() < kMessagesReported &&
       std::find(first_.begin(), first_.end(), last_) == first_.end()) {
     first_.push_back(last_);
   }
+}
+
+void hear_ffmpeg(std::function<void(const std::string&)> listener) {
+  listener_of_all() = std::move(listener);
 }
 
 std::string FfmpegLog::summary() const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,9 @@ class FfmpegLog {
   std::vector<std::string> first_;
   int64_t count_ = 0;
 };
+
+// In a decoder process, which has no log: `listener` hears what is said about any file.
+void hear_ffmpeg(std::function<void(const std::string&)> listener);
 
 // "moov atom not found: Invalid data found when processing input": the last message of the
 // thread's Scope, and the meaning of `error_code` (negative, as FFmpeg's functions return it).

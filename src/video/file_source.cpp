@@ -1,11 +1,15 @@
 #include "file_source.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <memory>
+
+#include "open_file.h"
+#include "streamo/core/fault_point.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::video {
 namespace {
@@ -13,44 +17,33 @@ namespace {
 constexpr int kBufferBytes = 1 << 16;
 
 struct OpenFile {
-  OpenFile(int opened, TimeLimit& time_limit) : descriptor(opened), limit(time_limit) {}
-  ~OpenFile() { ::close(descriptor); }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-
-  int descriptor;
-  TimeLimit& limit;
+  FileDescriptor descriptor;
+  FileWatch& watch;
+  int64_t place = 0;
 };
 
 int read_bytes(void* opaque, uint8_t* buffer, int size) {
-  const OpenFile& file = *static_cast<OpenFile*>(opaque);
-  for (;;) {
-    if (file.limit.is_up()) return AVERROR_EXIT;
-    const ssize_t got = ::read(file.descriptor, buffer, static_cast<size_t>(size));
-    if (got > 0) return static_cast<int>(got);
-    if (got == 0) return AVERROR_EOF;
-    if (errno != EINTR) return AVERROR(errno);
-  }
+  OpenFile& file = *static_cast<OpenFile*>(opaque);
+  if (file.watch.limit.is_up()) return AVERROR_EXIT;
+  if (file.watch.machine_error != 0) return AVERROR(file.watch.machine_error);
+  const ssize_t got = core::system_call("video.read", [&] {
+    return ::pread(file.descriptor.get(), buffer, static_cast<size_t>(size), file.place);
+  });
+  if (got == 0) return AVERROR_EOF;
+  if (got < 0) return file.watch.failed(errno);
+  file.place += got;
+  return static_cast<int>(got);
 }
 
 int64_t seek(void* opaque, int64_t offset, int whence) {
-  const OpenFile& file = *static_cast<OpenFile*>(opaque);
-  if (whence == AVSEEK_SIZE) {
-    struct stat status {};
-    return ::fstat(file.descriptor, &status) < 0 ? AVERROR(errno) : int64_t{status.st_size};
-  }
-  const off_t place = ::lseek(file.descriptor, offset, whence & ~AVSEEK_FORCE);
-  return place < 0 ? AVERROR(errno) : int64_t{place};
-}
-
-// O_NONBLOCK: a pipe opens at once, and is then refused.
-int open_regular(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (descriptor < 0) return AVERROR(errno);
+  OpenFile& file = *static_cast<OpenFile*>(opaque);
   struct stat status {};
-  if (::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) return descriptor;
-  ::close(descriptor);
-  return AVERROR(EINVAL);
+  if (::fstat(file.descriptor.get(), &status) < 0) return AVERROR(errno);
+  whence &= ~AVSEEK_FORCE;
+  if (whence == AVSEEK_SIZE) return status.st_size;
+  const int64_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? file.place : status.st_size;
+  if (offset < -from || offset > std::numeric_limits<int64_t>::max() - from) return AVERROR(EINVAL);
+  return file.place = from + offset;
 }
 
 int close_file(AVFormatContext* /*context*/, AVIOContext* opened) {
@@ -67,9 +60,9 @@ void FileSource::Closer::operator()(AVIOContext* opened) const {
 }
 
 int FileSource::open(AVIOContext** opened) const {
-  const int descriptor = open_regular(path_);
-  if (descriptor < 0) return descriptor;
-  auto file = std::make_unique<OpenFile>(descriptor, limit_);
+  FileDescriptor descriptor = open_file(path_);
+  if (!descriptor) return watch_.failed(errno);
+  std::unique_ptr<OpenFile> file(new OpenFile{std::move(descriptor), watch_});
   auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
   *opened = buffer == nullptr ? nullptr
                               : avio_alloc_context(buffer, kBufferBytes, 0, file.get(), read_bytes,
@@ -81,6 +74,11 @@ int FileSource::open(AVIOContext** opened) const {
   (*opened)->seekable = AVIO_SEEKABLE_NORMAL;
   static_cast<void>(file.release());  // close_file has it
   return 0;
+}
+
+FileSource::Bytes FileSource::open() const {
+  AVIOContext* opened = nullptr;
+  return Bytes(open(&opened) < 0 ? nullptr : opened);
 }
 
 // Picture formats open the file themselves.

@@ -9,32 +9,35 @@
 #include <utility>
 
 #include "ffmpeg_handles.h"
-#include "time_limit.h"
+#include "file_watch.h"
 
 namespace streamo::video {
 
 class FileSource {
  public:
-  FileSource(std::string path, TimeLimit& limit) : path_(std::move(path)), limit_(limit) {}
+  FileSource(std::string path, FileWatch& watch) : path_(std::move(path)), watch_(watch) {}
 
   // What FFmpeg is to call the file. "file:", because it takes what stands before a colon for a
   // protocol.
   std::string url() const { return "file:" + path_; }
+  struct Closer {
+    void operator()(AVIOContext* opened) const;
+  };
+  using Bytes = std::unique_ptr<AVIOContext, Closer>;
+  Bytes open() const;  // null: it cannot be opened
+
   // From then on `context`, which this must outlive, reads the file, and can open no other. 0, or
   // FFmpeg's error code.
   int attach(AVFormatContext& context);
 
  private:
-  struct Closer {
-    void operator()(AVIOContext* opened) const;
-  };
   static int open_again(AVFormatContext* context, AVIOContext** opened, const char* url, int flags,
                         AVDictionary** options);
   int open(AVIOContext** opened) const;
 
   std::string path_;
-  TimeLimit& limit_;
-  std::unique_ptr<AVIOContext, Closer> opened_;
+  FileWatch& watch_;
+  Bytes opened_;
 };
 
 }  // namespace streamo::video

@@ -5,11 +5,14 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <type_traits>
+
+#include "input.h"
 
 namespace streamo::video {
 namespace {
@@ -25,6 +28,8 @@ struct Head {
   uint32_t key_bytes = 0, num_frames = 0;
   int32_t height = 0, width = 0;
 };
+// Of a coded picture, at most: without loss, what cannot be compressed.
+constexpr uint64_t kMostBytesOfPixel = 4, kMostBytesOfHead = 4096;
 constexpr size_t kUnchecked = 16;  // magic and checksum
 static_assert(sizeof(Head) == 40 && std::is_trivially_copyable_v<Head>);
 
@@ -66,10 +71,24 @@ bool read_exactly(int fd, char* bytes, size_t count, uint64_t offset) {
   return true;
 }
 
+bool is_size(int64_t height, int64_t width) {
+  return height > 0 && width > 0 && height * width <= kMaxPixels;
+}
+
 struct Contents {
   FrameSize size;
   std::vector<Record> records;
 };
+
+// A right checksum only tells that nobody damaged it: who may write in the folder can write
+// anything.
+bool could_be_written(const Contents& contents, uint64_t file_bytes) {
+  const FrameSize size = contents.size;
+  return size.height > 0 && size.width > 0 && int64_t{size.height} * size.width <= kMaxPixels &&
+         std::all_of(contents.records.begin(), contents.records.end(), [&](const Record& record) {
+           return record.offset <= file_bytes && record.bytes <= file_bytes - record.offset;
+         });
+}
 
 // Nothing in the head is believed before its checksum is right, but that it fits into the file.
 core::Result<Contents> read_contents(int fd, const std::string& key) {
@@ -81,6 +100,10 @@ core::Result<Contents> read_contents(int fd, const std::string& key) {
   }
   const auto file_bytes = static_cast<uint64_t>(status.st_size);
   if (head.magic != kMagic) return core::Fault{"it does not begin like one"};
+  // A sparse file is as large as it likes: what it makes us allocate is bounded.
+  if (head.key_bytes != key.size()) return core::Fault{"it is another video's"};
+  if (head.num_frames > kMaxPackets || !is_size(head.height, head.width))
+    return core::Fault{"it claims what no video has"};
   const uint64_t head_bytes =
       sizeof(Head) + uint64_t{head.key_bytes} + uint64_t{head.num_frames} * sizeof(Record);
   if (head.file_bytes != file_bytes || head_bytes > file_bytes) {
@@ -99,11 +122,17 @@ core::Result<Contents> read_contents(int fd, const std::string& key) {
     std::memcpy(contents.records.data(), text.data() + sizeof(Head) + head.key_bytes,
                 contents.records.size() * sizeof(Record));
   }
+  if (!could_be_written(contents, file_bytes)) {
+    return core::Fault{"its pictures are larger than any, or lie outside of it"};
+  }
   return contents;
 }
 
 core::Result<Frame> read_frame(int fd, const Record& record, FrameSize size,
                                const std::vector<uint8_t>& previous, std::string& buffer) {
+  if (record.bytes >
+      kMostBytesOfPixel * uint64_t(size.height) * uint64_t(size.width) + kMostBytesOfHead)
+    return core::Fault{"it claims what no picture needs"};
   buffer.resize(record.bytes);
   if (!read_exactly(fd, buffer.data(), buffer.size(), record.offset)) {
     return core::Fault{"it cannot be read"};

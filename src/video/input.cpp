@@ -6,6 +6,7 @@ extern "C" {
 }
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,7 +16,9 @@ extern "C" {
 #include <vector>
 
 #include "mp4_claims.h"
+#include "streamo/core/system_error.h"
 #include "streamo/core/url.h"
+#include "supported_formats.h"
 #include "verified_tls.h"
 
 namespace streamo::video {
@@ -60,6 +63,14 @@ class Options {
   AVDictionary* entries_ = nullptr;
 };
 
+// A server that is busy for a moment, or a connection that breaks: tried again at once, after 1 s
+// and after 3 s. What it does not have stays missing at once.
+void retry_what_may_pass(Options& options) {
+  options.set("reconnect", "1");
+  options.set("reconnect_on_http_error", "5xx");
+  options.set("reconnect_delay_max", "4");
+}
+
 InputPtr make_context(FileWatch& watch) {
   static std::once_flag limited;
   std::call_once(limited, [] { av_max_alloc(kMaxAllocation); });
@@ -84,6 +95,27 @@ std::optional<core::Fault> oversized(const fs::path& path, const AVStream& strea
 }
 
 // All streams: twice what is allowed of the one that is read.
+core::Fault unsupported(const fs::path& path, const std::string& what, const char* name) {
+  return file_fault(path, fmt::format("its {}, {}, is not among those that are read "
+                                      "(docs/data.md); convert it, to H.264 in MP4, say",
+                                      what, name));
+}
+
+// Why a file cannot be opened: FFmpeg does not say which format it has found and not been allowed.
+core::Fault not_opened(const FileWatch& watch, const FileSource* source, int error) {
+  const fs::path& path = watch.path;
+  // FFmpeg returns "out of memory" for it, and only its message tells.
+  if (watch.log.summary().find("max_streams") != std::string::npos) {
+    return file_fault(path, fmt::format("it claims more than the {} streams allowed", kMaxStreams));
+  }
+  const FileSource::Bytes bytes = source == nullptr ? nullptr : source->open();
+  const AVInputFormat* format = nullptr;
+  if (bytes) av_probe_input_buffer(bytes.get(), &format, source->url().c_str(), nullptr, 0, 0);
+  if (format != nullptr && !is_supported(*format, /*of_network=*/false))
+    return unsupported(path, "format", format->name);
+  return unreadable(path, error);
+}
+
 std::optional<core::Fault> too_many_packets(const fs::path& path) {
   const int64_t claimed = claimed_packets(core::local_file(path));
   if (claimed <= 2 * kMaxPackets) return std::nullopt;
@@ -147,14 +179,16 @@ std::optional<core::Fault> endless(const fs::path& path, const AVFormatContext& 
 std::optional<core::Fault> missing_content(const fs::path& source) {
   if (core::is_url(source)) return std::nullopt;
   const fs::path path = core::local_file(source);
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) return file_fault(path, error ? error.message() : "no such file");
-  if (fs::is_directory(status)) return file_fault(path, "this is a folder, not a file");
-  if (!fs::is_regular_file(status)) {
+  struct stat status = {};
+  if (core::system_call("video.stat", [&] { return ::stat(path.c_str(), &status); }) != 0) {
+    core::throw_if_of_the_machine(errno, "cannot be read", path.string());
+    return file_fault(path, std::generic_category().message(errno));
+  }
+  if (S_ISDIR(status.st_mode)) return file_fault(path, "this is a folder, not a file");
+  if (!S_ISREG(status.st_mode)) {
     return file_fault(path, "this is a pipe or a device, not a file: it cannot be read twice");
   }
-  if (fs::file_size(path, error) == 0) return file_fault(path, "the file is empty (0 bytes)");
+  if (status.st_size == 0) return file_fault(path, "the file is empty (0 bytes)");
   return std::nullopt;
 }
 
@@ -172,6 +206,9 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   std::unique_ptr<FileSource> source;
   Options options;
   options.set("protocol_whitelist", pipe ? kPipes : is_local ? kNoProtocol : kNetworkProtocols);
+  options.set("format_whitelist", supported_formats(core::is_url(path)));
+  options.set("codec_whitelist", supported_decoders());
+  if (core::is_url(path)) retry_what_may_pass(options);
   options.set("pattern_type", "none");  // "shot_%03d.jpg" is one file's name
   if (!pipe && !is_local) {
     if (auto fault = unverifiable(path)) return *std::move(fault);
@@ -180,21 +217,14 @@ core::Result<Input> Input::open(const std::shared_ptr<FileWatch>& watch, int64_t
   std::string url = pipe ? fmt::format("pipe:{}", pipe->get()) : path.string();
   if (is_local) {
     if (auto fault = too_many_packets(path)) return *std::move(fault);
-    source = std::make_unique<FileSource>(core::local_file(path).string(), watch->limit);
+    source = std::make_unique<FileSource>(core::local_file(path).string(), *watch);
     const int attached = source->attach(*context);
     if (attached < 0) return unreadable(path, attached);
     url = source->url();
   }
   AVFormatContext* opened = context.release();  // freed by FFmpeg when it cannot be opened
   const int result = avformat_open_input(&opened, url.c_str(), nullptr, options.get());
-  if (result < 0) {
-    // FFmpeg returns "out of memory" for it, and only its message tells.
-    if (watch->log.summary().find("max_streams") != std::string::npos) {
-      return file_fault(path,
-                        fmt::format("it claims more than the {} streams allowed", kMaxStreams));
-    }
-    return unreadable(path, result);
-  }
+  if (result < 0) return not_opened(*watch, source.get(), result);
   Input input(watch, std::move(source), InputPtr(opened));
   input.pipe_ = std::move(pipe);
   if (auto fault = input.choose_stream(max_pixels, reading)) return *std::move(fault);
@@ -211,6 +241,9 @@ std::optional<core::Fault> Input::choose_stream(int64_t max_pixels, Reading read
   stream_index_ = best_stream(*context_);
   if (stream_index_ < 0) return file_fault(path, "there is no video stream in it");
   AVStream* chosen = context_->streams[stream_index_];
+  const AVCodec* decoder = avcodec_find_decoder(chosen->codecpar->codec_id);
+  if (decoder != nullptr && !is_supported(*decoder))
+    return unsupported(path, "codec", avcodec_get_name(chosen->codecpar->codec_id));
   if (auto fault = oversized(path, *chosen, max_pixels)) return fault;
   if (reading == Reading::kTwice && core::is_url(path)) {
     if (auto fault = endless(path, *context_)) return fault;

@@ -20,6 +20,7 @@ namespace streamo::video {
 inline constexpr int64_t kMaxPixels = 35'651'584;
 // Of a video: 24 hours at 100 a second.
 inline constexpr int64_t kMaxPackets = int64_t{24} * 3600 * 100;
+inline constexpr double kMaxSeconds = 24 * 3600;  // of a video
 // Streams of a file. More is no recording of anything.
 inline constexpr int kMaxStreams = 1000;
 // One allocation of FFmpeg. The largest pictures of picture.h need less; what a damaged header

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+
+#include "open_file.h"
 
 namespace streamo::video {
 namespace {
@@ -20,9 +21,8 @@ struct Box {
 // Numbers at any place of a file, through a window of it.
 class FileNumbers {
  public:
-  explicit FileNumbers(const std::filesystem::path& path) : file_(path, std::ios::binary) {
-    file_.seekg(0, std::ios::end);
-    size_ = std::max<int64_t>(file_.tellg(), 0);
+  explicit FileNumbers(const std::filesystem::path& path) : file_(open_file(path)) {
+    if (file_) size_ = std::max<int64_t>(::lseek(file_.get(), 0, SEEK_END), 0);
   }
 
   int64_t size() const { return size_; }
@@ -42,14 +42,11 @@ class FileNumbers {
 
  private:
   void fill(int64_t place) {
-    file_.clear();
-    file_.seekg(place);
-    file_.read(window_.data(), static_cast<std::streamsize>(window_.size()));
     begin_ = place;
-    filled_ = file_.gcount();
+    filled_ = std::max<int64_t>(::pread(file_.get(), window_.data(), window_.size(), place), 0);
   }
 
-  std::ifstream file_;
+  FileDescriptor file_;
   int64_t size_ = 0, begin_ = 0, filled_ = 0;
   std::array<char, 1 << 14> window_{};
 };

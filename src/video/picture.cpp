@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "decoder.h"
+#include "decoder_process.h"
 #include "jpeg.h"
 #include "picture_file.h"
 #include "picture_header.h"
@@ -155,11 +156,24 @@ bool is_picture_file(const fs::path& path) {
 }
 
 Result<FrameSize> picture_size(const fs::path& path) {
+  if (is_decoded_elsewhere(path)) {
+    const Result<Frame> found = picture_elsewhere(DecoderRequest::Kind::kPictureSize, path,
+                                                  {.time_limit = kPictureSeconds});
+    if (!found) return found.fault();
+    return found->size;
+  }
   const auto watch = std::make_shared<FileWatch>(path, kPictureSeconds);
   return run_watched<FrameSize>(watch, [watch] { return size_watched(watch); });
 }
 
 Result<Picture> read_picture(const fs::path& path, const std::optional<PixelLimits>& limits) {
+  if (is_decoded_elsewhere(path)) {
+    Result<Frame> found =
+        picture_elsewhere(DecoderRequest::Kind::kPicture, path,
+                          {.pixel_limits = limits, .time_limit = kPictureSeconds});
+    if (!found) return found.fault();
+    return Picture{found->size, std::move(found->rgb)};
+  }
   const auto watch = std::make_shared<FileWatch>(path, kPictureSeconds);
   Result<Decoded> decoded = run_watched<Decoded>(watch, [watch] { return decode_watched(watch); });
   if (!decoded) return decoded.fault();

@@ -10,7 +10,6 @@ namespace streamo::video {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double kMaxSeconds = 24 * 3600;
 constexpr double kMaxPictureRate = 10'000;  // a second, on average
 
 struct Scan {

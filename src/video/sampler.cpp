@@ -5,8 +5,10 @@
 #include <cmath>
 #include <utility>
 
+#include "decoder_process.h"
 #include "ffmpeg_versions.h"
 #include "frame_converter.h"
+#include "frame_reader.h"
 #include "picture_source.h"
 
 namespace streamo::video {
@@ -28,10 +30,9 @@ void check_options(const SampleOptions& options) {
   }
 }
 
-}  // namespace
-
-struct SecondSampler::Impl {
-  Impl(std::shared_ptr<FileWatch> file, PictureSource opened)
+// What the thread that works on the file has of it.
+struct OpenVideo {
+  OpenVideo(std::shared_ptr<FileWatch> file, PictureSource opened)
       : watch(std::move(file)), path(watch->path), source(std::move(opened)) {}
 
   std::optional<core::Fault> start(const SampleOptions& options);
@@ -51,7 +52,7 @@ struct SecondSampler::Impl {
   int64_t converted_number = 0, conversions = 0;
 };
 
-std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& options) {
+std::optional<core::Fault> OpenVideo::start(const SampleOptions& options) {
   auto made = FrameConverter::make(path, source.demuxer().stream(), source.first(), options);
   if (!made) return made.fault();
   converter.emplace(*std::move(made));
@@ -68,7 +69,7 @@ std::optional<core::Fault> SecondSampler::Impl::start(const SampleOptions& optio
 }
 
 // Each picture once, for however many samples it is on screen.
-core::Result<const Frame*> SecondSampler::Impl::convert_shown(int64_t k) {
+core::Result<const Frame*> OpenVideo::convert_shown(int64_t k) {
   const core::Result<const TimedFrame*> shown = source.on_screen(k);
   if (!shown) return shown.fault();
   const TimedFrame& picture = **shown;
@@ -87,39 +88,7 @@ core::Result<const Frame*> SecondSampler::Impl::convert_shown(int64_t k) {
   return &converted;
 }
 
-core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
-                                                const SampleOptions& options) {
-  check_options(options);
-  const auto watch = std::make_shared<FileWatch>(path, options.time_limit);
-  return run_watched<SecondSampler>(watch, [watch, options]() -> core::Result<SecondSampler> {
-    core::Result<PictureSource> source = PictureSource::open(watch, options);
-    if (!source) return source.fault();
-    auto impl = std::make_shared<Impl>(watch, std::move(*source));
-    if (const auto fault = impl->start(options)) return *fault;
-    return SecondSampler(std::move(impl));
-  });
-}
-
-SecondSampler::SecondSampler(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-SecondSampler::SecondSampler(SecondSampler&&) noexcept = default;
-SecondSampler& SecondSampler::operator=(SecondSampler&&) noexcept = default;
-SecondSampler::~SecondSampler() = default;
-
-const VideoInfo& SecondSampler::info() const {
-  return impl_->info;
-}
-
-DecodeCounters SecondSampler::counters() const {
-  DecodeCounters counters = impl_->source.counters();
-  counters.conversions = impl_->conversions;
-  return counters;
-}
-
-core::Result<std::optional<Frame>> SecondSampler::next() {
-  return run_watched<std::optional<Frame>>(impl_->watch, [impl = impl_] { return impl->next(); });
-}
-
-core::Result<std::optional<Frame>> SecondSampler::Impl::next() {
+core::Result<std::optional<Frame>> OpenVideo::next() {
   const int64_t k = next_index;
   if (k >= info.num_samples) return std::optional<Frame>();
   const core::Result<const Frame*> shown = convert_shown(k);
@@ -129,6 +98,69 @@ core::Result<std::optional<Frame>> SecondSampler::Impl::next() {
   frame.index = k;
   frame.time = source.grid().seconds(k);
   return std::optional<Frame>(std::move(frame));
+}
+
+// Decodes on a thread of this process.
+class LocalReader : public FrameReader {
+ public:
+  explicit LocalReader(std::shared_ptr<OpenVideo> video) : video_(std::move(video)) {}
+
+  static core::Result<std::unique_ptr<FrameReader>> open(const fs::path& path,
+                                                         const SampleOptions& options) {
+    using Opened = std::shared_ptr<OpenVideo>;
+    const auto watch = std::make_shared<FileWatch>(path, options.time_limit);
+    auto video = run_watched<Opened>(watch, [watch, options]() -> core::Result<Opened> {
+      core::Result<PictureSource> source = PictureSource::open(watch, options);
+      if (!source) return source.fault();
+      auto opened = std::make_shared<OpenVideo>(watch, std::move(*source));
+      if (const auto fault = opened->start(options)) return *fault;
+      return opened;
+    });
+    if (!video) return video.fault();
+    return std::unique_ptr<FrameReader>(std::make_unique<LocalReader>(*std::move(video)));
+  }
+
+  const VideoInfo& info() const override { return video_->info; }
+  DecodeCounters counters() const override {
+    DecodeCounters counters = video_->source.counters();
+    counters.conversions = video_->conversions;
+    return counters;
+  }
+  core::Result<std::optional<Frame>> next() override {
+    return run_watched<std::optional<Frame>>(video_->watch,
+                                             [video = video_] { return video->next(); });
+  }
+
+ private:
+  std::shared_ptr<OpenVideo> video_;  // shared with the thread that works on the file
+};
+
+}  // namespace
+
+core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
+                                                const SampleOptions& options) {
+  check_options(options);
+  auto reader =
+      is_decoded_elsewhere(path) ? open_elsewhere(path, options) : LocalReader::open(path, options);
+  if (!reader) return reader.fault();
+  return SecondSampler(*std::move(reader));
+}
+
+SecondSampler::SecondSampler(std::unique_ptr<FrameReader> reader) : reader_(std::move(reader)) {}
+SecondSampler::SecondSampler(SecondSampler&&) noexcept = default;
+SecondSampler& SecondSampler::operator=(SecondSampler&&) noexcept = default;
+SecondSampler::~SecondSampler() = default;
+
+const VideoInfo& SecondSampler::info() const {
+  return reader_->info();
+}
+
+DecodeCounters SecondSampler::counters() const {
+  return reader_->counters();
+}
+
+core::Result<std::optional<Frame>> SecondSampler::next() {
+  return reader_->next();
 }
 
 core::Result<VideoInfo> probe(const fs::path& path, const SampleOptions& options) {

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "streamo/core/progress.h"
+
 namespace streamo::video {
 namespace {
 
@@ -19,6 +21,11 @@ constexpr auto kGrace = std::chrono::duration_cast<TimeLimit::Clock::duration>(
 std::atomic<int>& left_behind() {
   static std::atomic<int> count{0};
   return count;
+}
+
+std::function<void()>& in_place() {
+  static std::function<void()> renewed;
+  return renewed;
 }
 
 // A thread that does one piece of work after the other.
@@ -119,6 +126,8 @@ TimeLimit::TimeLimit(double seconds) : seconds_(seconds), deadline_(0) {
 void TimeLimit::renew() {
   const auto allowed = std::chrono::duration_cast<Clock::duration>(seconds_);
   deadline_ = (Clock::now() + allowed).time_since_epoch().count();
+  if (in_place()) in_place()();
+  core::reading().note();
 }
 
 bool TimeLimit::is_up() {
@@ -130,7 +139,15 @@ int TimeLimit::interrupt(void* limit) {
   return static_cast<TimeLimit*>(limit)->is_up() ? 1 : 0;
 }
 
+void run_in_place(std::function<void()> renewed) {
+  in_place() = std::move(renewed);
+}
+
 bool run_within(TimeLimit& limit, std::function<void()> work) {
+  if (in_place()) {
+    work();
+    return true;
+  }
   std::shared_ptr<Worker> worker = idle_workers().take();
   struct GiveBack {
     std::shared_ptr<Worker>& worker;

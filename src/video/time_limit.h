@@ -36,6 +36,10 @@ class TimeLimit {
 bool run_within(TimeLimit& limit, std::function<void()> work);
 inline constexpr double kGraceSeconds = 1;
 
+// In a decoder process: work is from then on done where it is asked for, since the process as a
+// whole can be ended; and `renewed` hears that a file gets on.
+void run_in_place(std::function<void()> renewed);
+
 int threads_left_behind();  // by this process so far
 
 }  // namespace streamo::video

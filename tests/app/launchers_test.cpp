@@ -90,9 +90,98 @@ TEST_F(Launchers, TrainShEndsTheOthersOfAProcessThatFailed) {
   const auto begin = std::chrono::steady_clock::now();
   const CommandResult result = run_in(folder_, "NPROC_PER_NODE=3 bash train.sh config.json");
   EXPECT_EQ(result.exit_code, 137);
+  EXPECT_THAT(result.err, testing::ContainsRegex("process [0-9]+ was ended by SIGKILL"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(25));
   write_script("build/streamo", "sleep 0.$RANK; exit $((RANK == 1 ? 14 : 21))");
   EXPECT_EQ(run_in(folder_, "NPROC_PER_NODE=3 bash train.sh config.json").exit_code, 14);
+}
+
+// Drawn anew for each run on one machine; several machines are given one.
+TEST_F(Launchers, TrainShGivesItsRanksASecret) {
+  fs::copy(fs::path(STREAMO_SOURCE_DIR) / "train.sh", folder_ / "train.sh");
+  write_script("scripts/setup.sh", "");
+  write_script("scripts/build.sh", "");
+  write_script("build/streamo", "echo \"$STREAMO_RUN_SECRET\" > $1-$RANK");
+  const auto secrets = [&](const std::string& variables) {
+    const CommandResult result = run_in(folder_, variables + " bash train.sh config.json");
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return std::pair{TrainProcesses::read(folder_ / "train-0"),
+                     TrainProcesses::read(folder_ / "train-1")};
+  };
+  const auto [first, second] = secrets("NPROC_PER_NODE=2");
+  EXPECT_EQ(first.size(), 65U);  // 32 bytes, a line's end
+  EXPECT_EQ(first, second);
+  EXPECT_NE(secrets("NPROC_PER_NODE=2").first, first);
+  EXPECT_EQ(secrets("NPROC_PER_NODE=2 STREAMO_RUN_SECRET=given").first, "given\n");
+  EXPECT_EQ(secrets("NPROC_PER_NODE=2 NNODES=2 MASTER_ADDR=a").first, "\n");
+}
+
+// Each process is told once of each signal to the launcher, of which two processes say so here.
+TEST_F(Launchers, PassSignalsOn) {
+  fs::copy(fs::path(STREAMO_SOURCE_DIR) / "train.sh", folder_ / "train.sh");
+  write_script("scripts/setup.sh", "");
+  write_script("scripts/build.sh", "");
+  write_script("build/streamo", R"(trap 'echo term >> told; exit 20' TERM
+trap 'echo usr1 >> told' USR1
+trap 'echo usr2 >> told' USR2
+echo up >> told
+while :; do sleep 0.01; done)");
+  write_script("bin/srun", R"(while [ "${1#-}" != "$1" ]; do shift; done
+"$@" & first=$!; "$@" & second=$!
+for signal in TERM USR1 USR2; do trap "kill -$signal $first $second" $signal; done
+while kill -0 $first || kill -0 $second; do wait $first; wait $second; done 2>/dev/null
+wait $first)");
+  write_script("bin/scontrol", "echo 127.0.0.1");
+  for (const std::string launcher :
+       {"NPROC_PER_NODE=2 exec bash train.sh",
+        "PATH=$PWD/bin:$PATH SLURM_JOB_ID=7 SLURM_JOB_NODELIST=one exec bash " STREAMO_SOURCE_DIR
+        "/scripts/slurm.sh"}) {
+    for (const char* stop : {"TERM", "HUP"}) {
+      fs::remove(folder_ / "told");
+      const CommandResult result = run_in(
+          folder_,
+          fmt::format(
+              "({} config.json) & pid=$!; "
+              "told() {{ for i in $(seq 2000); do "
+              "[ \"$(grep -c $1 told)\" = 2 ] && return; sleep 0.01; done; }}; "
+              "told up; until [ $((0x$(awk '/SigCgt/ {{print $2}}' /proc/$pid/status) & 1)) = 1 ]; "
+              "do sleep 0.01; done; kill -USR2 $pid; kill -USR1 $pid; told usr1; "
+              "kill -{} $pid; wait $pid",
+              launcher, stop));
+      EXPECT_EQ(result.exit_code, 20) << launcher << stop << result.err;
+      const std::string told = TrainProcesses::read(folder_ / "told");
+      for (const char* word : {"up", "usr1", "term"}) {
+        size_t count = 0;
+        for (size_t at = 0; (at = told.find(word, at)) != std::string::npos; ++at) ++count;
+        EXPECT_EQ(count, 2U) << launcher << stop << word << ": " << told;
+      }
+    }
+  }
+}
+
+TEST_F(Launchers, AKilledTrainShLeavesNoProcessBehind) {
+  fs::copy(fs::path(STREAMO_SOURCE_DIR) / "train.sh", folder_ / "train.sh");
+  write_script("scripts/setup.sh", "");
+  write_script("scripts/build.sh", "");
+  write_script("build/streamo", "echo $$ >>pids; exec " + shell_quote(STREAMO_BINARY) + " \"$@\"");
+  const CommandResult result = run_in(folder_, R"(
+      NPROC_PER_NODE=2 bash train.sh config.json checkpoint.dir=run train.max_steps=1000000 >out 2>&1 &
+      launcher=$!
+      for tenth in $(seq 600); do
+        if grep -qs '"step":2,' run/metrics.jsonl; then break; fi
+        sleep 0.1
+      done
+      kill -9 $launcher
+      for tenth in $(seq 100); do
+        alive=0
+        for process in $(cat pids); do
+          if grep -qs '^State:.[^ZX]' /proc/$process/status; then alive=$((alive + 1)); fi
+        done
+        if [ $alive = 0 ]; then break; fi
+        sleep 0.1
+      done
+      echo "of $(wc -l <pids) processes $alive are left")");
+  EXPECT_EQ(result.out, "of 2 processes 0 are left\n") << result.err;
 }
 
 // Two machines that disagree on how many processes there are, and a process that was started twice.
@@ -163,11 +252,10 @@ exit "${{status:-0}}"
 }
 
 TEST_F(Launchers, TorchrunStartsItAgain) {
-  // LibTorch's wheel alone has torchrun, but not the packages it needs; another may be named.
-  const char* named = std::getenv("STREAMO_TORCHRUN");
-  const std::string torchrun = shell_quote(named != nullptr ? named : STREAMO_TORCHRUN);
+  // What torchrun calls, with the packages it needs.
+  const std::string torchrun = shell_quote(STREAMO_ORACLE_PYTHON) + " -m torch.distributed.run";
   if (test::run_command(torchrun + " --help").exit_code != 0)
-    GTEST_SKIP() << torchrun << " does not run, name one in STREAMO_TORCHRUN";
+    GTEST_SKIP() << torchrun << " does not run, scripts/oracle.sh installs it";
   run_reference();
   write_script("rank", fmt::format(R"(
 if [ "$RANK$TORCHELASTIC_RESTART_COUNT" = 10 ]; then export STREAMO_FAULT=train.step:5:kill; fi
@@ -180,6 +268,55 @@ exec {} train config.json train.grad_accum_steps=2 checkpoint.dir=run
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("resuming from"));
   expect_the_reference("run");
+}
+
+// As mpirun starts them: each process has only its launcher's variables.
+TEST_F(Launchers, UnderMpirun) {
+  run_reference();
+  for (const std::string names :
+       {"OMPI_COMM_WORLD_RANK OMPI_COMM_WORLD_LOCAL_RANK OMPI_COMM_WORLD_SIZE",
+        "PMI_RANK MPI_LOCALRANKID PMI_SIZE"}) {
+    write_script("mpirun", fmt::format(R"(
+read -r rank local_rank size <<<'{}'
+for r in 0 1; do
+  env $rank=$r $local_rank=$r $size=2 MASTER_ADDR=127.0.0.1 MASTER_PORT={} OMP_NUM_THREADS=1 "$@" &
+done
+wait -n && wait -n
+)",
+                                       names, test::free_port()));
+    const CommandResult result = run_in(folder_, "./mpirun " + shell_quote(STREAMO_BINARY) +
+                                                     " train config.json train.grad_accum_steps=2 "
+                                                     "checkpoint.dir=run");
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    expect_the_reference("run");
+    fs::remove_all(folder_ / "run");
+  }
+}
+
+// Killed, the launcher can tell nobody: the kernel tells its processes, which save and end.
+TEST_F(Launchers, NoProcessOutlivesAKilledTrainSh) {
+  fs::copy(fs::path(STREAMO_SOURCE_DIR) / "train.sh", folder_ / "train.sh");
+  write_script("scripts/setup.sh", "");
+  write_script("scripts/build.sh", "");
+  write_script("build/streamo",
+               fmt::format("echo $$ >> pids; exec {} \"$@\"", shell_quote(STREAMO_BINARY)));
+  write_script("killed", R"(
+NPROC_PER_NODE=2 bash train.sh config.json train.max_steps=100000 checkpoint.dir=run &
+launcher=$!
+until grep -qs '"step":3,' run/metrics.jsonl; do sleep 0.02; done
+kill -9 $launcher
+for i in {1..500}; do
+  alive=$(for pid in $(cat pids); do grep -qs '^State:.[RSDT]' /proc/$pid/status && echo $pid; done)
+  [ -n "$alive" ] || exit 0
+  sleep 0.02
+done
+echo "after 10 s: $alive"
+kill -9 $alive
+exit 1
+)");
+  const CommandResult result = run_in(folder_, "timeout -k 1 100 ./killed");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_TRUE(fs::exists(folder_ / "run/latest")) << "they were stopped, not killed";
 }
 
 // Two machines of two ranks: a link of two ends, a host name each.
@@ -210,6 +347,7 @@ class TwoMachines : public Launchers {
            const int machine = rank / 2;
            return OwnOfRank{
                .environment = {{"MASTER_ADDR", "10.231.7.10"},
+                               {"STREAMO_RUN_SECRET", "of both machines"},
                                {"LOCAL_RANK", std::to_string(rank % 2)},
                                {"LOCAL_WORLD_SIZE", "2"}},
                .prefix = {"ip", "netns", "exec", fmt::format("{}{}", name_, machine), "unshare",
@@ -230,6 +368,7 @@ TEST_F(TwoMachines, TrainAsFourRanksOfOneMachine) {
     for (const CommandResult& result : processes.wait())
       EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_THAT(TrainProcesses::read(folder_ / "rank-0.err"), HasSubstr("rank 3 on machine1"));
+    EXPECT_THAT(TrainProcesses::read(folder_ / "rank-0.err"), testing::Not(HasSubstr("secret")));
     expect_the_reference("run", deterministic == "true" ? "" : "--tolerance 1e-6");
     fs::remove_all(folder_ / "reference");
     fs::remove_all(folder_ / "run");

@@ -159,6 +159,25 @@ TEST_F(RankedTraining, ABadSampleIsLeftOutOnAnyNumberOfRanks) {
   EXPECT_EQ(read(folder_ / "4/skipped.jsonl"), read(folder_ / "1/skipped.jsonl"));
 }
 
+// In processes of its own: the same run as on threads; a file that crashes its decoder is left out,
+// the same on any number of ranks, and no rank ends.
+TEST_F(RankedTraining, AFileThatCrashesItsDecoderIsOneBadVideo) {
+  expect_all(run(2, "threads"), 0);
+  expect_all(run(2, "processes", "data.decoder=process"), 0);
+  expect_same_run("threads", "processes");
+  const auto crash = [](int) { return fault("decode.000002.mp4:2:segv"); };
+  for (const int ranks : {1, 2, 4}) {
+    expect_all(
+        run(ranks, std::to_string(ranks), "data.decoder=process data.max_bad_fraction=0.9", crash),
+        0);
+  }
+  expect_same_run("1", "2");
+  expect_same_run("1", "4");
+  EXPECT_THAT(read(folder_ / "4/skipped.jsonl"),
+              HasSubstr("000002.mp4: its decoder crashed (SIGSEGV)"));
+  EXPECT_EQ(read(folder_ / "4/skipped.jsonl"), read(folder_ / "1/skipped.jsonl"));
+}
+
 // Every rank plays a share of the held-out samples. One of them has no video.
 TEST_F(RankedTraining, EvaluatesTheSameOnAnyNumberOfRanks) {
   json held_out = json::parse(read(kExample));
@@ -215,12 +234,13 @@ TEST_F(RankedTraining, GroupsOfRanksHaveTheSameResult) {
 
 TEST_F(RankedTraining, GoesOnWithAnotherNumberOfRanks) {
   expect_all(run(2, "whole"), 0);
-  for (const int ranks : {1, 4}) {
-    const std::string name = fmt::format("on-{}", ranks);
+  for (const auto& [ranks, shard] : std::vector<std::pair<int, std::string>>{
+           {1, "none"}, {4, "none"}, {4, "optimizer"}, {4, "full"}}) {
+    const std::string name = fmt::format("on-{}-{}", ranks, shard);
     fs::create_directories(folder_ / name);
     for (const char* part : {"base", "metrics.jsonl", "checkpoint-2"})
       fs::copy(folder_ / "whole" / part, folder_ / name / part, fs::copy_options::recursive);
-    const auto results = run(ranks, name);
+    const auto results = run(ranks, name, "parallel.shard=" + shard);
     expect_all(results, 0);
     EXPECT_THAT(results[0].err, HasSubstr("resuming from"));
     expect_same_run("whole", name);
@@ -282,19 +302,87 @@ TEST_F(RankedTraining, RanksOfDifferentRunsAreRefused) {
   }
 }
 
-TEST_F(RankedTraining, WhatIsNotFiniteStopsAllOrIsSkipped) {
-  const std::string overrides = "optim.lr=1e30 optim.clip_grad_norm=0 optim.warmup_ratio=0";
-  const auto stopped = run(2, "stopped", overrides);
-  expect_all(stopped, 23);
-  const json dump = json::parse(read(folder_ / "stopped/nonfinite_step.json"));
-  EXPECT_EQ(dump["step"], 2);
-  ASSERT_EQ(dump["micro_batches"].size(), 4U);
-  EXPECT_EQ(dump["micro_batches"][3]["rank"], 1);
-  EXPECT_EQ(dump["micro_batches"][3]["samples"].size(), 1U);
-  const auto skipped = run(2, "skipped", overrides + " train.nonfinite=skip");
-  expect_all(skipped, 0);
-  EXPECT_THAT(skipped[0].err, HasSubstr("at step 4, "));
-  EXPECT_THAT(skipped[0].err, HasSubstr("the step is skipped"));
+// One micro-batch of one rank has a loss that is not a number: no rank changes a bit, whether the
+// step ends the run or is skipped, however the state is shared.
+TEST_F(RankedTraining, RanksOfOtherDataOrAnotherProgramAreRefused) {
+  std::ofstream(folder_ / "other.json") << json::parse(read(kExample)).dump(2);
+  const auto data = run(2, "mixed", "", only(1, {.arguments = {"data.train=other.json"}}));
+  expect_all(data, 10);
+  EXPECT_THAT(data[0].err, HasSubstr("the files of data.train"));
+  const fs::path changed = folder_ / "streamo";
+  fs::copy_file(STREAMO_BINARY, changed);
+  std::ofstream(changed, std::ios::app) << "another build";
+  const std::string exchange = fmt::format(
+      "for word; do [ \"$word\" = '{}' ] && word='{}'; words+=(\"$word\"); done; "
+      "exec \"${{words[@]}}\"",
+      STREAMO_BINARY, changed.string());
+  const auto program = run(2, "mixed", "", only(1, {.prefix = {"bash", "-c", exchange, "bash"}}));
+  expect_all(program, 10);
+  EXPECT_THAT(program[1].err, HasSubstr("the program streamo"));
+}
+
+TEST_F(RankedTraining, WhatIsNotFiniteInOneMicroBatchChangesNothing) {
+  const OwnOfRank nan = fault("train.loss:6:nan");  // its second one of step 3
+  const std::string each = "checkpoint.every_steps=1 parallel.shard=";
+  for (const std::string shard : {"none", "optimizer", "full"}) {
+    const std::string stops = "stops-" + shard, skips = "skips-" + shard;
+    const auto stopped = run(2, stops, each + shard, only(1, nan));
+    expect_all(stopped, 23);
+    for (const CommandResult& result : stopped)
+      EXPECT_THAT(result.err, HasSubstr("at step 3, the weights were not changed"));
+    const json dump = json::parse(read(folder_ / stops / "nonfinite_step.json"));
+    EXPECT_EQ(dump["step"], 3);
+    ASSERT_EQ(dump["micro_batches"].size(), 4U);
+    for (const json& batch : dump["micro_batches"]) {
+      EXPECT_EQ(batch["finite_loss"], batch["micro_batch"] != 3);
+      EXPECT_EQ(batch["samples"].size(), 1U);
+    }
+    EXPECT_EQ(dump["micro_batches"][3]["rank"], 1);
+    EXPECT_FALSE(fs::exists(folder_ / stops / "checkpoint-3"));
+    expect_all(run(2, skips, each + shard + " train.nonfinite=skip", only(1, nan)), 0);
+    for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
+      const std::string before = read(folder_ / skips / "checkpoint-2" / file);
+      EXPECT_FALSE(before.empty());
+      EXPECT_TRUE(before == read(folder_ / stops / "checkpoint-2" / file)) << file;
+      EXPECT_TRUE(before == read(folder_ / skips / "checkpoint-3" / file)) << file;
+      EXPECT_FALSE(before == read(folder_ / skips / "checkpoint-4" / file)) << file;
+    }
+    expect_all(run(2, stops, each + shard), 0);  // without the fault it goes on
+  }
+}
+
+// Every step from the third on: the bound of skips ends it, and counts those in a row only.
+TEST_F(RankedTraining, SkipsWithoutEndAreAnError) {
+  const std::string skip =
+      "train.nonfinite=skip train.max_nonfinite_skips=3 train.max_steps=8 checkpoint.every_steps=1";
+  const auto ended = run(2, "ended", skip, only(0, fault("train.loss:5+:nan")));
+  expect_all(ended, 23);
+  for (const CommandResult& result : ended)
+    EXPECT_THAT(result.err,
+                HasSubstr("at step 6, after train.max_nonfinite_skips = 3 that were skipped"));
+  EXPECT_TRUE(read(folder_ / "ended/checkpoint-5/model.safetensors") ==
+              read(folder_ / "ended/checkpoint-2/model.safetensors"));
+  const auto once = run(2, "once", skip, only(0, fault("train.loss:5:nan")));
+  expect_all(once, 0);
+}
+
+// An update that is lost although loss and gradient were sound: a rate that takes weights beyond
+// the largest float32. What was saved before stays, and nothing of it is saved, best or final.
+TEST_F(RankedTraining, WeightsThatAreNotFiniteAreNeverSaved) {
+  for (const std::string shard : {"none", "optimizer", "full"}) {
+    const std::string name = "lost-" + shard;
+    const auto lost =
+        run(2, name,
+            "optim.lr=1e39 optim.warmup_ratio=0.5 train.max_steps=4 checkpoint.every_steps=1 "
+            "checkpoint.keep=1 train.nonfinite=skip parallel.shard=" +
+                shard);
+    expect_all(lost, 23);
+    for (const CommandResult& result : lost)
+      EXPECT_THAT(result.err, HasSubstr("weights are not finite after step 2"));
+    EXPECT_TRUE(fs::exists(folder_ / name / "checkpoint-1"));
+    EXPECT_FALSE(fs::exists(folder_ / name / "checkpoint-2"));
+    EXPECT_FALSE(fs::exists(folder_ / name / "final"));
+  }
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ using testing::IsEmpty;
 const std::map<std::string, std::set<std::string>> kAllowed = {
     {"core", {}},
     {"video", {"core"}},
+    {"decoder", {"core", "video"}},  // a program of its own
     {"text", {"core"}},
     {"data", {"core", "video", "text"}},
     {"nn", {"core"}},
@@ -43,7 +44,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
      {"core", "video", "text", "data", "nn", "model", "loss", "dist", "checkpoint", "stream",
       "eval", "train"}},
 };
-const std::set<std::string> kWithoutTorch = {"core", "video", "text", "data"};
+const std::set<std::string> kWithoutTorch = {"core", "video", "decoder", "text", "data"};
 
 bool may_use(const std::string& module, const std::string& other) {
   return other == module || kAllowed.at(module).count(other) > 0;

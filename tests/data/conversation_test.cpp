@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 namespace streamo::data {
@@ -91,6 +92,17 @@ TEST(Labels, FollowTheRules) {
   }
 }
 
+// 300,000 events that span a day: 26,000 million turns, were each gone through.
+TEST(Labels, ManyLongEventsAreLabelledInLinearTime) {
+  Annotation annotation =
+      annotation_of("[]", R"([{"content": "", "st_time": 0, "end_time": 86400}])");
+  annotation.responses.assign(300'000, Response(annotation.responses[0]));
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<TurnLabel> labels = label_turns(annotation, 86'400, 1, nullptr);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_EQ(labels.back().state, text::State::kStandby);
+}
+
 TEST(Labels, LossesNameResponseAndTurn) {
   ConversionLosses losses;
   label_turns(annotation_of("[]", R"([{"content": "a", "time": 3}, {"content": "b", "time": 3},
@@ -136,6 +148,28 @@ ConversationOptions plain_options() {
   options.system_prompt = "sys";
   options.default_question = "what?";
   return options;
+}
+
+TEST(Conversations, AskAQuestionOnceInATurn) {
+  const Annotation annotation = annotation_of(
+      R"([{"content": "Why?", "time": 2}, {"content": "Who?\nYes\nNo", "time": 2},
+          {"content": "Why?", "time": 2}, {"content": "Which?\nYes\nNo", "time": 2},
+          {"content": "Who?\nYes\nNo", "time": 2}, {"content": "Why?", "time": 3}])",
+      "[]");
+  const Conversation conversation = build_conversation(annotation, 3, plain_options(), nullptr);
+  EXPECT_THAT(user_texts(conversation),
+              ElementsAre("Why?\n<0s-1s>\n<stream>",
+                          "Why?\nWho?\nYes\nNo\nWhich?\nYes\nNo\n<1s-2s>\n<stream>",
+                          "Why?\n<2s-3s>\n<stream>"));
+}
+
+TEST(Conversations, OfFilesAskAQuestionOnceInATurn) {
+  const auto read = parse_stream_json(json::parse(R"({"videos": ["v"], "messages": [
+      {"role": "user", "content": "Why?\nWho?\nWhy?\n<0s-1s>\n<stream>"},
+      {"role": "assistant", "content": "</Response> No. No."}]})"));
+  ASSERT_TRUE(read) << read.reason();
+  EXPECT_EQ(read->messages[0].content, "Why?\nWho?\n<0s-1s>\n<stream>");
+  EXPECT_EQ(read->messages[1].content, "</Response> No. No.");
 }
 
 TEST(Conversations, AreWrittenOutInFull) {

@@ -52,6 +52,26 @@ TEST(Launch, NothingSetIsOneProcess) {
   EXPECT_EQ(launch_of({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).world_size, 1);
 }
 
+TEST(Launch, OneMachineIsWhatTheLauncherSays) {
+  EXPECT_FALSE(launch_of(kTorchrun).one_machine);
+  EXPECT_TRUE(launch_of(with(kTorchrun, "LOCAL_WORLD_SIZE", "8")).one_machine);
+  // The last rank must not take the ranks below it for all.
+  EXPECT_FALSE(
+      launch_of(without(with(with(kTorchrun, "RANK", "7"), "LOCAL_RANK", "7"), "LOCAL_WORLD_SIZE"))
+          .one_machine);
+  const Variables slurm = {{"SLURM_PROCID", "1"},    {"SLURM_STEP_NUM_TASKS", "2"},
+                           {"SLURM_LOCALID", "1"},   {"MASTER_ADDR", "a"},
+                           {"MASTER_PORT", "29500"}, {"SLURM_STEP_NUM_NODES", "1"}};
+  EXPECT_TRUE(launch_of(slurm).one_machine);
+  EXPECT_FALSE(launch_of(with(slurm, "SLURM_STEP_NUM_NODES", "2")).one_machine);
+  EXPECT_FALSE(launch_of(without(slurm, "SLURM_STEP_NUM_NODES")).one_machine);
+}
+
+TEST(Launch, TheSecretOfTheRun) {
+  EXPECT_EQ(launch_of(kTorchrun).secret, "");
+  EXPECT_EQ(launch_of(with(kTorchrun, "STREAMO_RUN_SECRET", "a b")).secret, "a b");
+}
+
 TEST(Launch, ReadsTorchrun) {
   const Launch launch = launch_of(with(with(kTorchrun, "TORCHELASTIC_USE_AGENT_STORE", "True"),
                                        "TORCHELASTIC_RESTART_COUNT", "2"));
@@ -84,6 +104,35 @@ TEST(Launch, ReadsSrunAndMpirun) {
   EXPECT_EQ(by_mpirun.launcher, "Open MPI");
   EXPECT_EQ(by_mpirun.rank, 1);
   EXPECT_EQ(by_mpirun.master_port, 4000);
+}
+
+// mpirun in a shell of srun --pty, or whose daemons srun started; and srun --mpi=pmi2.
+TEST(Launch, TheInnermostOfTwoLaunchersCounts) {
+  const Variables shell = {{"SLURM_STEP_NUM_TASKS", "1"}, {"SLURM_PROCID", "0"}};
+  Variables open_mpi = {{"OMPI_COMM_WORLD_RANK", "1"},       {"OMPI_COMM_WORLD_SIZE", "4"},
+                        {"OMPI_COMM_WORLD_LOCAL_RANK", "1"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"},
+                        {"MASTER_ADDR", "127.0.0.1"},        {"MASTER_PORT", "4000"}};
+  Variables mpich = {{"PMI_RANK", "1"},
+                     {"PMI_SIZE", "4"},
+                     {"MPI_LOCALRANKID", "1"},
+                     {"MASTER_ADDR", "127.0.0.1"},
+                     {"MASTER_PORT", "4000"}};
+  open_mpi.insert(shell.begin(), shell.end());
+  mpich.insert(shell.begin(), shell.end());
+  EXPECT_EQ(launch_of(open_mpi).launcher, "Open MPI");
+  EXPECT_EQ(launch_of(with(open_mpi, "SLURM_STEP_NUM_TASKS", "3")).world_size, 4);
+  EXPECT_EQ(launch_of(mpich).launcher, "MPICH");
+  const Variables pmi2 = {{"SLURM_STEP_NUM_TASKS", "4"},
+                          {"SLURM_PROCID", "2"},
+                          {"SLURM_LOCALID", "2"},
+                          {"PMI_SIZE", "4"},
+                          {"PMI_RANK", "2"},
+                          {"MPI_LOCALRANKID", "2"},
+                          {"MASTER_ADDR", "127.0.0.1"},
+                          {"MASTER_PORT", "4000"}};
+  EXPECT_EQ(launch_of(pmi2).launcher, "Slurm");
+  EXPECT_THAT(message_of(with(pmi2, "PMI_SIZE", "8")),
+              HasSubstr("SLURM_STEP_NUM_TASKS=4 and PMI_SIZE=8 contradict"));
 }
 
 TEST(Launch, MissingAndContradictingVariablesAreNamed) {

@@ -82,6 +82,39 @@ TEST_F(CacheFolderTest, KeepsAndReplaces) {
   EXPECT_EQ(cache.why_not_writing(), "");
 }
 
+// To open it for reading would wait for who writes to it.
+TEST_F(CacheFolderTest, APipeUnderAnEntrysNameIsNone) {
+  CacheFolder cache(folder_, 0);
+  ASSERT_TRUE(put(cache, name(1), 'a'));
+  const fs::path path = folder_ / name(1).substr(0, 2) / name(1);
+  fs::remove(path);
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_FALSE(cache.open(name(1)));
+}
+
+// A user names the folder of the videos, or keeps something in that of the cache.
+TEST_F(CacheFolderTest, FilesOfOthersAreNeitherCountedNorRemoved) {
+  const std::string digits(30, '0');
+  const std::vector<fs::path> theirs = {
+      folder_ / "videos/clip.mp4", folder_ / "ab" / ("ab" + digits + ".mp4"),
+      folder_ / "cd" / ("ab" + digits + ".frames"), folder_ / "ab" / "notes.frames",
+      folder_ / "ab/.tmp-of mine"};
+  for (const fs::path& path : theirs) {
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << std::string(3 * kFileBytes, 'u');
+    fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(48));
+  }
+  CacheFolder cache(folder_, 2 * kFileBytes);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(put(cache, name(i), 'a'));
+    age(name(i), 24);
+  }
+  CacheFolder later(folder_, 2 * kFileBytes);
+  EXPECT_TRUE(put(later, name(3), 'b'));
+  EXPECT_EQ(get(later, name(0)), 'x') << "what was used longest ago went";
+  for (const fs::path& path : theirs) EXPECT_TRUE(fs::exists(path)) << path;
+}
+
 TEST_F(CacheFolderTest, AFolderThatCannotBeMadeIsAnError) {
   fs::create_directories(folder_);
   std::ofstream(folder_ / "file") << "x";

@@ -2,7 +2,8 @@
 //
 // Truth: the number burnt into each picture, and the definition of docs/data.md worked out in
 // integers from the times the pictures were made for (or, where a cut moves them, from those that
-// ffprobe decodes). The plan's truth is sequential decoding, bit for bit.
+// ffprobe decodes). The plan's truth is sequential decoding, that of a process the thread: bit for
+// bit.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <numeric>
 
 #include "corpus_kinds.h"
+#include "streamo/video/decoder_process.h"
 #include "streamo/video/sampler.h"
 #include "support/numbered_clip.h"
 #include "support/sample_both_ways.h"
@@ -59,6 +61,13 @@ TEST_P(CorpusTest, TakesThePicturesOfTheDefinitionBothWays) {
     const test::Sampled planned = test::sample(clip.path, options, Decoding::kPlanned);
     test::expect_same(planned.frames, all.frames);
     EXPECT_FALSE(planned.counters.plan_given_up);
+    if (!half) {
+      decode_in_processes(STREAMO_DECODER);
+      const test::Sampled elsewhere = test::sample(clip.path, options, Decoding::kPlanned);
+      decode_in_processes({});
+      test::expect_same(elsewhere.frames, planned.frames);
+      EXPECT_EQ(elsewhere.counters.packets, planned.counters.packets);
+    }
     if (kind.way == Way::kSequential) {
       EXPECT_EQ(planned.counters.packets, all.counters.packets);
     }

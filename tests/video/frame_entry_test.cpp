@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -122,6 +123,26 @@ TEST(FrameEntry, HugeCountsAreNotBelieved) {
     std::string damaged = file;
     damaged.replace(field, 4, "\xff\xff\xff\x7f");
     EXPECT_FALSE(read(damaged));
+  }
+}
+
+// Nor when the file is as large as it says, which costs a writer nothing.
+TEST(FrameEntry, ASparseFileMakesNoneAllocate) {
+  const std::string file = entry_of(make_frames(1, {4, 6}));
+  constexpr uint64_t kBytes = uint64_t{100} << 30;
+  for (const size_t field : {24, 28}) {  // key bytes, frames
+    std::string damaged = file;
+    damaged.replace(field, 4, "\xff\xff\xff\x7f");
+    damaged.replace(16, 8, reinterpret_cast<const char*>(&kBytes), 8);
+    const FileDescriptor sparse = file_of(damaged);
+    if (::ftruncate(sparse.get(), static_cast<off_t>(kBytes)) != 0) GTEST_SKIP();
+    EXPECT_EXIT(
+        {
+          const rlimit little{rlim_t{1} << 30, rlim_t{1} << 30};
+          ::setrlimit(RLIMIT_AS, &little);
+          std::_Exit(read_entry(sparse.get(), kKey) ? 1 : 0);
+        },
+        testing::ExitedWithCode(0), "");
   }
 }
 

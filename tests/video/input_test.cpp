@@ -2,6 +2,7 @@
 // message is given in full. No case takes more than 2 s.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "streamo/core/url.h"
+#include "streamo/video/decoder_process.h"
 #include "streamo/video/picture.h"
 #include "streamo/video/sampler.h"
 #include "support/http_file_server.h"
@@ -65,10 +68,24 @@ class InputTest : public testing::Test {
     const auto begin = std::chrono::steady_clock::now();
     const auto frames = sample_video(path, options);
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2)) << path;
+    expect_same_elsewhere(path, options, frames ? "" : frames.reason());
     if (frames) return "no fault";
     const std::string prefix = folder_.string() + "/";
     return frames.reason().starts_with(prefix) ? frames.reason().substr(prefix.size())
                                                : frames.reason();
+  }
+
+  // A process that decodes says the same, and needs 1 GB for it at most.
+  static void expect_same_elsewhere(const fs::path& path, const SampleOptions& options,
+                                    const std::string& reason) {
+    if (core::is_url(path)) return;
+    decode_in_processes(STREAMO_DECODER);
+    const auto frames = sample_video(path, options);
+    decode_in_processes({});  // ends it
+    EXPECT_EQ(frames ? "" : frames.reason(), reason);
+    rusage used{};
+    ::getrusage(RUSAGE_CHILDREN, &used);
+    EXPECT_LE(used.ru_maxrss, 1 << 20) << path;  // KiB, of the largest child so far
   }
 
   fs::path folder_;
@@ -107,6 +124,21 @@ TEST_F(InputTest, RefusesWhatIsNoVideo) {
   const fs::path sound = folder_ / "sound.mp4";
   test::run_or_throw("ffmpeg -v error -f lavfi -i sine=d=0.2 " + sound.string());
   EXPECT_EQ(reason_of(sound), "sound.mp4: there is no video stream in it");
+}
+
+// Sound as they are: FFmpeg's readers of what nobody records are a way in.
+TEST_F(InputTest, RefusesFormatsAndCodecsThatAreNotListed) {
+  clip("film.swf", {.frames = 10, .encode = "-c:v flv -r 25"});
+  EXPECT_EQ(reason_of(folder_ / "film.swf"),
+            "film.swf: its format, swf, is not among those that are read (docs/data.md); convert "
+            "it, to H.264 in MP4, say");
+  for (const std::string codec : {"zmbv", "asv1", "snow"}) {
+    const fs::path film =
+        clip(codec + ".avi", {.frames = 10, .encode = "-strict -2 -c:v " + codec});
+    EXPECT_EQ(reason_of(film), codec + ".avi: its codec, " + codec +
+                                   ", is not among those that are read (docs/data.md); convert "
+                                   "it, to H.264 in MP4, say");
+  }
 }
 
 TEST_F(InputTest, RefusesWhatAHeaderClaims) {
@@ -176,14 +208,14 @@ TEST_F(InputTest, ReadsNothingButTheFile) {
   const std::string url = fmt::format("http://127.0.0.1:{}/a.ts", server.port());
   const std::string playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n";
   EXPECT_THAT(reason_of(write("net.m3u8", fmt::format(fmt::runtime(playlist), url))),
-              StartsWith("net.m3u8: not a readable video"));
+              StartsWith("net.m3u8: its format, hls, is not among those that are read"));
   EXPECT_EQ(server.requests(), 0);
   EXPECT_THAT(reason_of(write("local.m3u8", fmt::format(fmt::runtime(playlist), "sound.ts"))),
-              StartsWith("local.m3u8: not a readable video"));
+              StartsWith("local.m3u8: its format, hls, is not"));
   EXPECT_THAT(reason_of(write("script.txt", "ffconcat version 1.0\nfile 'sound.ts'\n")),
-              StartsWith("script.txt: not a readable video"));
+              StartsWith("script.txt: its format, concat, is not"));
   EXPECT_THAT(reason_of(write("itself.txt", "ffconcat version 1.0\nfile 'itself.txt'\n")),
-              StartsWith("itself.txt: not a readable video"));
+              StartsWith("itself.txt: its format, concat, is not"));
 }
 
 TEST_F(InputTest, ReadsAUrlAsItReadsAFile) {
@@ -227,6 +259,14 @@ TEST_F(InputTest, GivesUpAServerThatStalls) {
   const std::string url = fmt::format("http://127.0.0.1:{}/clip.ts", server.port());
   EXPECT_EQ(reason_of(url, {.time_limit = 0.3}),
             url + ": it did not get on for 0.3 s and was given up");
+}
+
+TEST_F(InputTest, AsksAServerAgainThatIsBusy) {
+  const fs::path path = clip("clip.ts", {.frames = 60});
+  const HttpFileServer server(path, HttpFileServer::Manner::kBusy);
+  EXPECT_THAT(numbers_of(fmt::format("http://127.0.0.1:{}/clip.ts", server.port())),
+              ElementsAre(0, 25, 50));
+  EXPECT_GE(server.requests(), 3);
 }
 
 TEST_F(InputTest, RefusesAStreamWithoutAnEnd) {

@@ -34,10 +34,11 @@ struct RunConfig {
     data::ContextRule context = {};
     bool packing = true;
     int64_t num_workers = 4, seed = 0, frame_memory_mb = 256;
+    std::string decoder = "thread";
     std::string frame_cache;
     double frame_cache_max_gb = 1000;
     int64_t frame_cache_quality = 0;
-    double max_bad_fraction = 0.1;
+    double max_bad_fraction = 0.1, decode_timeout = 60;
   } data;
   struct Loss {
     double gamma = 2.0;
@@ -54,10 +55,12 @@ struct RunConfig {
             num_threads = 0;
     bool deterministic = false;
     std::string nonfinite = "stop";
+    int64_t max_nonfinite_skips = 10;
   } train;
   struct Parallel {
     std::string shard = "optimizer";
     int64_t shard_group_size = 0;
+    double timeout = 0;
     // Whether a run of so many ranks keeps the blocks' weights in parts.
     bool shards_blocks(int ranks) const { return ranks > 1 && shard == "full"; }
   } parallel;

@@ -70,6 +70,7 @@ struct DecodeCounters {
 core::Result<VideoInfo> probe(const std::filesystem::path& path, const SampleOptions& options);
 
 // A forward-only reader. Each wanted frame is converted and scaled once; others are only decoded.
+class FrameReader;
 class SecondSampler {
  public:
   static core::Result<SecondSampler> open(const std::filesystem::path& path,
@@ -85,9 +86,8 @@ class SecondSampler {
   core::Result<std::optional<Frame>> next();
 
  private:
-  struct Impl;
-  explicit SecondSampler(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;  // shared with the thread that works on the file
+  explicit SecondSampler(std::unique_ptr<FrameReader> reader);
+  std::unique_ptr<FrameReader> reader_;
 };
 
 // All samples of a file. `last_index` < 0: to the end; else samples 0..last_index only.
