@@ -3,6 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+fail() {  # PLACE WHAT HINT EXIT_CODE
+  printf 'error: %s: %s\n  hint: %s\n' "$1" "$2" "$3" >&2
+  exit "$4"
+}
+
 case "${1:-}" in
   -h | --help)
     cat <<'TEXT'
@@ -12,7 +17,7 @@ Configures build/PRESET when that has not been done, builds, and makes build/str
 CC and CXX choose the compiler of the first configuration (default: clang where there is one, else g++).
 TEXT
     exit 0 ;;
-  -*) echo "error: unknown option, $1, see bash scripts/build.sh --help" >&2; exit 2 ;;
+  -*) fail "$1" "unknown option" "see bash scripts/build.sh --help" 2 ;;
 esac
 preset=${1:-release}
 shift || true
@@ -30,8 +35,7 @@ if [ ! -e "$folder/build.ninja" ] || [ build/venv/.streamo-libtorch -nt "$folder
   echo "build: configuring $folder"
   if ! cmake --preset "$preset" >build/configure.log 2>&1; then
     cat build/configure.log >&2
-    echo "error: cmake could not configure, $folder, see above; bash scripts/setup.sh installs what is missing" >&2
-    exit 1
+    fail "$folder" "cmake could not configure, see above" "bash scripts/setup.sh installs what is missing" 1
   fi
 fi
 
@@ -45,10 +49,7 @@ if [ -t 1 ]; then
   compile "$@"  # one line that moves
 else
   compile --quiet "$@" | { grep -v '^ninja: no work to do' || true; }
-fi || {
-  echo "error: the build failed, $folder, the first FAILED line above says where" >&2
-  exit 1
-}
+fi || fail "$folder" "the build failed" "the first FAILED line above says where" 1
 
 program=$preset/src/app/streamo
 if [ -x "build/$program" ] && [ "$(readlink build/streamo)" != "$program" ]; then

@@ -41,8 +41,8 @@ def find_program():
     root = pathlib.Path(__file__).resolve().parent.parent
     program = pathlib.Path(os.environ.get("STREAMO_BINARY") or root / "build" / "streamo")
     if not os.access(program, os.X_OK) or program.is_dir():
-        sys.exit(f"error: the program is not built, {program}, "
-                 f"run `bash {root / 'scripts' / 'setup.sh'}` or set STREAMO_BINARY")
+        sys.exit(f"error: {program}: the program is not built\n"
+                 f"  hint: run `cd {root} && bash scripts/setup.sh && bash scripts/build.sh`, or set STREAMO_BINARY")
     return program
 
 

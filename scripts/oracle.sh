@@ -20,7 +20,10 @@ skipped where it is missing. Takes torch from build/venv (scripts/setup.sh).
 TEXT
 }
 
-fail() { echo "error: $*" >&2; exit 1; }
+fail() {  # PLACE WHAT HINT
+  printf 'error: %s: %s\n  hint: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
 
 # The wheel of torch is linked to CUDA libraries (2.2 GB) of which a run on the CPU calls nothing. Where they are
 # not installed, stand-ins satisfy the loader: empty libraries of their names, and one that has all their functions
@@ -70,6 +73,6 @@ echo "oracle: installing transformers for the tests into $kVenv"
 rm -f $kInstalled
 install >build/oracle.log 2>&1 || {
   tail -5 build/oracle.log >&2
-  fail "cannot install transformers for the tests, see the lines above (all of them: build/oracle.log), check the network and start again"
+  fail build/oracle.log "cannot install transformers for the tests, its last lines are above" "check the network and start again"
 }
 echo "$kPackages $kWithoutNeeds" >$kInstalled

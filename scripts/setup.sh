@@ -25,7 +25,10 @@ TEXT
 }
 
 say() { echo "setup: $*"; }
-fail() { echo "error: $*" >&2; exit 1; }
+fail() {  # PLACE WHAT HINT
+  printf 'error: %s: %s\n  hint: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
 
 # ---- System packages -----------------------------------------------------------------------------
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -62,13 +65,14 @@ missing_packages() {
 }
 
 # Faster builds (clang with one precompiled header compiles a LibTorch source in 3 s, g++ in 12), the
-# formatter of lint.sh, and the ffmpeg program that video tests use. Building and training go on without.
+# formatter of lint.sh, and what tests use: ffmpeg for videos, ip for machines apart. Building and training go on without.
 missing_comforts() {
   have clang++ || echo clang
   have ld.lld || echo lld
   have ccache || echo ccache
   have clang-format || echo clang-format
   have ffmpeg || echo ffmpeg
+  have ip || echo iproute2
 }
 
 may_install() { [ "$(id -u)" = 0 ] || { have sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }; }
@@ -86,15 +90,15 @@ install_packages() {
   local command="apt-get install -y --no-install-recommends $required $comforts"
   if ! may_install; then
     [ -n "$required" ] || { say "going on without $comforts (not root, and no sudo here to install them)"; return; }
-    fail "system packages are missing and this user may not install them, setup, run as root and start again:
-  apt-get update && $command"
+    fail setup "system packages are missing, and this user may not install them" \
+      "run as root and start again: apt-get update && $command"
   fi
   say "installing system packages: $required $comforts"
   local apt="as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
   { $apt update && $apt install -y --no-install-recommends $required $comforts; } >build/setup.log 2>&1 || {
     tail -20 build/setup.log >&2
-    fail "apt-get could not install the packages, see the lines above (all of them: build/setup.log), check the network and /etc/apt/sources.list and start again, or run as root:
-  apt-get update && $command"
+    fail build/setup.log "apt-get could not install the packages, its last lines are above" \
+      "check the network and /etc/apt/sources.list and start again, or run as root: apt-get update && $command"
   }
 }
 
@@ -104,7 +108,7 @@ wanted_variant() {
     1) echo cuda ;;
     0) echo cpu ;;
     "") if [ -e /proc/driver/nvidia/version ] || nvidia-smi -L >/dev/null 2>&1; then echo cuda; else echo cpu; fi ;;
-    *) fail "STREAMO_CUDA must be 0 or 1, environment, it is '$STREAMO_CUDA'" ;;
+    *) fail STREAMO_CUDA "\"$STREAMO_CUDA\" is neither 0 nor 1" "give one of them, or unset it" ;;
   esac
 }
 
@@ -112,7 +116,8 @@ wanted_variant() {
 libtorch_is_there() {
   local found
   if ! found=$(cmake -P third_party/FindLibTorch.cmake 2>&1); then
-    [ -z "${LIBTORCH:-}" ] || fail "LIBTORCH is not LibTorch 2.11, $LIBTORCH, unset it or give the folder of that version that has include/ and lib/"
+    [ -z "${LIBTORCH:-}" ] ||
+      fail LIBTORCH "there is no LibTorch 2.11 in $LIBTORCH" "unset it, or give the folder of that version that has include/ and lib/"
     return 1
   fi
   [ -z "${LIBTORCH:-}" ] || return 0
@@ -134,15 +139,16 @@ install_libtorch() {
   fi
   free_kb=$(df -Pk build | awk 'NR == 2 {print $4}')
   [ "$free_kb" -ge $((gigabytes * 1000000)) ] ||
-    fail "LibTorch needs $gigabytes GB, $PWD/build has $((free_kb / 1000000)) GB free, make room or set LIBTORCH to one you have"
+    fail "$PWD/build" "LibTorch needs $gigabytes GB, $((free_kb / 1000000)) GB are free" "make room, or set LIBTORCH to one you have"
   python=$(find_python)
-  [ -n "$python" ] || fail "no python3 of version 3.10 to 3.13 with venv, PATH, install one (Debian: apt-get install python3-venv)"
+  [ -n "$python" ] || fail PATH "no python3 of version 3.10 to 3.13 with venv" "install one (Debian: apt-get install python3-venv)"
   rm -f "$kInstalled"
   { { [ -x $kVenv/bin/pip ] || "$python" -m venv --clear "$kVenv"; } &&
     "$kVenv/bin/python3" -m pip install --disable-pip-version-check --progress-bar off $packages
   } >build/setup.log 2>&1 || {
     tail -5 build/setup.log >&2
-    fail "pip could not install LibTorch, see the lines above (all of them: build/setup.log), check the network (PIP_INDEX_URL or PIP_FIND_LINKS name a mirror or a folder of wheels) and start again, or set LIBTORCH to a LibTorch 2.11 you have"
+    fail build/setup.log "pip could not install LibTorch, its last lines are above" \
+      "check the network (PIP_INDEX_URL or PIP_FIND_LINKS name a mirror or a folder of wheels) and start again, or set LIBTORCH to a LibTorch 2.11 you have"
   }
   echo "$kTorch $variant" >"$kInstalled"
 }
@@ -152,7 +158,7 @@ case "${1:-}" in
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
-mkdir -p build 2>/dev/null && [ -w build ] || fail "cannot write, $PWD/build, use a checkout that you own"
+mkdir -p build 2>/dev/null && [ -w build ] || fail "$PWD/build" "cannot write" "use a checkout that you own"
 exec 9>build/.setup-lock
 flock 9  # two runs started at once must not install into one environment
 install_packages

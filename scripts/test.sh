@@ -15,6 +15,6 @@ bash scripts/build.sh release
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"  # two tests at once: more threads only get in each other's way
 ctest --test-dir build/release --output-on-failure -j2 "$@"
 if [ $lint = failed ]; then
-  echo "error: the tests passed but scripts/lint.sh did not, sources, see its lines before the build" >&2
+  printf 'error: sources: the tests passed, but scripts/lint.sh did not\n  hint: see its lines before the build\n' >&2
   exit 1
 fi

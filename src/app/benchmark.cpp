@@ -10,6 +10,8 @@
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
+#include "streamo/core/print.h"
 #include "streamo/eval/benchmark_runner.h"
 #include "streamo/eval/benchmark_score.h"
 #include "streamo/train/run_config.h"
@@ -79,6 +81,9 @@ void warn_of_long_cuts(const std::vector<eval::Play>& plays) {
 }
 
 eval::BenchmarkRun play(const Arguments& arguments) {
+  std::vector<fs::path> inputs = {arguments.verdicts};
+  inputs.insert(inputs.end(), arguments.files.begin(), arguments.files.end());
+  const fs::path out = core::output_file(arguments.out, inputs, core::holds_mark("\"benchmark\":"));
   eval::LoadOptions load{
       arguments.protocol, {arguments.tasks.begin(), arguments.tasks.end()}, arguments.context};
   std::vector<eval::Play> plays;
@@ -109,7 +114,7 @@ eval::BenchmarkRun play(const Arguments& arguments) {
     shown = done;
   };
   const data::VideoRoot videos(arguments.videos, /*allow_outside=*/false, ".");
-  return eval::run_benchmark(*model, format, std::move(plays), videos, arguments.out, options);
+  return eval::run_benchmark(*model, format, std::move(plays), videos, out, options);
 }
 
 // What was not played, before the scores that leave it out.
@@ -138,7 +143,7 @@ void run(const Arguments& arguments) {
   const std::string notes = describe(run);
   const auto scores = score({arguments.out}, arguments);
   if (!arguments.json) {
-    fmt::print("{}{}\n", notes, scores_table(scores));
+    core::print_result("{}{}\n", notes, scores_table(scores));
     return;
   }
   Json unplayed = Json::array();
@@ -150,7 +155,7 @@ void run(const Arguments& arguments) {
                        {"answered_before", run.answered_before},
                        {"unplayed", std::move(unplayed)},
                        {"scores", scores_json(scores)}};
-  fmt::print("{}\n", core::dump_json(result, 2));
+  core::print_result("{}\n", core::dump_json(result, 2));
 }
 
 void add_score_options(CLI::App& command, Arguments& arguments) {
@@ -199,7 +204,8 @@ void add_score_subcommand(CLI::App& benchmark) {
   add_score_options(*command, *arguments);
   command->callback([arguments] {
     const auto scores = score(arguments->files, *arguments);
-    fmt::print("{}\n", arguments->json ? scores_json(scores).dump(2) : scores_table(scores));
+    core::print_result(
+        "{}\n", arguments->json ? core::dump_json(scores_json(scores), 2) : scores_table(scores));
   });
 }
 

@@ -12,7 +12,8 @@
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
-#include "streamo/core/parallel.h"
+#include "streamo/core/machine.h"
+#include "streamo/core/print.h"
 #include "streamo/core/scratch_folder.h"
 #include "streamo/data/dataset_check.h"
 #include "streamo/train/run_config.h"
@@ -40,9 +41,15 @@ struct CheckedSet {
 bool is_annotation_file(const fs::path& path) {
   if (path.extension() == ".jsonl" || path.extension() == ".ndjson") return true;
   std::ifstream file(path, std::ios::binary);
+  std::string beginning(3, '\0');
+  file.read(beginning.data(), 3);
+  if (beginning != "\xEF\xBB\xBF") {  // no mark of UTF-8
+    file.clear();
+    file.seekg(0);
+  }
   char first = 0;
   if (!(file >> first)) return false;  // load_file() says what is wrong
-  if (first == '[' || first == '\xEF') return true;
+  if (first == '[') return true;
   if (first != '{') return false;
   try {
     const data::RecordFile records(path);
@@ -110,8 +117,9 @@ std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
     // Played turn by turn, whatever its length: no windows, no steps.
     const data::SampleSource held_out =
         train::open_source(config, config.data.eval, model_dir, known);
-    sets.push_back({"eval", checker.check("checking data.eval", held_out,
-                                          {.chat = nullptr, .index = options.index})});
+    sets.push_back(
+        {"eval", checker.check("checking data.eval", held_out,
+                               {.chat = nullptr, .index = options.index, .for_training = false})});
   }
   return sets;
 }
@@ -138,14 +146,14 @@ void run(const Arguments& arguments) {
     if (problem) json["problem"] = problem->second;
     json["max_bad_fraction"] = config.data.max_bad_fraction;
     for (const CheckedSet& set : sets) json["sets"][set.key] = data::to_json(set.check);
-    fmt::print("{}\n", core::dump_json(json, 2));
+    core::print_result("{}\n", core::dump_json(json, 2));
   } else {
     for (const CheckedSet& set : sets) {
-      if (sets.size() > 1) fmt::print("== data.{} ==\n", set.key);
-      fmt::print("{}\n", data::to_text(set.check, config.data.max_bad_fraction));
+      if (sets.size() > 1) core::print_result("== data.{} ==\n", set.key);
+      core::print_result("{}\n", data::to_text(set.check, config.data.max_bad_fraction));
     }
   }
-  std::fflush(stdout);
+  core::flush_results();
   core::log_info("checked in {:.1f} s", core::monotonic_seconds() - started);
   if (!problem) return;
   throw core::Error(core::ErrorKind::kData, problem->second,

@@ -7,6 +7,8 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "streamo/core/machine.h"
+#include "streamo/core/output.h"
 #include "streamo/core/parallel.h"
 #include "streamo/text/chat_format.h"
 
@@ -20,7 +22,10 @@ template <typename Options>
 void add_common_options(CLI::App& command, Options& options, double& fps) {
   options.num_workers = std::min(core::num_cores(), 16);
   command.add_option("--input", options.input, "JSON array, JSON Lines or one object")->required();
-  command.add_option("--output", options.output, "Written in the layout of the input")->required();
+  command
+      .add_option("--output", options.output,
+                  std::string("Written in the layout of the input") + core::kReplaced)
+      ->required();
   command.add_option("--fps", fps, "Turns a second of video")
       ->capture_default_str()
       ->transform(number(kMinFps, kMaxFps));
@@ -52,7 +57,9 @@ void add_to_image(CLI::App& convert) {
       convert.add_subcommand("to-image", "Stream format -> the same with the frames as PNG files");
   auto options = std::make_shared<data::ToImageOptions>();
   add_common_options(*command, *options, options->fps);
-  command->add_option("--frame-dir", options->frame_dir, "A folder for each video is made in it")
+  command
+      ->add_option("--frame-dir", options->frame_dir,
+                   std::string("A folder for each video is made in it") + core::kReplaced)
       ->required();
   command
       ->add_option("--max-frames", options->max_frames,

@@ -10,6 +10,8 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
+#include "streamo/core/print.h"
 #include "streamo/eval/evaluator.h"
 #include "streamo/train/run_config.h"
 #include "streamo/train/run_folder.h"
@@ -74,15 +76,22 @@ eval::EvalReport evaluate(const train::RunConfig& config) {
   return eval::evaluate(*model, format, source, options);
 }
 
-void print(const eval::EvalReport& report, const Arguments& arguments) {
+// Where the file goes that is asked for; empty: none is.
+fs::path out_file(const Arguments& arguments) {
+  if (arguments.out.empty()) return {};
+  return core::output_file(arguments.out, {arguments.config, arguments.data},
+                           core::holds_mark("\"response_timing\":"));
+}
+
+void print(const eval::EvalReport& report, const fs::path& out, const Arguments& arguments) {
   for (const eval::SkippedSample& sample : report.skipped) {
     core::log_warning("skipped {}: {}", sample.id, sample.reason);
   }
-  if (!arguments.out.empty()) {
-    core::write_file_atomic(arguments.out, core::dump_json(eval::to_json(report, true), 1) + "\n");
+  if (!out.empty()) {
+    core::write_file_atomic(out, core::dump_json(eval::to_json(report, true), 1) + "\n");
   }
-  fmt::print("{}\n", arguments.json ? core::dump_json(eval::to_json(report, false), 2)
-                                    : eval::to_table(report));
+  core::print_result("{}\n", arguments.json ? core::dump_json(eval::to_json(report, false), 2)
+                                            : eval::to_table(report));
 }
 
 }  // namespace
@@ -106,8 +115,13 @@ void add_eval_command(CLI::App& app) {
       ->add_option("--max-samples", arguments->max_samples,
                    "At most so many samples, evenly spread (default: all)")
       ->transform(whole_number(0, kMaxCount));
-  command->add_option("--out", arguments->out, "Also write a JSON file, with every turn's outcome");
-  command->callback([arguments] { print(evaluate(settings_of(*arguments)), *arguments); });
+  command->add_option(
+      "--out", arguments->out,
+      std::string("Also write a JSON file, with every turn's outcome") + core::kReplaced);
+  command->callback([arguments] {
+    const fs::path out = out_file(*arguments);
+    print(evaluate(settings_of(*arguments)), out, *arguments);
+  });
 }
 
 }  // namespace streamo::app

@@ -3,22 +3,12 @@
 #include <chrono>
 
 #include "app/command.h"
-#include "streamo/checkpoint/snapshot.h"
-#include "streamo/core/error.h"
+#include "app/sound_checkpoint.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
 #include "streamo/model/hf_directory.h"
 
 namespace streamo::app {
-
-namespace {
-
-// By its name where it is damaged: then its manifest may be what is missing.
-bool is_checkpoint(const std::filesystem::path& path) {
-  return path.filename().string().starts_with("checkpoint-") ||
-         std::filesystem::exists(path / "manifest.json");
-}
-
-}  // namespace
 
 void add_export_command(CLI::App& app) {
   struct Arguments {
@@ -31,23 +21,22 @@ void add_export_command(CLI::App& app) {
       ->add_option("CHECKPOINT", arguments->checkpoint,
                    "checkpoint-<step> folder of a run, or a model directory")
       ->required();
-  command->add_option("OUT_DIR", arguments->out_dir, "Folder to make")->required();
+  command
+      ->add_option("OUT_DIR", arguments->out_dir,
+                   "Folder to make. One that is there is replaced if it is empty or an earlier "
+                   "export (files of yours in it stay), else refused")
+      ->required();
   command->callback([arguments] {
     const std::filesystem::path from = arguments->checkpoint;
-    if (is_checkpoint(from)) {
-      const auto sound = checkpoint::verify_snapshot(from);
-      if (!sound) {
-        throw core::Error(core::ErrorKind::kCheckpoint, sound.reason(), from.string(),
-                          "choose another checkpoint");
-      }
-    }
+    const std::filesystem::path to = core::output_directory(arguments->out_dir, {from});
+    if (is_checkpoint(from)) require_sound_checkpoint(from);
     const auto begin = std::chrono::steady_clock::now();
     auto model = model::build_model(from / "config.json");
     model::check_companion_files(from);
     model::load_weights(*model, from);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     core::log_info("{} read in {:.1f} s", from.string(), seconds.count());
-    model::save_model_directory(*model, from, arguments->out_dir);
+    model::save_model_directory(*model, from, to);
     core::log_info("written to {}", arguments->out_dir);
   });
 }

@@ -12,6 +12,8 @@
 #include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
+#include "streamo/core/print.h"
 #include "streamo/core/url.h"
 #include "streamo/video/contact_sheet.h"
 #include "streamo/video/picture.h"
@@ -60,7 +62,9 @@ class Shown {
  public:
   Shown(const FramesArguments& arguments, const video::VideoInfo& info)
       : arguments_(arguments), info_(info) {
-    if (!arguments.sheet.empty()) sheet_.emplace(info.num_samples);
+    if (arguments.sheet.empty()) return;
+    output(arguments.sheet);
+    sheet_.emplace(info.num_samples);
   }
 
   void add(const video::Frame& frame) {
@@ -72,28 +76,28 @@ class Shown {
     if (sheet_) sheet_->add(frame);
     if (arguments_.out.empty()) return;
     const std::filesystem::path folder = arguments_.out;
-    video::write_png(folder / fmt::format("{:06}.png", frame.index), frame.size, frame.rgb);
+    video::write_png(output(folder / fmt::format("{:06}.png", frame.index)), frame.size, frame.rgb);
   }
 
   void write_sheet() const {
     if (!sheet_) return;
-    sheet_->write_png(arguments_.sheet);
+    sheet_->write_png(output(arguments_.sheet));
     if (sheet_->num_shown() == static_cast<int64_t>(rows_.size())) return;
     core::log_info("{} shows {} of {} samples, evenly spread", arguments_.sheet,
                    sheet_->num_shown(), rows_.size());
   }
 
   void print_table() const {
-    fmt::print("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n",
-               core::redact_source(arguments_.video), info_.size.width, info_.size.height,
-               info_.duration, info_.start, info_.frame_rate);
-    fmt::print("{} samples at {:g} a second, {}x{} each\n\n", rows_.size(), arguments_.fps,
-               size_.width, size_.height);
-    fmt::print("{:>6}  {:>10}  {:>10}  {}\n", "index", "time", "picture", "keyframe");
+    core::print_result("{}\n{}x{}, {:.3f} s from {:.3f} s, {:.4g} pictures a second\n",
+                       core::redact_source(arguments_.video), info_.size.width, info_.size.height,
+                       info_.duration, info_.start, info_.frame_rate);
+    core::print_result("{} samples at {:g} a second, {}x{} each\n\n", rows_.size(), arguments_.fps,
+                       size_.width, size_.height);
+    core::print_result("{:>6}  {:>10}  {:>10}  {}\n", "index", "time", "picture", "keyframe");
     for (const auto& row : rows_) {
-      fmt::print("{:>6}  {:>10.3f}  {:>10.3f}  {}\n", row["index"].get<int64_t>(),
-                 row["time"].get<double>(), row["pts_time"].get<double>(),
-                 row["keyframe"].get<bool>() ? "yes" : "");
+      core::print_result("{:>6}  {:>10.3f}  {:>10.3f}  {}\n", row["index"].get<int64_t>(),
+                         row["time"].get<double>(), row["pts_time"].get<double>(),
+                         row["keyframe"].get<bool>() ? "yes" : "");
     }
   }
 
@@ -105,10 +109,14 @@ class Shown {
                                         {"width", size_.width},
                                         {"height", size_.height},
                                         {"frames", rows_}};
-    fmt::print("{}\n", core::dump_json(result, 2));
+    core::print_result("{}\n", core::dump_json(result, 2));
   }
 
  private:
+  std::filesystem::path output(const std::filesystem::path& path) const {
+    return core::output_file(path, {arguments_.video}, video::is_our_png());
+  }
+
   const FramesArguments& arguments_;
   video::VideoInfo info_;
   video::FrameSize size_;  // of the pictures, after resizing
@@ -178,11 +186,13 @@ void add_frames_command(CLI::App& app) {
           "Of a video's pictures, as data.resize; a picture file always takes the exact way")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--out", arguments->out,
-                      "Write the pictures into this folder: 000000.png...");
+  command->add_option(
+      "--out", arguments->out,
+      std::string("Write the pictures into this folder: 000000.png...") + core::kReplaced);
   command->add_option("--sheet", arguments->sheet,
                       "Write a PNG with small copies of the pictures: under each the time of the "
-                      "sample and that of the picture taken for it, in seconds");
+                      "sample and that of the picture taken for it, in seconds" +
+                          std::string(core::kReplaced));
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");
   command->callback([arguments] { run(*arguments); });
 }

@@ -7,6 +7,7 @@
 #include "app/command.h"
 #include "app/number_option.h"
 #include "streamo/core/error.h"
+#include "streamo/core/print.h"
 #include "streamo/core/scratch_folder.h"
 #include "train/run_plan.h"
 
@@ -27,8 +28,8 @@ void plan(const Arguments& arguments) {
   const train::Hardware hardware{.memory_bytes = arguments.memory_gb * 1e9,
                                  .peak_flops = arguments.peak_tflops * 1e12,
                                  .mfu = arguments.mfu};
-  fmt::print("{}", train::describe(plan, hardware));
-  std::fflush(stdout);
+  core::print_result("{}", train::describe(plan, hardware));
+  core::flush_results();
   const auto mode = std::find_if(plan.modes.begin(), plan.modes.end(), [&](const auto& each) {
     return each.shard == plan.configured_shard;
   });

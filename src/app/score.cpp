@@ -7,6 +7,7 @@
 #include "app/command.h"
 #include "app/number_option.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
 #include "streamo/model/safetensors.h"
 #include "train/model_setup.h"
 
@@ -30,10 +31,13 @@ train::RunConfig settings_of(const Arguments& arguments) {
 }
 
 void run(const Arguments& arguments) {
+  constexpr const char* kProducer = "streamo score";
+  const std::filesystem::path out =
+      core::output_file(arguments.out, {arguments.data}, core::holds_mark(kProducer));
   const train::RunConfig config = settings_of(arguments);
   const data::SampleSource source = train::open_source(config, {arguments.data}, config.model.path);
   const auto tensors = train::score(config, source, arguments.options);
-  model::write_safetensors(arguments.out, tensors);
+  model::write_safetensors(out, tensors, {{"format", "pt"}, {"producer", kProducer}});
   core::log_info("{}: {} tokens, loss {:.6f}, written to {}",
                  source.id(static_cast<size_t>(arguments.options.index)),
                  tensors.at("input_ids").size(0), tensors.at("loss").item<double>(), arguments.out);
@@ -63,7 +67,10 @@ void add_score_command(CLI::App& app) {
       ->add_option("--generate", arguments->options.generate,
                    "Also N tokens chosen greedily after the conversation")
       ->transform(whole_number(0, kMaxCount));
-  command->add_option("--out", arguments->out, "The safetensors file to write")->required();
+  command
+      ->add_option("--out", arguments->out,
+                   std::string("The safetensors file to write") + core::kReplaced)
+      ->required();
   command->add_option("OVERRIDES", arguments->overrides,
                       "key=value, as in optim.lr=1e-3 or data.max_pixels=50176");
   command->callback([arguments] { run(*arguments); });

@@ -12,7 +12,10 @@ void add_synthesize_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "synthesize", "Make the example task: H.264 clips of passing shapes and raw_data.json");
   const auto options = std::make_shared<data::ExampleTaskOptions>();
-  command->add_option("--out", options->out_dir, "Folder to write to")->required();
+  command
+      ->add_option("--out", options->out_dir,
+                   "Folder to write to: a new or an empty one, or of an earlier call")
+      ->required();
   command->add_option("--clips", options->num_clips, "Number of clips")
       ->transform(whole_number(1, 1'000'000))
       ->capture_default_str();

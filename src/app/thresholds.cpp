@@ -10,6 +10,8 @@
 #include "app/command.h"
 #include "app/number_option.h"
 #include "streamo/core/file.h"
+#include "streamo/core/print.h"
+#include "train/report_style.h"
 #include "train/threshold_page.h"
 
 namespace streamo::app {
@@ -23,14 +25,17 @@ struct Arguments {
 };
 
 void print(const Arguments& arguments) {
+  std::filesystem::path page;
+  if (!arguments.html.empty())
+    page = core::output_file(arguments.html, {arguments.evaluation}, train::is_our_page());
   const eval::OperatingCurve curve =
       eval::operating_curve(eval::read_evaluation(arguments.evaluation), arguments.tolerance);
-  if (!arguments.html.empty()) {
+  if (!page.empty()) {
     core::write_file_atomic(
-        arguments.html, train::threshold_page(curve, arguments.evaluation, arguments.false_alarms));
+        page, train::threshold_page(curve, arguments.evaluation, arguments.false_alarms));
   }
-  fmt::print("{}\n", arguments.json ? eval::to_json(curve, arguments.false_alarms).dump(2)
-                                    : eval::to_table(curve, arguments.false_alarms));
+  core::print_result("{}\n", arguments.json ? eval::to_json(curve, arguments.false_alarms).dump(2)
+                                            : eval::to_table(curve, arguments.false_alarms));
 }
 
 }  // namespace
@@ -52,7 +57,8 @@ void add_thresholds_command(CLI::App& app) {
                    "Seconds that a response may be off and still meet the true one")
       ->transform(number(0, kMaxCount))
       ->capture_default_str();
-  command->add_option("--html", arguments->html, "Also write a page with the curves");
+  command->add_option("--html", arguments->html,
+                      std::string("Also write a page with the curves") + core::kReplaced);
   command->add_flag("--json", arguments->json, "Print JSON instead of a table");
   command->callback([arguments] { print(*arguments); });
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -18,12 +19,14 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/print.h"
+#include "streamo/core/stop_signal.h"
 #include "streamo/core/url.h"
 #include "streamo/stream/session.h"
 #include "streamo/train/run_config.h"
-#include "streamo/train/stop_signal.h"
 #include "streamo/video/live_sampler.h"
 #include "train/model_setup.h"
+#include "train/report_style.h"
 
 namespace streamo::app {
 namespace {
@@ -111,31 +114,32 @@ WatchFeed::Source open_video(const Arguments& arguments, const video::SampleOpti
 // Everything that is shown of the seconds, in the ways asked for.
 class Show {
  public:
-  Show(const Arguments& arguments, double fps, const WatchTruth* truth)
-      : arguments_(arguments), truth_(truth) {
-    if (!arguments.html.empty()) page_.emplace(core::redact_source(arguments.video), fps);
+  Show(const Arguments& arguments, std::filesystem::path html, double fps, const WatchTruth* truth)
+      : arguments_(arguments), html_(std::move(html)), truth_(truth) {
+    if (!html_.empty()) page_.emplace(core::redact_source(arguments.video), fps);
     if (!arguments.json && terminal_has_true_colour()) screen_.emplace();
   }
 
   void add(const WatchedSecond& second) {
     if (page_) page_->add(second, truth_ ? truth_->at(second.frame.index) : nullptr);
     if (arguments_.json) {
-      fmt::print("{}\n", core::dump_json(to_json(second)));
+      core::print_result("{}\n", core::dump_json(to_json(second)));
     } else if (screen_) {
       screen_->show(second);
     } else {
-      fmt::print("{}\n", to_line(second));
+      core::print_result("{}\n", to_line(second));
     }
-    std::fflush(stdout);
+    core::flush_results();
   }
 
   void finish(const std::string& summary) const {
-    if (page_) core::write_file_atomic(arguments_.html, page_->html(summary));
+    if (page_) core::write_file_atomic(html_, page_->html(summary));
     core::log_info("{}", summary);
   }
 
  private:
   const Arguments& arguments_;
+  const std::filesystem::path html_;
   const WatchTruth* truth_;
   std::optional<WatchPage> page_;
   std::optional<WatchScreen> screen_;
@@ -202,12 +206,14 @@ train::RunConfig settings_of(const Arguments& arguments) {
 
 void watch(stream::Session& session, WatchFeed& feed, std::vector<AskedQuestion> questions,
            const Arguments& arguments, double fps, Show& show) {
-  const train::StopSignal stop("finishing this second");
+  core::set_stop_rule({.in_order = true,
+                       .said = "finishing this second",
+                       .grace = std::chrono::milliseconds(1500)});
   Totals totals;
   int64_t dropped = 0;
   for (const AskedQuestion& question : questions) session.ask(question.text, question.second);
   for (;;) {
-    const auto frame = feed.next([&stop] { return stop.requested(); });
+    const auto frame = feed.next(core::stop_requested);
     if (!frame) unreadable(frame.fault());
     if (!*frame) break;
     const double start = core::monotonic_seconds();
@@ -224,10 +230,15 @@ void watch(stream::Session& session, WatchFeed& feed, std::vector<AskedQuestion>
     totals.count(second, arguments, fps);
     show.add(second);
   }
-  show.finish(totals.summary(dropped, feed.lag(), stop.requested()));
+  show.finish(totals.summary(dropped, feed.lag(), core::stop_requested()));
 }
 
 void run(const Arguments& arguments) {
+  std::filesystem::path html;
+  if (!arguments.html.empty()) {
+    html = core::output_file(arguments.html, {arguments.video, arguments.annotations},
+                             train::is_our_page());
+  }
   const train::RunConfig config = settings_of(arguments);
   const double fps = config.data.fps;
   const video::SampleOptions options = train::sample_options(config, arguments.model);
@@ -251,7 +262,7 @@ void run(const Arguments& arguments) {
                   .realtime = arguments.realtime,
                   .behind = arguments.behind == "drop" ? Behind::kDrop : Behind::kQueue,
                   .live = is_live(arguments)});
-  Show show(arguments, fps, known);
+  Show show(arguments, html, fps, known);
   watch(session, feed, questions, arguments, fps, show);
 }
 
@@ -273,7 +284,9 @@ void add_watch_command(CLI::App& app) {
   command->add_option("--annotations", arguments->annotations,
                       "Annotation file: its truth for this video stands beside what the model did");
   command->add_flag("--json", arguments->json, "One JSON line a turn");
-  command->add_option("--html", arguments->html, "Also write a page of frames, states and replies");
+  command->add_option(
+      "--html", arguments->html,
+      std::string("Also write a page of frames, states and replies") + core::kReplaced);
   command->add_flag("--realtime", arguments->realtime, "One second a second, not at full speed");
   command
       ->add_option("--behind", arguments->behind,

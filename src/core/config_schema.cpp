@@ -200,6 +200,19 @@ const ConfigSchema::Field* ConfigSchema::find(std::string_view key) const {
   return nullptr;
 }
 
+bool ConfigSchema::is_section(const std::string& key) const {
+  return std::any_of(fields_.begin(), fields_.end(),
+                     [&](const Field& field) { return field.key.starts_with(key + "."); });
+}
+
+// What to write instead of a value for all of it.
+std::string ConfigSchema::section_text(const std::string& section) const {
+  const auto first = std::find_if(fields_.begin(), fields_.end(), [&](const Field& field) {
+    return field.key.starts_with(section + ".");
+  });
+  return fmt::format("is a section, with settings of its own such as {}", first->key);
+}
+
 std::vector<std::string> ConfigSchema::keys() const {
   std::vector<std::string> names;
   for (const Field& field : fields_) names.push_back(field.key);
@@ -236,7 +249,8 @@ void ConfigSchema::load_file(const fs::path& path) {
     if (problems.size() == kMaxProblems) break;
     const Field* field = find(key);
     if (field == nullptr) {
-      complain(key, "is not a setting, " + suggestion(key, keys()));
+      complain(key, is_section(key) ? section_text(key)
+                                    : "is not a setting, " + suggestion(key, keys()));
       continue;
     }
     try {
@@ -263,6 +277,8 @@ void ConfigSchema::apply_overrides(const std::vector<std::string>& assignments) 
     const std::string key = assignment.substr(0, equals), text = assignment.substr(equals + 1);
     const Field* field = find(key);
     if (field == nullptr) {
+      if (is_section(key))
+        throw Error(ErrorKind::kConfig, key + " " + section_text(key), "command line");
       throw Error(ErrorKind::kConfig, key + " is not a setting", "command line",
                   suggestion(key, keys()));
     }
@@ -307,9 +323,10 @@ Json ConfigSchema::json_schema() const {
                             property["items"] = {{"type", "number"}};
                           }},
                field.target);
-    if (std::isfinite(field.allowed.min)) property["minimum"] = field.allowed.min;
-    if (std::isfinite(field.allowed.max)) property["maximum"] = field.allowed.max;
-    if (!field.allowed.choices.empty()) property["enum"] = field.allowed.choices;
+    Json& limited = property.contains("items") ? property["items"] : property;
+    if (std::isfinite(field.allowed.min)) limited["minimum"] = field.allowed.min;
+    if (std::isfinite(field.allowed.max)) limited["maximum"] = field.allowed.max;
+    if (!field.allowed.choices.empty()) limited["enum"] = field.allowed.choices;
     const size_t dot = field.key.find('.');
     Json& section = sections[field.key.substr(0, dot)];
     section["type"] = "object";

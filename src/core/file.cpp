@@ -6,12 +6,14 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
 #include "streamo/core/error.h"
 #include "streamo/core/fault_point.h"
 #include "streamo/core/log.h"
+#include "streamo/core/progress.h"
 #include "streamo/core/system_error.h"
 
 namespace streamo::core {
@@ -19,6 +21,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kBufferBytes = 1 << 20;
+// Flushed to disk piece by piece: what is written tells then how far a slow disk is.
+constexpr size_t kPieceBytes = 64 << 20;
 
 [[noreturn]] void throw_disk(const char* action, const fs::path& path, int error) {
   throw system_error(error, fmt::format("cannot {}", action), path.string());
@@ -105,10 +109,17 @@ void AtomicWriter::flush() {
   const char* next = buffer_.data();
   size_t left = buffer_.size();
   while (left > 0) {
-    const ssize_t put = system_call("bytes.write", [&] { return ::write(fd_, next, left); });
+    const ssize_t put =
+        system_call("bytes.write", [&] { return ::write(fd_, next, std::min(left, kPieceBytes)); });
     if (put < 0) throw_disk("write", path_, errno);
     next += put;
     left -= static_cast<size_t>(put);
+    unsynced_ += static_cast<size_t>(put);
+    if (unsynced_ >= kPieceBytes) {
+      if (::fdatasync(fd_) != 0) throw_disk("flush to disk", path_, errno);
+      unsynced_ = 0;
+    }
+    writing().note();
   }
   buffer_.clear();
 }
@@ -188,6 +199,7 @@ std::string hash_file(const fs::path& path) {
   XXH3_64bits_reset(state.get());
   read_pieces(path, ErrorKind::kDisk, [&](std::string_view piece) {
     XXH3_64bits_update(state.get(), piece.data(), piece.size());
+    writing().note();  // of what was written, mostly
   });
   return fmt::format("{:016x}", XXH3_64bits_digest(state.get()));
 }

@@ -7,6 +7,8 @@
 #include <numeric>
 
 #include "data/distribution.h"
+#include "data/number_text.h"
+#include "streamo/core/percent.h"
 #include "streamo/data/dataset_check.h"
 
 namespace streamo::data {
@@ -14,7 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kEntriesShown = 3;  // of each finding; all of them stand in the JSON
 constexpr size_t kBarWidth = 40;
 
 double share(int64_t part, int64_t whole) {
@@ -53,19 +54,6 @@ Json findings_to_json(const DatasetCheck& check) {
   return json;
 }
 
-// 1234567 -> 1,234,567
-std::string number(int64_t value) {
-  std::string digits = std::to_string(value);
-  for (size_t at = digits.size(); at > 3 + (value < 0 ? 1 : 0);) {
-    at -= 3;
-    digits.insert(at, ",");
-  }
-  return digits;
-}
-std::string number(size_t value) {
-  return number(static_cast<int64_t>(value));
-}
-
 std::string time_span(double seconds) {
   if (seconds < 120) return fmt::format("{:.0f} s", seconds);
   if (seconds < 120 * 60) return fmt::format("{:.0f} min", seconds / 60);
@@ -89,9 +77,13 @@ std::string head(const DatasetCheck& check, double max_bad_fraction) {
   std::string text = plural(check.samples, "sample");
   text += check.bad_samples == 0
               ? ", all can be used\n"
-              : fmt::format(": {} can be used, {} cannot ({:.2g} %; a run stops above {:g} %)\n",
+              : fmt::format(": {} can be used, {} cannot ({}; a run stops above {})\n",
                             number(check.samples - check.bad_samples), number(check.bad_samples),
-                            100 * bad, 100 * max_bad_fraction);
+                            core::percent(bad), core::percent(max_bad_fraction));
+  if (check.answers_lost > 0) {
+    text += fmt::format("{} of {} answers are lost\n", number(check.answers_lost),
+                        number(check.answers));
+  }
   if (check.videos == 0) return text;
   text += fmt::format("{}: {}, {:.1f} samples each", plural(check.videos, "video"),
                       time_span(check.video_seconds),
@@ -105,22 +97,17 @@ std::string head(const DatasetCheck& check, double max_bad_fraction) {
   return text + "\n";
 }
 
-std::string findings_to_text(const DatasetCheck& check, bool bad, const char* title) {
-  std::string text;
+FindingSummaries summaries_of(const DatasetCheck& check) {
+  FindingSummaries summaries;
   for (size_t i = 0; i < kNumFindings; ++i) {
-    const FindingKind& kind = finding_kind(static_cast<Finding>(i));
     const std::vector<FindingEntry>& entries = check.findings[i];
-    if (kind.bad != bad || entries.empty()) continue;
-    text +=
-        fmt::format("  {:>7}  {:<20} {}\n", number(check.samples_with[i]), kind.key, kind.meaning);
-    for (size_t e = 0; e < std::min(kEntriesShown, entries.size()); ++e) {
-      text += fmt::format("           {}: {}\n", entries[e].id, entries[e].what);
-    }
-    if (entries.size() > kEntriesShown) {
-      text += fmt::format("           and {} more\n", number(entries.size() - kEntriesShown));
-    }
+    const auto shown =
+        static_cast<std::ptrdiff_t>(std::min(FindingSummary::kShown, entries.size()));
+    summaries[i] = {.samples = static_cast<int64_t>(check.samples_with[i]),
+                    .entries = static_cast<int64_t>(entries.size()),
+                    .first = {entries.begin(), entries.begin() + shown}};
   }
-  return text.empty() ? "" : fmt::format("\n{}\n{}", title, text);
+  return summaries;
 }
 
 std::string states_to_text(const DatasetCheck& check) {
@@ -202,6 +189,8 @@ Json to_json(const DatasetCheck& check) {
   json["states"] = std::move(states);
   json["turns_without_state"] = check.turns_without_state;
   json["samples_without_response"] = check.samples_without_response;
+  json["answers"] = check.answers;
+  json["answers_lost"] = check.answers_lost;
   json["turns"] = to_json(check.turns_of_sample);
   json["tokens"] = to_json(check.tokens_of_item);
   json["visual_tokens"] = check.visual_tokens;
@@ -218,8 +207,9 @@ Json to_json(const DatasetCheck& check) {
 std::string to_text(const DatasetCheck& check, double max_bad_fraction) {
   std::string text = fmt::format("{}\n", fmt::join(check.files, "\n"));
   text += head(check, max_bad_fraction);
-  text += findings_to_text(check, /*bad=*/true, "cannot be used");
-  text += findings_to_text(check, /*bad=*/false, "used, but worth a look");
+  const FindingSummaries summaries = summaries_of(check);
+  text += to_text(summaries, /*bad=*/true, "cannot be used");
+  text += to_text(summaries, /*bad=*/false, "used, but worth a look");
   if (check.bad_samples == check.samples) return text;
   text += states_to_text(check);
   text += lengths_to_text(check);

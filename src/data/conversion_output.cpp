@@ -7,6 +7,7 @@
 
 #include "streamo/core/dump_json.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
 
 namespace streamo::data {
 namespace {
@@ -26,6 +27,17 @@ constexpr std::array kLossKinds = {
     LossKind{"unreadable_times", &ConversionLosses::unreadable_times},
     LossKind{"end_before_start", &ConversionLosses::end_before_start},
     LossKind{"truncated", &ConversionLosses::truncated}};
+
+// The output is ours when the report beside it says that one was written.
+fs::path file_to_write(const fs::path& input, const fs::path& output) {
+  const core::IsOurs is_report = core::holds_mark("\"converted\": ");
+  const core::IsOurs is_ours = [&](const fs::path&) {
+    return is_report(report_path(output)) &&
+           !core::holds_mark("\"converted\": 0,")(report_path(output));
+  };
+  core::output_file(report_path(output), {input}, is_report);
+  return core::output_file(output, {input}, is_ours);
+}
 
 }  // namespace
 
@@ -47,7 +59,7 @@ fs::path report_path(const fs::path& output) {
 }
 
 ConversionOutput::ConversionOutput(const RecordFile& input, const fs::path& output)
-    : input_(input), path_(output), writer_(output) {
+    : input_(input), path_(output), writer_(file_to_write(input.path(), output)) {
   report_.samples = input.size();
   if (input_.layout() == RecordLayout::kArray) writer_.write("[");
 }

@@ -9,35 +9,6 @@
 namespace streamo::data {
 namespace {
 
-constexpr std::array<FindingKind, kNumFindings> kKinds = {{
-    {"record", "the record cannot be read", true},
-    {"path", "a path leads out of the video prefix", true},
-    {"video", "the video cannot be read", true},
-    {"picture", "its pictures cannot be used", true},
-    {"frames", "pictures and placeholders do not match", true},
-    {"unsupervised", "there is no turn to learn from", true},
-    {"too_long", "longer than data.max_length", true},
-    {"out_of_range", "beyond the end of the video: left out", false},
-    {"end_before_start", "an event ends before it starts: no standby", false},
-    {"negative_time", "a time before the video: counts as its start", false},
-    {"unreadable_time", "a time that cannot be read: counts as none", false},
-    {"overwritten_answer", "an answer is overwritten by a later response", false},
-    {"overlapping_events", "two events overlap: the later in the file wins", false},
-    {"early_answer", "an answer comes before the first question", false},
-    {"no_state", "turns begin with no state", false},
-    {"mended_frames", "one picture too many or too few: mended", false},
-    {"split", "longer than data.max_length: split into windows", false},
-    {"truncated", "longer than data.max_length: cut", false},
-    {"duplicate", "the same sample once more", false},
-    {"contradiction", "the same questions on the same video, other answers", false},
-    {"in_training", "the sample is in data.train as well", false},
-    {"low_rate", "fewer pictures than turns", false},
-    {"long_still", "one picture stays for several turns", false},
-    {"one_picture", "a single picture", false},
-    {"extreme_shape", "a very wide or very high picture", false},
-    {"ends_early", "ends before it says: cut off?", false},
-}};
-
 std::vector<int64_t> tokens_of_steps(const std::vector<int64_t>& tokens_of_item,
                                      PlanOptions options) {
   options.epochs = 1;
@@ -58,10 +29,6 @@ std::vector<int64_t> tokens_of_steps(const std::vector<int64_t>& tokens_of_item,
 
 }  // namespace
 
-const FindingKind& finding_kind(Finding finding) {
-  return kKinds[static_cast<size_t>(finding)];
-}
-
 // Takes the samples of one set in their order.
 class CheckRun {
  public:
@@ -70,6 +37,8 @@ class CheckRun {
   void add(Examination sample) {
     ++check_.samples;
     count_video(sample);
+    check_.answers += sample.answers;
+    check_.answers_lost += sample.answers_lost;
     if (sample.bad) {
       ++check_.bad_samples;
     } else {
@@ -172,7 +141,7 @@ std::optional<std::string> problem_of(const DatasetCheck& check, double max_bad_
   if (check.bad_samples == check.samples) return "no sample can be used";
   if (static_cast<double>(check.bad_samples) <=
       max_bad_fraction * static_cast<double>(check.samples)) {
-    return std::nullopt;
+    return problem_of_answers(check.answers, check.answers_lost, max_bad_fraction);
   }
   return fmt::format("{} of {} samples cannot be used, more than data.max_bad_fraction = {}",
                      check.bad_samples, check.samples, max_bad_fraction);

@@ -14,29 +14,7 @@ size_t first_user_message(const std::vector<Message>& messages) {
                              messages.begin());
 }
 
-// What stands below the question: placeholders and above them "<4s-5s>".
-bool ends_a_turn(std::string_view line) {
-  if (std::find(text::kPlaceholders.begin(), text::kPlaceholders.end(), line) !=
-      text::kPlaceholders.end())
-    return true;
-  return line.starts_with('<') && line.ends_with("s>") && line.find("s-") != line.npos &&
-         line.find_first_not_of("0123456789.s-", 1) == line.size() - 1;
-}
-
 }  // namespace
-
-std::string question_of(const std::string& user_content) {
-  std::string_view above = user_content;
-  bool in_format = false;
-  while (!above.empty()) {
-    const size_t break_at = above.rfind('\n');
-    const size_t line = break_at == std::string_view::npos ? 0 : break_at + 1;
-    if (!ends_a_turn(above.substr(line))) break;
-    in_format = true;
-    above = above.substr(0, line == 0 ? 0 : break_at);
-  }
-  return in_format ? std::string(above) : "";
-}
 
 int64_t num_rounds(const Conversation& conversation) {
   const size_t first = first_user_message(conversation.messages);

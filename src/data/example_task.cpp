@@ -12,6 +12,8 @@
 #include "data/example_scene.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/machine.h"
+#include "streamo/core/output.h"
 #include "streamo/core/parallel.h"
 #include "streamo/video/encoder.h"
 
@@ -24,6 +26,8 @@ using nlohmann::ordered_json;
 // To be raised whenever the same seed gives other clips or records.
 constexpr int kGeneratorVersion = 5;
 
+constexpr const char* kMarker = "synthesize.json";  // of a folder that is ours
+
 std::string clip_name(int64_t index) {
   return fmt::format("{:06}", index);
 }
@@ -32,15 +36,16 @@ std::string clip_path(int64_t index) {
   return fmt::format("videos/{}.mp4", clip_name(index));
 }
 
-std::string marker_of(const ExampleTaskOptions& options) {
-  const ordered_json marker{{"generator_version", kGeneratorVersion},
-                            {"seed", options.seed},
-                            {"clips", options.num_clips}};
+std::string marker_of(const ExampleTaskOptions& options, bool complete = true) {
+  ordered_json marker{{"generator_version", kGeneratorVersion},
+                      {"seed", options.seed},
+                      {"clips", options.num_clips}};
+  if (!complete) marker["complete"] = false;
   return marker.dump(2) + "\n";
 }
 
 bool is_complete(const ExampleTaskOptions& options) {
-  const fs::path marker = options.out_dir / "synthesize.json";
+  const fs::path marker = options.out_dir / kMarker;
   if (!fs::exists(marker) || core::read_file(marker) != marker_of(options)) return false;
   if (!fs::exists(options.out_dir / "raw_data.json")) return false;
   for (int64_t i = 0; i < options.num_clips; ++i) {
@@ -80,13 +85,15 @@ std::string as_json_array(const std::vector<std::vector<ordered_json>>& records_
 }  // namespace
 
 void synthesize_example_task(const ExampleTaskOptions& options) {
+  core::output_directory(options.out_dir, {}, [](const fs::path& folder) {
+    return core::holds_mark("\"generator_version\":")(folder / kMarker);
+  });
   if (is_complete(options)) {
     core::log_info("{}: the {} example clips are there already", options.out_dir.string(),
                    options.num_clips);
     return;
   }
-  std::error_code ignored;
-  fs::remove(options.out_dir / "synthesize.json", ignored);  // until everything is new
+  core::write_file_atomic(options.out_dir / kMarker, marker_of(options, /*complete=*/false));
   const auto count = static_cast<size_t>(options.num_clips);
   std::vector<std::vector<ordered_json>> records(count);
   core::ProgressBar progress("example clips", options.num_clips);
@@ -98,7 +105,7 @@ void synthesize_example_task(const ExampleTaskOptions& options) {
                        progress.advance();
                      });
   core::write_file_atomic(options.out_dir / "raw_data.json", as_json_array(records));
-  core::write_file_atomic(options.out_dir / "synthesize.json", marker_of(options));
+  core::write_file_atomic(options.out_dir / kMarker, marker_of(options));
 }
 
 }  // namespace streamo::data

@@ -6,7 +6,11 @@
 #include <numeric>
 #include <optional>
 
+#include "data/sample_examination.h"
+#include "streamo/core/fault_point.h"
+#include "streamo/core/log.h"
 #include "streamo/core/parallel.h"
+#include "streamo/core/progress.h"
 #include "streamo/core/suggest.h"
 #include "streamo/data/example.h"
 #include "streamo/video/picture.h"
@@ -92,14 +96,31 @@ class Splitter {
   ContextRule context_;
 };
 
+// As `streamo check` sees it.
 SampleItems read_sample(const SampleSource& source, size_t sample, const text::ChatFormat& chat,
                         const IndexOptions& options) {
-  const auto conversation = source.conversation(sample);
-  if (!conversation) return {.reason = conversation.reason()};
-  if (num_rounds(*conversation) == 0) return {.reason = "no user turn with an answer"};
-  auto pictures = tokens_of_pictures(*conversation, options.token_side, source);
-  if (!pictures) return {.reason = pictures.reason()};
-  return items_of(*conversation, *std::move(pictures), sample, chat, options);
+  core::fault_point("index.sample");
+  Examination found = examine(source, sample, {.chat = &chat, .index = options});
+  SampleItems result{.items = std::move(found.items),
+                     .overlong = found.overlong,
+                     .findings = counted(found.findings),
+                     .responses = found.states[static_cast<size_t>(text::State::kResponse)],
+                     .answers = found.answers,
+                     .answers_lost = found.answers_lost};
+  if (found.bad) {
+    result.reason = found.findings.front().second;
+    return result;
+  }
+  const auto content = source.content_id(sample);
+  if (!content) return {.reason = content.reason()};
+  result.content_id = *content;
+  return result;
+}
+
+void tell(const FindingSummaries& findings) {
+  const std::string text = to_text(findings, /*bad=*/true, "cannot be used") +
+                           to_text(findings, /*bad=*/false, "used, but worth a look");
+  if (!text.empty()) core::log_info("the training data (`streamo check` lists all of it):{}", text);
 }
 
 }  // namespace
@@ -148,14 +169,22 @@ SampleItems items_of(const Conversation& conversation, std::vector<int64_t> pict
     const int64_t end = item.first_round + item.num_rounds;
     result.overlong |= end < rounds;
     if (item.num_rounds == 0 || (result.overlong && options.overlong == Overlong::kDrop)) {
-      return {.reason = fmt::format("longer than data.max_length = {} tokens", options.max_length),
-              .overlong = true};
+      const char* what = item.num_rounds == 0 ? "a single turn is longer" : "longer";
+      return {
+          .reason = fmt::format("{} than data.max_length = {} tokens", what, options.max_length),
+          .overlong = true};
     }
     first = end;
     result.items.push_back(item);
     if (options.overlong == Overlong::kTruncate) break;
   }
   return result;
+}
+
+std::string window_limits(const IndexOptions& options) {
+  const bool by_rounds = options.overlong == Overlong::kSplit && options.context.max_rounds > 0;
+  return fmt::format("{} tokens", options.max_length) +
+         (by_rounds ? fmt::format(" or {} rounds", options.context.max_rounds) : "");
 }
 
 Overlong parse_overlong(const std::string& name) {
@@ -168,8 +197,10 @@ Overlong parse_overlong(const std::string& name) {
 std::vector<SampleItems> read_items(const SampleSource& source, const std::vector<size_t>& samples,
                                     const text::ChatFormat& chat, const IndexOptions& options) {
   std::vector<SampleItems> found(samples.size());
-  core::parallel_for(samples.size(), options.num_workers,
-                     [&](size_t i) { found[i] = read_sample(source, samples[i], chat, options); });
+  core::parallel_for(samples.size(), options.num_workers, [&](size_t i) {
+    found[i] = read_sample(source, samples[i], chat, options);
+    core::reading().note();
+  });
   return found;
 }
 
@@ -181,11 +212,23 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
     const SampleItems& found = of_sample[sample];
     index.overlong_samples += found.overlong ? 1 : 0;
     if (found.reason) report.add(source.id(sample), *found.reason);
+    add(source.id(sample), found.findings, index.findings);
+    index.responses += found.responses;
+    index.answers += found.answers;
+    index.answers_lost += found.answers_lost;
     for (const Item& item : found.items) {
       index.total_tokens += item.tokens;
       index.total_frames += item.frames;
       index.items.push_back(item);
     }
+  }
+  tell(index.findings);
+  const bool teaches = std::any_of(index.items.begin(), index.items.end(),
+                                   [](const Item& item) { return item.supervised > 0; });
+  if (!index.items.empty() && !teaches) {
+    throw core::Error(core::ErrorKind::kData, "no sample has a token to learn from",
+                      fmt::format("{} samples", of_sample.size()),
+                      "check that assistant turns have content, and data.max_length");
   }
   if (index.items.empty()) {
     const auto skipped = report.entries();
@@ -197,6 +240,27 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
                       "data.train", "check data.train and data.video_prefix");
   }
   return index;
+}
+
+std::optional<std::string> problem_of_answers(int64_t answers, int64_t lost,
+                                              double max_bad_fraction) {
+  if (static_cast<double>(lost) <= max_bad_fraction * static_cast<double>(answers))
+    return std::nullopt;
+  return fmt::format("{} of {} answers are lost, more than data.max_bad_fraction = {}", lost,
+                     answers, max_bad_fraction);
+}
+
+void require_answers(const Index& index, double max_bad_fraction) {
+  if (const auto problem =
+          problem_of_answers(index.answers, index.answers_lost, max_bad_fraction)) {
+    throw core::Error(core::ErrorKind::kData, *problem, "data.train",
+                      "mend the times listed above (`streamo check` lists all of them)");
+  }
+  if (index.responses == 0) {
+    throw core::Error(core::ErrorKind::kData,
+                      "no turn has a response: the model would learn to be silent", "data.train",
+                      "look at the labels with `streamo check` and `streamo inspect`");
+  }
 }
 
 Index build_index(const SampleSource& source, const text::ChatFormat& chat,

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <optional>
 
+#include "data/shorten.h"
 #include "streamo/text/special_tokens.h"
 
 namespace streamo::data {
 namespace {
+
+constexpr int64_t kTurnsThatTell = 4;  // fewer may well all be asked something
 
 struct Event {
   size_t response;
@@ -89,17 +92,6 @@ void find_early_answers(const Annotation& annotation, int64_t num_turns, double 
   }
 }
 
-// Whether there is more in a user turn than its time tag and its placeholder.
-bool says_something(const std::string& content) {
-  bool in_tag = false;
-  for (const char c : content) {
-    if (c == '<') in_tag = true;
-    if (!in_tag && c != ' ' && c != '\n' && c != '\t' && c != '\r') return true;
-    if (c == '>') in_tag = false;
-  }
-  return false;
-}
-
 }  // namespace
 
 void find_label_problems(const Annotation& annotation, int64_t num_turns, double fps,
@@ -111,11 +103,14 @@ void find_label_problems(const Annotation& annotation, int64_t num_turns, double
 
 void find_label_problems(const Conversation& conversation, Findings& findings) {
   bool asked = false;
-  int64_t turn = -1, without_state = 0, first_without = -1;
+  int64_t turn = -1, without_state = 0, first_without = -1, turns_that_ask = 0;
+  std::string first_question;
   for (const text::Message& message : conversation.messages) {
     if (message.role == "user") {
       ++turn;
-      asked |= says_something(message.content);
+      const std::string question = question_of(message.content);
+      asked |= !question.empty();
+      if (!question.empty() && turns_that_ask++ == 0) first_question = question;
     } else if (message.role == "assistant") {
       const auto state = text::leading_state(message.content);
       if (!state && without_state++ == 0) first_without = turn;
@@ -124,6 +119,12 @@ void find_label_problems(const Conversation& conversation, Findings& findings) {
                               fmt::format("turn {}: answers before anything is asked", turn));
       }
     }
+  }
+  if (turn + 1 >= kTurnsThatTell && turns_that_ask == turn + 1) {
+    findings.emplace_back(Finding::kAlwaysAsks,
+                          fmt::format("each of {} turns asks something, the first {}, so that "
+                                      "windows carry no question of another",
+                                      turns_that_ask, shorten(first_question)));
   }
   if (without_state > 0) {
     findings.emplace_back(Finding::kNoState,

@@ -3,16 +3,12 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "streamo/data/annotation.h"
 #include "streamo/data/conversation.h"
-#include "streamo/data/dataset_check.h"
+#include "streamo/data/finding.h"
 
 namespace streamo::data {
-
-using Findings = std::vector<std::pair<Finding, std::string>>;
 
 // Negative times, events that overlap, an answer before the first question.
 void find_label_problems(const Annotation& annotation, int64_t num_turns, double fps,

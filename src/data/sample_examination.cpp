@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "data/video_findings.h"
@@ -13,6 +14,25 @@ namespace {
 
 using core::Fault;
 using core::Result;
+
+int64_t num_answers(const Annotation& annotation) {
+  return std::count_if(annotation.responses.begin(), annotation.responses.end(),
+                       [](const Response& response) { return !response.content.empty(); });
+}
+
+int64_t num_responses(const Conversation& conversation) {
+  return std::count_if(conversation.messages.begin(), conversation.messages.end(),
+                       [](const text::Message& message) {
+                         return message.role == "assistant" &&
+                                text::leading_state(message.content) == text::State::kResponse;
+                       });
+}
+
+bool loses_answers(Finding finding, const std::string& what) {
+  return what.starts_with("response") &&
+         (finding == Finding::kOutOfRange || finding == Finding::kUnreadableTime ||
+          finding == Finding::kOverwrittenAnswer);
+}
 
 class Examiner {
  public:
@@ -30,6 +50,9 @@ class Examiner {
     if (const auto fault = look_at_video(*record)) return bad(Finding::kVideo, fault->reason);
     Result<Conversation> conversation = convert(*std::move(record));
     if (!conversation) return bad(Finding::kFrames, conversation.reason());
+    if (options_.for_training && result_.answers > 0 && result_.answers_lost == result_.answers) {
+      return bad(Finding::kAnswersLost, why_answers_are_lost());
+    }
     if (num_rounds(*conversation) == 0) {
       return bad(Finding::kUnsupervised, "no user turn with an answer");
     }
@@ -46,8 +69,16 @@ class Examiner {
  private:
   Examination bad(Finding finding, const std::string& reason) {
     result_.bad = true;
-    result_.findings = {{finding, reason}};
+    if (finding != Finding::kAnswersLost) result_.findings.clear();
+    result_.findings.emplace(result_.findings.begin(), finding, reason);
     return std::move(result_);
+  }
+
+  std::string why_answers_are_lost() const {
+    return (result_.answers == 1
+                ? "its answer is lost: "
+                : fmt::format("all of its {} answers are lost: ", result_.answers)) +
+           first_loss_;
   }
 
   double fps() const { return source_.options().conversation.fps; }
@@ -69,8 +100,15 @@ class Examiner {
     ConversionLosses losses;
     if (const auto* annotation = std::get_if<Annotation>(&record.content)) {
       find_label_problems(*annotation, result_.video->num_samples, fps(), result_.findings);
+      result_.answers = num_answers(*annotation);
       Result<Conversation> conversation = source_.to_conversation(std::move(record), &losses);
       list_losses(losses, result_.findings);
+      if (!conversation) return conversation;
+      result_.answers_lost = result_.answers - num_responses(*conversation);
+      const auto loss =
+          std::find_if(result_.findings.begin(), result_.findings.end(),
+                       [](const auto& found) { return loses_answers(found.first, found.second); });
+      if (loss != result_.findings.end()) first_loss_ = loss->second;
       return conversation;
     }
     Result<Conversation> conversation = source_.to_conversation(std::move(record), nullptr);
@@ -100,6 +138,7 @@ class Examiner {
     }
     SampleItems found =
         items_of(conversation, picture_tokens, index_, *options_.chat, options_.index);
+    result_.overlong = found.overlong;
     if (found.reason) return found.reason;
     for (const Item& item : found.items) {
       const auto tokens_of_rounds = [&](int64_t first, int64_t end) {
@@ -117,9 +156,9 @@ class Examiner {
           Finding::kTruncated, fmt::format("{} of {} turns are within {} tokens", result_.turns,
                                            rounds, options_.index.max_length));
     } else if (found.overlong) {
-      result_.findings.emplace_back(
-          Finding::kSplit, fmt::format("{} windows of at most {} tokens", found.items.size(),
-                                       options_.index.max_length));
+      result_.findings.emplace_back(Finding::kSplit,
+                                    fmt::format("{} windows of at most {}", found.items.size(),
+                                                window_limits(options_.index)));
     }
     result_.items = std::move(found.items);
     return std::nullopt;
@@ -151,6 +190,7 @@ class Examiner {
   const size_t index_;
   const CheckOptions& options_;
   Examination result_;
+  std::string first_loss_;
 };
 
 }  // namespace

@@ -14,11 +14,15 @@ namespace streamo::data {
 
 struct Examination {
   std::string id;
-  Findings findings;  // of a bad sample its reason alone
+  // Of a bad sample its reason, and where that is lost answers, what was lost.
+  Findings findings;
   bool bad = false;
   std::string video_path;                 // empty: pictures, or the record cannot be read
   std::optional<video::VideoInfo> video;  // nothing: it cannot be read
   Findings video_findings;                // the same for each sample of the video
+
+  int64_t answers = 0, answers_lost = 0;  // of an annotation
+  bool overlong = false;                  // longer than one window
 
   // Of a sample that can be used:
   std::array<int64_t, text::kNumStates> states = {};  // of the turns that are trained on

@@ -62,6 +62,7 @@ Result<text::Message> parse_message(const json& object, const std::string& where
   if (!role) return role.fault();
   Result<std::string> content = text_field(object, "content", where);
   if (!content) return content.fault();
+  if (*role == "user") *content = without_repeats(*content);
   return text::Message{*std::move(role), *std::move(content)};
 }
 

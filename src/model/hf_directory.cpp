@@ -10,6 +10,7 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/json.h"
+#include "streamo/core/output.h"
 #include "strict_json.h"
 #include "weight_layout.h"
 
@@ -111,7 +112,7 @@ void save_model_directory(VisionLanguageModel& model, const fs::path& source_dir
   if (names_head(layout)) weights.emplace(kHead, model.lm_head_weight());  // stored though tied
   std::map<std::string, std::string> companions = extra_files;
   companions.emplace(kConfig, config_with_vocabulary(source_dir, model.lm_head_weight().size(0)));
-  core::write_directory_atomic(out_dir, [&](const fs::path& folder) {
+  core::write_own_directory(out_dir, [&](const fs::path& folder) {
     write_companion_files(source_dir, folder, companions);
     write_weights(layout, weights, folder);
   });

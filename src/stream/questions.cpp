@@ -1,7 +1,11 @@
 #include "stream/questions.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
+
+#include "streamo/data/user_turn.h"
 
 namespace streamo::stream {
 
@@ -35,11 +39,13 @@ void Questions::put_due(int64_t round, double second) {
 
 std::string Questions::lines(int64_t round, bool begins_window) const {
   std::string lines;
+  std::set<std::string_view> asked;
   for (const Question& question : questions_) {
     if (!question.round || *question.round > round) continue;
-    if (*question.round == round || begins_window) lines += question.text + "\n";
+    if (*question.round != round && !begins_window) continue;
+    if (asked.insert(question.text).second) lines += question.text + "\n";
   }
-  return lines;
+  return data::without_repeats(lines);
 }
 
 bool Questions::any_open() const {

@@ -20,8 +20,8 @@ class Questions {
 
   // Those that are due go to this round.
   void put_due(int64_t round, double second);
-  // One below the other, each with its newline: those asked in this round and, when a window
-  // begins, before that all that are still open.
+  // One below the other, each with its newline and once: those asked in this round and, when a
+  // window begins, before that all that are still open.
   std::string lines(int64_t round, bool begins_window) const;
   bool any_open() const;
 

@@ -5,14 +5,21 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model_setup.h"
 #include "streamo/checkpoint/snapshot.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/json.h"
 #include "streamo/core/log.h"
+#include "streamo/core/output.h"
 #include "streamo/core/parallel.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/text/tokenizer.h"
+#include "streamo/train/report.h"
+#include "streamo/train/run_folder.h"
+#include "train/best_model.h"
+#include "train/report_style.h"
 
 namespace streamo::train {
 namespace {
@@ -61,18 +68,56 @@ model::PresetTokens preset_tokens(const text::Tokenizer& tokenizer) {
           .pad_token_id = tokenizer.special_id(text::kEndOfText)};
 }
 
+bool has_begun(const fs::path& run_dir) {
+  return !checkpoint::snapshots_in(run_dir).empty();
+}
+
+// Of a run: with every section, as nobody writes it by hand.
+bool is_effective_config(const fs::path& path) {
+  RunConfig defaults;
+  const auto config = core::read_json(path);
+  const auto sections = schema_of(defaults).values();
+  for (const auto& [section, settings] : sections.items()) {
+    if (!config || !config->contains(section)) return false;
+  }
+  return true;
+}
+
+// A run that begins in a folder with files of its user says so before it works, not at its end.
+void check_names_of_run(const fs::path& run_dir) {
+  for (const fs::path& folder : {RunFolder::final_model(run_dir), BestModel::directory(run_dir)})
+    core::output_directory(folder);
+  core::output_file(report_page(run_dir), {}, is_our_page());
+  core::output_file(run_dir / "config.json", {}, is_effective_config);
+  core::output_file(run_dir / "metrics.jsonl", {}, core::holds_mark("\"step\":"));
+  core::output_file(run_dir / "skipped.jsonl", {}, core::holds_mark("\"reason\":"));
+  core::output_file(run_dir / "plan.jsonl", {}, core::holds_mark("[["));
+  core::output_file(run_dir / "latest", {}, core::holds_mark("checkpoint-"));
+}
+
 // Until there is a checkpoint nothing depends on the folder, and an earlier start that failed may
-// have had other settings or other data.
+// have had other settings or other data. Of a run that goes on it holds what the checkpoint has.
 template <typename Write>
-void write_base(const fs::path& base, const Write& write) {
-  const bool begun = !checkpoint::SnapshotStore(base.parent_path(), base, 1).list().empty();
-  if (!begun || !fs::exists(base)) core::write_directory_atomic(base, write);
+void write_base(const fs::path& base, const RunConfig& config, const fs::path& resume_from,
+                const Write& write) {
+  if (has_begun(base.parent_path()) && fs::exists(base)) return;
+  core::write_own_directory(base, [&](const fs::path& folder) {
+    if (resume_from.empty()) {
+      write(folder);
+    } else {
+      model::write_companion_files(resume_from, folder, {});
+      model::write_weight_layout(resume_from, folder);
+    }
+    for (const auto& [name, content] : conversation_settings(config))
+      core::write_file_atomic(folder / name, content);
+  });
 }
 
 ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
-                              const data::SampleSource& source, bool write) {
+                              const data::SampleSource& source, bool write,
+                              const fs::path& resume_from) {
   if (!write) return {base};
-  write_base(base, [&](const fs::path& folder) {
+  write_base(base, config, resume_from, [&](const fs::path& folder) {
     train_preset_tokenizer(config, source, folder);
     const auto tokenizer = text::load_tokenizer(folder);
     model::write_preset(config.model.preset, preset_tokens(*tokenizer), folder);
@@ -80,7 +125,8 @@ ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
   return {base};
 }
 
-ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, bool write) {
+ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, bool write,
+                                 const fs::path& resume_from) {
   const fs::path from = config.model.path;
   require_model_directory(from, "set model.path to a folder with config.json and *.safetensors");
   model::check_companion_files(from);
@@ -94,7 +140,7 @@ ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, 
   directory.new_token_ids.resize(missing.size());
   std::iota(directory.new_token_ids.begin(), directory.new_token_ids.end(), directory.known_tokens);
   if (!write) return directory;
-  write_base(base, [&](const fs::path& folder) {
+  write_base(base, config, resume_from, [&](const fs::path& folder) {
     const int64_t vocab_size = directory.new_token_ids.back() + 1;
     model::write_companion_files(
         from, folder, {{"config.json", model::config_with_vocabulary(from, vocab_size)}});
@@ -114,10 +160,12 @@ void require_model_directory(const fs::path& path, const std::string& hint) {
 }
 
 ModelDirectory prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
-                                       const data::SampleSource& source, bool write) {
+                                       const data::SampleSource& source, bool write,
+                                       const fs::path& resume_from) {
   const fs::path base = run_dir / "base";
-  return config.model.preset.empty() ? prepare_published(config, base, write)
-                                     : prepare_preset(config, base, source, write);
+  if (write && !has_begun(run_dir)) check_names_of_run(run_dir);
+  return config.model.preset.empty() ? prepare_published(config, base, write, resume_from)
+                                     : prepare_preset(config, base, source, write, resume_from);
 }
 
 }  // namespace streamo::train

@@ -205,9 +205,14 @@ std::string settings(const Json& config) {
 
 }  // namespace
 
+std::filesystem::path report_page(const std::filesystem::path& run_dir) {
+  return run_dir / "report.html";
+}
+
 void write_report(const std::filesystem::path& run_dir) {
   constexpr size_t kTimelines = 8;
   const ReportData data = read_report_data(run_dir);
+  const std::filesystem::path page = core::output_file(report_page(run_dir), {}, is_our_page());
   const std::string keys =
       "<span class=\"legend\"><span class=\"key silence\">Silence</span>"
       "<span class=\"key standby\">Standby</span><span class=\"key "
@@ -221,7 +226,7 @@ void write_report(const std::filesystem::path& run_dir) {
       section(fmt::format("Left out: {} samples", data.skipped.size()), "", skipped_table(data)) +
       section("Settings", "", settings(data.config)) +
       "<footer>Made by Streamo from the files of the run's folder.</footer>\n";
-  core::write_file_atomic(run_dir / "report.html", html_page(name + " &ndash; Streamo", body));
+  core::write_file_atomic(page, html_page(name + " &ndash; Streamo", body));
 }
 
 }  // namespace streamo::train

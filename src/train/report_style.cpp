@@ -90,10 +90,15 @@ footer { margin-top: 44px; color: var(--soft); font-size: 13px; }
 std::string html_page(const std::string& title, const std::string& body, std::string_view style) {
   std::string page =
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"generator\" content=\"streamo\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>";
   page.append(title).append("</title>\n<style>").append(kStyle).append(style);
   page.append("</style>\n</head>\n<body>\n<main>\n").append(body);
   return page + "</main>\n</body>\n</html>\n";
+}
+
+core::IsOurs is_our_page() {
+  return core::holds_mark("<meta name=\"generator\" content=\"streamo\">");
 }
 
 }  // namespace streamo::train

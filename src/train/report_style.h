@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "streamo/core/output.h"
 #include "streamo/text/special_tokens.h"
 
 namespace streamo::train {
@@ -17,5 +18,8 @@ inline constexpr std::array<const char*, text::kNumStates> kStateClasses = {"sil
 // theirs through the whole page. `title` and `body` are HTML, `style` is CSS besides the usual.
 std::string html_page(const std::string& title, const std::string& body,
                       std::string_view style = "");
+
+// Tells such a page.
+core::IsOurs is_our_page();
 
 }  // namespace streamo::train

@@ -22,6 +22,11 @@ namespace streamo::video {
 
 // Whether the file is one that is being written, or was when its writer died.
 bool is_temporary(const std::filesystem::path& path);
+// The suffixes that names in the folder have. A file of another kind, or not on the shelf of its
+// name, is none of ours, and never counted or removed: the folder may be one that a user keeps
+// videos in.
+inline constexpr std::string_view kFramesSuffix = ".frames", kNoteSuffix = ".note";
+bool is_entry(const std::filesystem::path& path);
 
 class CacheFolder {
  public:

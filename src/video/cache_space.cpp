@@ -43,6 +43,7 @@ void CacheSpace::count() {
         if (file.used_ns < started_ns_ - kLeftoverAfterNs) ::unlink(file.path.c_str());
         continue;  // a killed writer's goes after a day, a living one's is counted when it is whole
       }
+      if (!is_entry(file.path)) continue;
       held_ += file.bytes;
       if (file.used_ns < started_ns_) evictable_.push_back(std::move(file));
     }

@@ -63,10 +63,10 @@ SampleOptions without_limits(SampleOptions options) {
 }
 
 std::string note_name(const std::string& key) {
-  return hash_text(key) + ".note";
+  return hash_text(key).append(kNoteSuffix);
 }
 std::string entry_name(const std::string& key) {
-  return hash_text(key) + ".frames";
+  return hash_text(key).append(kFramesSuffix);
 }
 
 // What a file is known to be, and the state it was in.

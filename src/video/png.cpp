@@ -13,9 +13,15 @@ extern "C" {
 #include "ffmpeg_log.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
+#include "streamo/core/output.h"
 
 namespace streamo::video {
 namespace {
+
+// Signature and header; behind them a note that says who wrote the file: its length, kind, text and
+// checksum.
+constexpr size_t kHeadBytes = 33;
+constexpr std::string_view kMark("\0\0\0\x10tEXtSoftware\0Streamo\xFC!yI", 28);
 
 void require(int result, const char* action) {
   STREAMO_CHECK(result >= 0, fmt::format("{}: {}", action, ffmpeg_reason(result)));
@@ -55,6 +61,10 @@ FramePtr as_frame(FrameSize size, std::span<const uint8_t> rgb) {
 
 }  // namespace
 
+core::IsOurs is_our_png() {
+  return core::holds_mark(std::string(kMark));
+}
+
 void write_png(const std::filesystem::path& path, FrameSize size, std::span<const uint8_t> rgb) {
   STREAMO_CHECK(
       rgb.size() == static_cast<size_t>(size.height) * static_cast<size_t>(size.width) * 3,
@@ -66,8 +76,8 @@ void write_png(const std::filesystem::path& path, FrameSize size, std::span<cons
   require(avcodec_send_frame(encoder.get(), nullptr), "ending a PNG");
   const PacketPtr packet = make_packet();
   require(avcodec_receive_packet(encoder.get(), packet.get()), "encoding a PNG");
-  core::write_file_atomic(
-      path, {reinterpret_cast<const char*>(packet->data), static_cast<size_t>(packet->size)});
+  std::string png(reinterpret_cast<const char*>(packet->data), static_cast<size_t>(packet->size));
+  core::write_file_atomic(core::output_file(path, {}, is_our_png()), png.insert(kHeadBytes, kMark));
 }
 
 }  // namespace streamo::video

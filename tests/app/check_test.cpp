@@ -31,7 +31,8 @@ json raw(const std::string& video, const json& responses, int asked = 1) {
 }
 
 // Every record its own problem: findings by key, and how many samples have each.
-const std::map<std::string, int> kBad = {{"record", 1}, {"path", 1}, {"video", 6}, {"picture", 1}};
+const std::map<std::string, int> kBad = {
+    {"record", 1}, {"path", 1}, {"video", 6}, {"picture", 1}, {"answers_lost", 2}};
 const std::map<std::string, int> kOdd = {
     {"out_of_range", 1},    {"end_before_start", 1},   {"negative_time", 1},
     {"unreadable_time", 1}, {"overwritten_answer", 1}, {"overlapping_events", 1},
@@ -131,7 +132,7 @@ TEST_F(CheckCommand, FindsEachProblemOfAFile) {
   const CommandResult result = check("raw.json data.video_prefix=clips --json");
   EXPECT_EQ(result.exit_code, 11);
   EXPECT_THAT(result.err,
-              HasSubstr("error: data.train of raw.json: 9 of 26 samples cannot be used, "
+              HasSubstr("error: data.train of raw.json: 11 of 26 samples cannot be used, "
                         "more than data.max_bad_fraction = 0.1\n  hint: "));
   const json report = json::parse(result.out);
   EXPECT_EQ(report["input"], "raw.json");
@@ -141,8 +142,8 @@ TEST_F(CheckCommand, FindsEachProblemOfAFile) {
   expected.insert(kOdd.begin(), kOdd.end());
   expect_findings(set, expected);
   EXPECT_EQ(set["samples"], 26);
-  EXPECT_EQ(set["usable"], 17);
-  EXPECT_EQ(set["bad"], 9);
+  EXPECT_EQ(set["usable"], 15);
+  EXPECT_EQ(set["bad"], 11);
   EXPECT_EQ(set["videos"]["count"], 22);
   EXPECT_EQ(set["videos"]["unreadable"], 6);
   EXPECT_TRUE(set["tokens"].is_null()) << "no model, no tokens";
@@ -158,7 +159,7 @@ TEST_F(CheckCommand, SaysTheSameToPeople) {
       check("raw.json data.video_prefix=clips data.max_bad_fraction=0.5 --num-workers 1");
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.err, Not(HasSubstr("error")));
-  EXPECT_THAT(result.out, HasSubstr("raw.json\n26 samples: 17 can be used, 9 cannot (35 %; a run "
+  EXPECT_THAT(result.out, HasSubstr("raw.json\n26 samples: 15 can be used, 11 cannot (42 %; a run "
                                     "stops above 50 %)\n"));
   EXPECT_THAT(result.out, HasSubstr("        6  video                the video cannot be read\n"));
   EXPECT_THAT(result.out, HasSubstr("           and 3 more\n"));

@@ -150,7 +150,8 @@ TEST_F(ConvertCommand, IsCalledByTheScript) {
   EXPECT_EQ(script("to-stream --output x.json").exit_code, 2);
   const CommandResult not_built = script("to-stream --input a --output b", "/nowhere/streamo");
   EXPECT_EQ(not_built.exit_code, 1);
-  EXPECT_THAT(not_built.err, StartsWith("error: the program is not built, /nowhere/streamo"));
+  EXPECT_THAT(not_built.err,
+              StartsWith("error: /nowhere/streamo: the program is not built\n  hint: "));
 }
 
 }  // namespace

@@ -161,6 +161,76 @@ TEST_F(TrainErrors, Overrides) {
   EXPECT_THAT(run_files(), IsEmpty());
 }
 
+// Of which nothing could be learnt, or nothing kept.
+TEST_F(TrainErrors, SettingsThatMakeARunPointless) {
+  for (const auto& [settings, said] : std::map<std::string, std::string>{
+           {"optim.lr=0", "nothing would be learnt"},
+           {"optim.betas=[1,1]", "optim.betas"},
+           {"optim.betas=[0.9,1]", "optim.betas"},
+           {"optim.betas=[0.9]", "optim.betas has 1 numbers"},
+           {"optim.eps=0", "optim.eps"},
+           {"optim.vision_lr=1e-5 model.freeze_vision=true model.freeze_merger=true",
+            "vision tower and merger are frozen"},
+           {"eval.best_metric=answer_token_f1", "eval.best_metric is set"},
+           {"eval.every_steps=2", "data.eval is empty"}})
+    expect_failure(train(settings), kConfig, {said});
+  expect_failure(train("data.max_length=16"), kData,
+                 {"no sample can be used", "longer than data.max_length = 16"});
+}
+
+TEST_F(TrainErrors, OddSettingsAreSaid) {
+  const CommandResult warm = train("optim.warmup_ratio=1");
+  EXPECT_EQ(warm.exit_code, kDone) << warm.err;
+  EXPECT_THAT(warm.err, HasSubstr("warning: all 2 steps are warm-up"));
+  fs::remove_all(folder_ / "run");
+  const CommandResult one = train("train.max_steps=1 train.micro_batch_size=4");
+  EXPECT_THAT(one.err, HasSubstr("warning: the data are one step, which is trained at the full"));
+  EXPECT_THAT(one.err, HasSubstr("warning: train.micro_batch_size has no effect"));
+  std::ifstream metrics(folder_ / "run/metrics.jsonl");
+  EXPECT_EQ(json::parse(metrics)["lr"], 1e-5);
+}
+
+// Before the first step, and with the file or the video that is at fault.
+TEST_F(TrainErrors, HeldOutFile) {
+  write("broken.json", std::string("[{\"video_path\": "));
+  write("empty.json", std::string("[]"));
+  write("gone.json", json{with_video("/nowhere/a.mp4"), with_video("/nowhere/b.mp4")});
+  for (const auto& [file, said] :
+       std::map<std::string, std::string>{{"none.json", "none.json"},
+                                          {"broken.json", "broken.json"},
+                                          {"empty.json", "the file has no records"},
+                                          {"gone.json", "no held-out sample can be used"}}) {
+    expect_failure(train("data.eval=" + file), kData, {said, file.substr(0, file.find('.'))});
+    EXPECT_FALSE(fs::exists(folder_ / "run/metrics.jsonl")) << "no step was made";
+  }
+  write("some.json", json{good_, with_video("/nowhere/a.mp4")});
+  const CommandResult some = train("data.eval=some.json eval.teacher_forced=true");
+  EXPECT_EQ(some.exit_code, kDone) << some.err;
+  EXPECT_THAT(some.err, HasSubstr("warning: 1 of 2 held-out samples cannot be used, for example "
+                                  "some.json:1: "));
+  std::ifstream listed(folder_ / "run/skipped-eval.jsonl");
+  EXPECT_EQ(json::parse(listed)["id"], "some.json:1");
+}
+
+// The file is taken away while the run goes: by then all else is on disk.
+TEST_F(TrainErrors, AnEvaluationThatFailsLosesNothing) {
+  write("held.json", json{good_});
+  const std::string settings = "data.eval=held.json eval.teacher_forced=true ";
+  const CommandResult last = train(settings, "STREAMO_FAULT=eval.open:1:eio");
+  expect_failure(last, kDisk, {"eval.open"});
+  EXPECT_TRUE(fs::exists(folder_ / "run/final/model.safetensors"));
+  EXPECT_TRUE(fs::exists(folder_ / "run/checkpoint-2/manifest.json"));
+  const CommandResult again = train(settings);  // makes up for it
+  EXPECT_EQ(again.exit_code, kDone) << again.err;
+  EXPECT_TRUE(fs::exists(folder_ / "run/eval-2.json"));
+  EXPECT_THAT(train(settings).err, HasSubstr("finished already"));
+  fs::remove_all(folder_ / "run");
+  const CommandResult early =
+      train(settings + "eval.every_steps=1", "STREAMO_FAULT=eval.open:1:eio");
+  expect_failure(early, kDisk, {"eval.open"});
+  EXPECT_TRUE(fs::exists(folder_ / "run/checkpoint-1/manifest.json")) << "none was due yet";
+}
+
 TEST_F(TrainErrors, AnnotationFile) {
   expect_failure(train("data.train=none.json"), kData, {"none.json", "check the path"});
   write("empty.json", std::string("[]"));
@@ -197,14 +267,15 @@ TEST_F(TrainErrors, BadSamplesAreListedAndTheRestIsTrainedOn) {
 
   const CommandResult result = train("data.train=mixed.json data.max_bad_fraction=0.8");
   EXPECT_EQ(result.exit_code, kDone) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("5 samples skipped"));
+  EXPECT_THAT(result.err, HasSubstr("6 samples skipped"));
   const auto reasons = skipped();
-  ASSERT_EQ(reasons.size(), 5u);  // the last has an unreadable time: its answer is lost, it is not
+  ASSERT_EQ(reasons.size(), 6u);
   EXPECT_THAT(reasons.at("mixed.json:1"), HasSubstr("text.mp4"));
   EXPECT_THAT(reasons.at("mixed.json:2"), HasSubstr("truncated.mp4"));
   EXPECT_THAT(reasons.at("mixed.json:3"), AllOf(HasSubstr("sound.mp4"), HasSubstr("video")));
   EXPECT_THAT(reasons.at("mixed.json:4"), HasSubstr("missing.mp4"));
   EXPECT_THAT(reasons.at("mixed.json:5"), HasSubstr("response"));
+  EXPECT_THAT(reasons.at("mixed.json:6"), HasSubstr("its answer is lost: response[0]: time"));
 }
 
 TEST_F(TrainErrors, TooManyBadSamplesStopTheRunUntilTheyAreMended) {

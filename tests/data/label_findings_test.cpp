@@ -103,5 +103,22 @@ TEST(LabelFindings, OfTurnsAreTheSame) {
                                "turn 2 is the first")));
 }
 
+// A tag that nobody knows makes each turn look as if it asked something.
+TEST(LabelFindings, TurnsThatAllAskAreNamed) {
+  const auto findings_with = [](const std::string& before, const std::string& after) {
+    Conversation conversation;
+    for (int turn = 0; turn < 4; ++turn) {
+      conversation.messages.push_back({"user", before + std::to_string(turn) + after});
+      conversation.messages.push_back({"assistant", "</Silence>"});
+    }
+    Findings findings;
+    find_label_problems(conversation, findings);
+    return findings;
+  };
+  EXPECT_THAT(findings_with("Picture no. ", "\n<stream>"),
+              ElementsAre(Pair(Finding::kAlwaysAsks, testing::HasSubstr("\"Picture no. 0\""))));
+  EXPECT_THAT(findings_with("Time: ", " s\n<stream>"), IsEmpty());
+}
+
 }  // namespace
 }  // namespace streamo::data

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "golden.h"
+#include "streamo/core/output.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/new_tokens.h"
 
@@ -36,7 +37,7 @@ class SaveDirectory : public testing::Test {
   std::map<std::string, std::string> files(const fs::path& folder) const {
     std::map<std::string, std::string> contents;
     for (const auto& entry : fs::directory_iterator(folder)) {
-      if (!entry.is_regular_file()) continue;
+      if (!entry.is_regular_file() || entry.path().filename() == core::kFolderList) continue;
       contents[entry.path().filename()] = core::read_file(entry.path());
     }
     return contents;

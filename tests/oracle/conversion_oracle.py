@@ -44,16 +44,22 @@ def questions(record, turns, fps):
     asked = [question for question in record["question"] if question["content"]]
     for question in asked:
         turn = turn_of(question.get("time"), fps) or 0
-        table.setdefault(turn, []).append(question["content"])
+        if question["content"] not in table.setdefault(turn, []):
+            table[turn].append(question["content"])
     table.setdefault(0, [asked[0]["content"] if asked else "the default question"])
     return {turn: "\n".join(texts) + "\n" for turn, texts in table.items()}
+
+
+def seconds(time):
+    """With at most three decimals, and none that says nothing."""
+    return ("%.3f" % time).rstrip("0").rstrip(".")
 
 
 def convert(record, turns, fps):
     messages = [{"role": "system", "content": "the prompt"}]
     asked = questions(record, turns, fps)
     for turn, state in enumerate(states(record, turns, fps)):
-        tag = "<%gs-%gs>" % (turn / fps, (turn + 1) / fps)
+        tag = "<%ss-%ss>" % (seconds(turn / fps), seconds((turn + 1) / fps))
         messages.append({"role": "user", "content": asked.get(turn, "") + tag + "\n<stream>"})
         messages.append({"role": "assistant", "content": state})
     kept = {key: record[key] for key in ("video_name", "task_type", "source") if record.get(key)}

@@ -66,6 +66,21 @@ TEST_F(LiveSession, OpenQuestionsAreAskedAgainWhereAWindowBegins) {
   EXPECT_THAT(held(model), Not(HasSubstr("Not yet.")));
 }
 
+TEST_F(LiveSession, TheSameQuestionTwiceIsAskedOnce) {
+  ScriptedModel model = model_that_says(std::vector<std::string>(3, "</Silence>"));
+  Session session(model, format_, {.context = {.max_rounds = 2, .overlap_rounds = 0}});
+  session.begin("Watch.");
+  session.ask("When is it red?");
+  session.ask("Who comes?");
+  const QuestionId again = session.ask("When is it red?");
+  session.push(frame(0));
+  EXPECT_THAT(held(model), HasSubstr("user\nWhen is it red?\nWho comes?\n<0s-1s>"));
+  EXPECT_TRUE(session.withdraw(again));  // the other one is still open
+  session.push(frame(1));
+  session.push(frame(2));
+  EXPECT_THAT(held(model), HasSubstr("user\nWhen is it red?\nWho comes?\n<2s-3s>"));
+}
+
 TEST_F(LiveSession, FramesMayBeLeftOutButNotGoBack) {
   ScriptedModel model = model_that_says(std::vector<std::string>(3, "</Silence>"));
   Session session(model, format_);

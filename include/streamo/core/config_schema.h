@@ -72,6 +72,8 @@ class ConfigSchema {
     Allowed allowed;
   };
   const Field* find(std::string_view key) const;
+  bool is_section(const std::string& key) const;
+  std::string section_text(const std::string& section) const;
   std::vector<Field> fields_;
 };
 

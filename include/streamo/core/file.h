@@ -33,6 +33,7 @@ class AtomicWriter {
   std::filesystem::path path_;
   Temporary temporary_;
   int fd_ = -1;
+  size_t unsynced_ = 0;
   std::string buffer_;
   void flush();
 };

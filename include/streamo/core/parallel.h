@@ -6,8 +6,6 @@
 #include <thread>
 #include <vector>
 
-#include "streamo/core/machine.h"
-
 namespace streamo::core {
 
 // Up to `count` threads that each call `work` once. Where the machine allows no more, fewer, with a

@@ -9,6 +9,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/data/annotation.h"
+#include "streamo/data/user_turn.h"
 #include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
 
@@ -56,17 +57,11 @@ std::optional<core::Fault> check_num_frames(const Conversation& conversation, in
                                             const std::string& of);
 
 // The questions stand on the turns of their times (no time: turn 0), several on one turn one below
-// the other in file order. The model must know from the start what to look for: when turn 0 has no
-// question, it gets the first one too, which also stays on its own turn; or the default question
-// when there is none at all. `losses` may be null.
+// the other in file order, equal ones once. The model must know from the start what to look for:
+// when turn 0 has no question, it gets the first one too, which also stays on its own turn; or the
+// default question when there is none at all. `losses` may be null.
 Conversation build_conversation(const Annotation& annotation, int64_t num_turns,
                                 const ConversationOptions& options, ConversionLosses* losses);
-
-// `<4s-5s>`; at other rates the bounds in seconds, shortest decimal.
-std::string time_tag(int64_t turn, double fps);
-// What the user says in a turn of a video: the question, if one is asked, time tag and placeholder.
-// "Where is the ball?\n<4s-5s>\n<stream>"
-std::string user_content(const std::string& question, int64_t turn, double fps);
 
 nlohmann::ordered_json to_stream_json(const Conversation& conversation);
 // A Fault names the message or field. Accepts an optional system message, then user and assistant

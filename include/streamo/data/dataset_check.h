@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "streamo/data/finding.h"
 #include "streamo/data/index.h"
 #include "streamo/data/plan.h"
 #include "streamo/data/sample_source.h"
@@ -20,56 +21,11 @@
 
 namespace streamo::data {
 
-// In the order of the report. What each means: finding_kind().
-enum class Finding {
-  // The sample cannot be used:
-  kRecord,
-  kPath,
-  kVideo,
-  kPicture,
-  kFrames,
-  kUnsupervised,
-  kTooLong,
-  // It is used, though not quite as it is written:
-  kOutOfRange,
-  kEndBeforeStart,
-  kNegativeTime,
-  kUnreadableTime,
-  kOverwrittenAnswer,
-  kOverlappingEvents,
-  kEarlyAnswer,
-  kNoState,
-  kMendedFrames,
-  kSplit,
-  kTruncated,
-  kDuplicate,
-  kContradiction,
-  kInTraining,
-  // About a video, listed once:
-  kLowRate,
-  kLongStill,
-  kOnePicture,
-  kExtremeShape,
-  kEndsEarly,
-};
-inline constexpr size_t kNumFindings = static_cast<size_t>(Finding::kEndsEarly) + 1;
-
-struct FindingKind {
-  const char* key;      // in JSON; never changes
-  const char* meaning;  // for people
-  bool bad;             // the sample is left out
-};
-const FindingKind& finding_kind(Finding finding);
-
-struct FindingEntry {
-  std::string id;    // of the sample, or of the first one of the video
-  std::string what;  // a readable line
-};
-
 struct CheckOptions {
   const text::ChatFormat* chat = nullptr;  // none: lengths in tokens stay unknown
   IndexOptions index;
   std::optional<PlanOptions> plan = {};  // with `chat`: also the steps of an epoch
+  bool for_training = true;              // else to be played, where lost answers are truth as well
 };
 
 // Of one set of annotation files.
@@ -85,6 +41,7 @@ struct DatasetCheck {
   // Of the samples that can be used:
   std::array<int64_t, text::kNumStates> states = {};  // turns
   int64_t turns_without_state = 0, samples_without_response = 0;
+  int64_t answers = 0, answers_lost = 0;  // of raw annotations, also of samples that are bad by it
   std::vector<int64_t> turns_of_sample;
   std::vector<int64_t> tokens_of_item;  // an item is a sample or a window of one; empty: no chat
   int64_t visual_tokens = 0, supervised_tokens = 0;

@@ -29,8 +29,6 @@ Conversation window_of(const Conversation& conversation, int64_t first, int64_t 
                        int64_t sinks = 0);
 Sample window_of(Sample sample, int64_t first, int64_t count,
                  int64_t sinks = 0);  // with its pictures
-// The text of a user message before its time tag: the question, without its closing newline.
-std::string question_of(const std::string& user_content);
 int64_t num_rounds(const Conversation& conversation);
 // Of the rounds before `round`: the number of its first picture.
 int64_t placeholders_before(const Conversation& conversation, int64_t round);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "streamo/data/context_window.h"
+#include "streamo/data/finding.h"
 #include "streamo/data/sample_report.h"
 #include "streamo/data/sample_source.h"
 #include "streamo/text/chat_format.h"
@@ -26,6 +27,9 @@ struct IndexOptions {
   int64_t token_side = 28;   // pixels of a visual token's side
   int num_workers = 4;
 };
+
+// What bounds a window, for people: "32768 tokens or 120 rounds".
+std::string window_limits(const IndexOptions& options);
 
 struct Item {
   size_t sample = 0;  // of the SampleSource
@@ -45,12 +49,19 @@ struct SampleItems {
   std::vector<Item> items = {};
   std::optional<std::string> reason = {};  // why there are none
   bool overlong = false;                   // it is longer than one window
+  std::vector<CountedFinding> findings = {};
+  int64_t responses = 0;                  // turns of the items
+  int64_t answers = 0, answers_lost = 0;  // of an annotation
+  std::string content_id = {};            // of its video or pictures, where there are items
 };
 
 struct Index {
   std::vector<Item> items;  // in the order of the files
   int64_t total_tokens = 0, total_frames = 0;
   int64_t overlong_samples = 0;  // samples that were dropped, split or cut
+  FindingSummaries findings = {};
+  int64_t responses = 0;                  // turns
+  int64_t answers = 0, answers_lost = 0;  // of raw annotations
 };
 
 // The visual tokens of each picture of a conversation, from its size alone.
@@ -65,10 +76,16 @@ SampleItems items_of(const Conversation& conversation, std::vector<int64_t> pict
 // What each of these samples of the source gives, in their order.
 std::vector<SampleItems> read_items(const SampleSource& source, const std::vector<size_t>& samples,
                                     const text::ChatFormat& chat, const IndexOptions& options);
-// From what all samples of the source give. Those that cannot be used go to the report. Throws
-// core::Error{kData} when none is left.
+// From what all samples of the source give. Those that cannot be used go to the report; they, and
+// what is odd about others, are told. Throws core::Error{kData} when none is left.
 Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_sample,
                  SampleReport& report);
+// Throws core::Error{kData} for data that teach nothing but silence: no turn has a response, or
+// more than `max_bad_fraction` of the answers are lost.
+void require_answers(const Index& index, double max_bad_fraction);
+// Why a share of lost answers is too large; nullopt when it is not.
+std::optional<std::string> problem_of_answers(int64_t answers, int64_t lost,
+                                              double max_bad_fraction);
 // Both, by this process alone.
 Index build_index(const SampleSource& source, const text::ChatFormat& chat,
                   const IndexOptions& options, SampleReport& report);
