@@ -19,13 +19,13 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kPrefix = "checkpoint-", kDamaged = "damaged-";
+constexpr std::string_view kPrefix = "checkpoint-";
 constexpr const char* kLatest = "latest";
 constexpr const char* kWeights = "model.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "trainer_state.json";
 constexpr const char* kManifest = "manifest.json";
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr uint64_t kMaxState = uint64_t{1} << 30;  // it lists samples
 constexpr const char* kChooseAnother = "choose another checkpoint with checkpoint.resume";
 
@@ -33,17 +33,22 @@ std::string name_of(int64_t step) {
   return fmt::format("{}{}", kPrefix, step);
 }
 
-Json manifest_of(const fs::path& folder) {
+Json manifest_of(const fs::path& folder, int64_t step) {
   Json files = Json::object();
   for (const auto& entry : fs::directory_iterator(folder)) {
     files[entry.path().filename().string()] = {{"bytes", entry.file_size()},
                                                {"xxh3", core::hash_file(entry.path())}};
   }
-  return {{"format", kFormat}, {"files", files}};
+  return {{"format", kFormat}, {"step", step}, {"files", files}};
 }
 
 std::string text_of(const Json& manifest) {
   return manifest.dump(2) + "\n";
+}
+
+std::string other_format(const fs::path& path, const Json& format) {
+  return fmt::format("{}: of format {}, this program reads {}", path.string(), format.dump(),
+                     kFormat);
 }
 
 // Size and checksum of one file.
@@ -59,16 +64,49 @@ core::Result<bool> verify_file(const fs::path& file, const Json& entry) {
   try {
     if (Json(core::hash_file(file)) == entry["xxh3"]) return true;
   } catch (const core::Error& unreadable) {
+    if (unreadable.kind() == core::ErrorKind::kMemory) throw;  // says nothing about the file
     return core::Fault{unreadable.summary()};
   }
   return core::Fault{file.string() + ": its checksum is wrong, the file is damaged"};
 }
 
-void set_aside(const fs::path& checkpoint) {
-  const std::string name = std::string(kDamaged) + checkpoint.filename().string();
-  std::error_code ignored;  // in a folder that cannot be written it stays, and is passed over again
-  fs::remove_all(checkpoint.parent_path() / name, ignored);
-  fs::rename(checkpoint, checkpoint.parent_path() / name, ignored);
+// Empty when it is missing or damaged.
+Json read_manifest(const fs::path& checkpoint) {
+  const auto manifest = core::read_json<Json>(checkpoint / kManifest);
+  return manifest && manifest->is_object() ? *manifest : Json::object();
+}
+
+// Whether save() wrote it under this very name, as far as can be told when it is damaged: only what
+// did is ever moved.
+bool is_ours(const fs::path& folder) {
+  const Json manifest = read_manifest(folder);
+  if (manifest.empty()) return fs::exists(folder / kState) || fs::exists(folder / kOptimizer);
+  return manifest.contains("format") &&
+         manifest.value("step", Json()) == Json(step_of_checkpoint(folder).value_or(-1));
+}
+
+// The same, and sure enough to be removed.
+bool is_certainly_ours(const fs::path& folder) {
+  return !read_manifest(folder).empty() && is_ours(folder);
+}
+
+// By name, newest first.
+std::vector<fs::path> folders_by_step(const fs::path& run_dir) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(run_dir, absent)) {
+    if (const auto step = step_of_checkpoint(entry.path()); step && entry.is_directory())
+      found.emplace_back(*step, entry.path());
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<fs::path> paths;
+  for (auto& [step, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+[[noreturn]] void refuse(const fs::path& checkpoint, const std::string& what) {
+  throw core::Error(core::ErrorKind::kCheckpoint, what, checkpoint.string(),
+                    "choose another checkpoint with checkpoint.resume");
 }
 
 std::map<std::string, torch::Tensor> read_all(const fs::path& path) {
@@ -101,13 +139,18 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
   core::fault_point("checkpoint.save");
   require_space(snapshot);
   const fs::path path = run_dir_ / name_of(snapshot.step);
+  if (fs::exists(path) && !is_ours(path)) {
+    throw core::Error(core::ErrorKind::kDisk,
+                      "what has the checkpoint's name was not written by this program",
+                      path.string(), "move it out of the run folder");
+  }
   core::write_directory_atomic(path, [&](const fs::path& folder) {
     model::write_companion_files(model_dir_, folder, extra_files_);
     model::write_weight_layout(model_dir_, folder);
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
     core::write_file_atomic(folder / kState, core::dump_json(snapshot.trainer_state, 2) + "\n");
-    core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder)));
+    core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder, snapshot.step)));
   });
   finish_save(snapshot.step);
 }
@@ -134,39 +177,47 @@ void SnapshotStore::require_space(const Snapshot& snapshot) const {
 // The one just saved stays whatever else lies there, also checkpoints of later steps (of a run that
 // went on from an earlier one).
 void SnapshotStore::prune(int64_t saved_step) const {
-  const std::vector<fs::path> all = list();
-  for (size_t i = static_cast<size_t>(keep_); i < all.size(); ++i) {
-    if (all[i].filename() == name_of(saved_step)) continue;
+  int64_t kept = 0;
+  for (const fs::path& path : folders_by_step(run_dir_)) {
+    if (!is_certainly_ours(path) || kept++ < keep_ || path.filename() == name_of(saved_step))
+      continue;
     try {
-      core::remove_directory_atomic(all[i]);
+      core::remove_directory_atomic(path);
     } catch (const core::Error& error) {
       core::log_warning("an old checkpoint stays: {}", error.summary());
     }
   }
 }
 
-std::vector<fs::path> SnapshotStore::list() const {
-  std::vector<std::pair<int64_t, fs::path>> found;
-  std::error_code absent;
-  for (const auto& entry : fs::directory_iterator(run_dir_, absent)) {
-    if (const auto step = step_of_checkpoint(entry.path()); step && entry.is_directory()) {
-      found.emplace_back(*step, entry.path());
-    }
-  }
-  std::sort(found.rbegin(), found.rend());
-  std::vector<fs::path> paths;
-  for (auto& [step, path] : found) paths.push_back(std::move(path));
+std::vector<fs::path> snapshots_in(const fs::path& run_dir) {
+  std::vector<fs::path> paths = folders_by_step(run_dir);
+  std::erase_if(paths, [](const fs::path& path) { return !is_ours(path); });
   return paths;
 }
 
-std::optional<fs::path> SnapshotStore::newest_sound(std::vector<std::string>* passed_over) const {
-  for (const fs::path& path : list()) {
+NewestSnapshot newest_sound_snapshot(const fs::path& run_dir) {
+  NewestSnapshot newest;
+  for (const fs::path& path : folders_by_step(run_dir)) {
+    const Json format = read_manifest(path).value("format", Json());
+    if (format.is_number() && format != kFormat) refuse(path, other_format(path, format));
     const auto sound = verify_snapshot(path);
-    if (sound) return path;
-    passed_over->push_back(sound.reason());
-    set_aside(path);
+    if (sound && is_ours(path)) {
+      newest.path = path;
+      break;
+    }
+    newest.passed_over.push_back(
+        {path, sound ? path.string() + ": a copy of another checkpoint" : sound.reason()});
   }
-  return std::nullopt;
+  return newest;
+}
+
+void set_aside(const fs::path& checkpoint, const std::string& prefix) {
+  if (!is_ours(checkpoint)) return;
+  const fs::path wanted = checkpoint.parent_path() / (prefix + checkpoint.filename().string());
+  fs::path to = wanted;
+  for (int number = 2; fs::exists(to); ++number) to = fmt::format("{}-{}", wanted.string(), number);
+  std::error_code ignored;  // in a folder that cannot be written it stays, and is passed over again
+  fs::rename(checkpoint, to, ignored);
 }
 
 uint64_t tensor_bytes(const Snapshot& snapshot) {
@@ -188,8 +239,7 @@ core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
     return core::Fault{manifest_path.string() + ": not as it was written, the file is damaged"};
   }
   if (manifest.value("format", Json()) != kFormat) {
-    return core::Fault{fmt::format("{}: format {}, this program reads {}", manifest_path.string(),
-                                   manifest.value("format", Json()).dump(), kFormat)};
+    return core::Fault{other_format(manifest_path, manifest.value("format", Json()))};
   }
   for (const auto& [name, entry] : manifest["files"].items()) {
     if (name.find('/') != std::string::npos || !entry.is_object())
@@ -203,19 +253,29 @@ core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
   return true;
 }
 
+Json read_trainer_state(const fs::path& checkpoint) {
+  Json state = core::require_json_object<Json>(checkpoint / kState, core::ErrorKind::kCheckpoint,
+                                               kChooseAnother, {.max_bytes = kMaxState});
+  if (!state.value("step", Json()).is_number_integer())
+    refuse(checkpoint, "trainer_state.json names no step");
+  return state;
+}
+
+std::map<std::string, torch::Tensor> read_optimizer(const fs::path& checkpoint) {
+  return read_all(checkpoint / kOptimizer);
+}
+
+void require_sound(const fs::path& checkpoint) {
+  if (!fs::is_directory(checkpoint)) refuse(checkpoint, "no such checkpoint");
+  if (const auto sound = verify_snapshot(checkpoint); !sound) refuse(checkpoint, sound.reason());
+}
+
 Snapshot load_snapshot(const fs::path& checkpoint) {
-  const auto fail = [&](const std::string& what) {
-    throw core::Error(core::ErrorKind::kCheckpoint, what, checkpoint.string(), kChooseAnother);
-  };
-  if (!fs::is_directory(checkpoint)) fail("no such checkpoint");
-  if (const auto sound = verify_snapshot(checkpoint); !sound) fail(sound.reason());
+  require_sound(checkpoint);
   Snapshot snapshot;
   snapshot.weights = read_all(checkpoint / kWeights);
-  snapshot.optimizer = read_all(checkpoint / kOptimizer);
-  snapshot.trainer_state = core::require_json_object<Json>(
-      checkpoint / kState, core::ErrorKind::kCheckpoint, kChooseAnother, {.max_bytes = kMaxState});
-  if (!snapshot.trainer_state.value("step", Json()).is_number_integer())
-    fail("trainer_state.json names no step");
+  snapshot.optimizer = read_optimizer(checkpoint);
+  snapshot.trainer_state = read_trainer_state(checkpoint);
   snapshot.step = snapshot.trainer_state["step"].get<int64_t>();
   return snapshot;
 }

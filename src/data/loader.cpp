@@ -12,6 +12,9 @@
 #include <thread>
 #include <vector>
 
+#include "streamo/core/log.h"
+#include "streamo/core/parallel.h"
+
 namespace streamo::data {
 namespace {
 
@@ -47,6 +50,8 @@ struct Loader::Impl {
   core::Result<Example> load(const Item& item) const {
     auto sample = source.load(item.sample);
     if (!sample) return sample.fault();
+    if (num_rounds(sample->conversation) < item.first_round + item.num_rounds)
+      return core::Fault{sample->id + ": its video is shorter than it was when the run began"};
     return encode_example(
         window_of(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat,
         options.token_side, item.sink_rounds + item.seen_rounds);
@@ -123,9 +128,8 @@ Loader::Loader(const SampleSource& source, const text::ChatFormat& chat, const I
                      .options = options,
                      .next_step_to_hand_out = first_step,
                      .next_step_to_return = first_step}) {
-  for (int i = 0; i < std::max(options.num_workers, 1); ++i) {
-    impl_->workers.emplace_back([impl = impl_.get()] { impl->work(); });
-  }
+  impl_->workers = core::start_threads(static_cast<size_t>(std::max(options.num_workers, 1)), 1,
+                                       [impl = impl_.get()] { impl->work(); });
 }
 
 Loader::~Loader() {
@@ -137,6 +141,7 @@ Loader::~Loader() {
 }
 
 StepBatch Loader::next() {
+  const double started = core::monotonic_seconds();
   const StepPlan step_plan = impl_->wait_for_plan();
   StepBatch step{
       .step = impl_->next_step_to_return++, .epoch = step_plan.epoch, .rounds = step_plan.rounds};
@@ -151,6 +156,7 @@ StepBatch Loader::next() {
     }
     step.micro_batches.push_back(std::move(batch));
   }
+  step.seconds_waited = core::monotonic_seconds() - started;
   return step;
 }
 

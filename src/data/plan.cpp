@@ -64,6 +64,10 @@ void Plan::go_to_epoch_of(int64_t step) {
 
 int64_t Plan::count_steps() const {
   if (options_.max_steps > 0) return options_.max_steps;
+  if (!options_.packing) {  // as many micro-batches in each epoch, whichever they are
+    return options_.epochs *
+           Epoch{0, 0, micro_batches_of_epoch(0)}.steps(options_.micro_batches_of_step());
+  }
   int64_t steps = 0;
   for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
     steps += Epoch{epoch, 0, micro_batches_of_epoch(epoch)}.steps(options_.micro_batches_of_step());

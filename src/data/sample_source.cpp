@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "data/content_id.h"
 #include "data/json_fields.h"
 #include "data/once_map.h"
 #include "streamo/core/file.h"
@@ -39,8 +40,9 @@ bool is_raw(const fs::path& path, const RecordFile& records, const std::string& 
 
 struct SampleSource::Shared {
   explicit Shared(int64_t frame_memory_bytes) : frames(frame_memory_bytes) {}
-  OnceMap<Result<video::VideoInfo>> infos;  // by video path
-  FrameMemory frames;                       // by video path
+  OnceMap<Result<video::VideoInfo>> infos;   // by video path
+  OnceMap<Result<std::string>> content_ids;  // by path
+  FrameMemory frames;                        // by video path
 };
 
 Result<RecordFormat> detect_format(const json& record) {
@@ -101,7 +103,8 @@ std::string SampleSource::id(size_t index) const {
 }
 
 Result<video::VideoInfo> SampleSource::video_info(const std::string& path) const {
-  const video::SampleOptions options{.fps = options_.conversation.fps};
+  const video::SampleOptions options{.fps = options_.conversation.fps,
+                                     .time_limit = options_.decode_timeout};
   return shared_->infos.get(path, [&] {
     return options_.frame_cache ? options_.frame_cache->probe(path, options)
                                 : video::probe(path, options);
@@ -111,7 +114,8 @@ Result<video::VideoInfo> SampleSource::video_info(const std::string& path) const
 video::SampleOptions SampleSource::sample_options() const {
   return {.fps = options_.conversation.fps,
           .pixel_limits = options_.pixel_limits,
-          .resize = options_.resize};
+          .resize = options_.resize,
+          .time_limit = options_.decode_timeout};
 }
 
 std::string SampleSource::place_of(size_t index) const {
@@ -146,7 +150,7 @@ Result<Record> SampleSource::record(size_t index) const {
   return Record{index, *std::move(conversation)};
 }
 
-std::optional<Fault> SampleSource::resolve_paths(Record& record) const {
+std::vector<std::string*> SampleSource::paths_in(Record& record) {
   std::vector<std::string*> paths;
   if (auto* annotation = std::get_if<Annotation>(&record.content)) {
     paths.push_back(&annotation->video_path);
@@ -155,7 +159,11 @@ std::optional<Fault> SampleSource::resolve_paths(Record& record) const {
     if (!conversation.video_path.empty()) paths.push_back(&conversation.video_path);
     for (std::string& path : conversation.image_paths) paths.push_back(&path);
   }
-  for (std::string* path : paths) {
+  return paths;
+}
+
+std::optional<Fault> SampleSource::resolve_paths(Record& record) const {
+  for (std::string* path : paths_in(record)) {
     Result<fs::path> located = file_of(record.index).root.locate(*path);
     if (!located) return Fault{place_of(record.index) + ": " + located.reason()};
     *path = located->string();
@@ -240,16 +248,25 @@ Result<Sample> SampleSource::load(size_t index) const {
   return Sample{id(index), *std::move(conversation), *std::move(pictures)};
 }
 
-std::string SampleSource::fingerprint() const {
-  std::string text;
-  for (const File& file : files_) {
-    const std::vector<RecordSpan>& spans = file.records->spans();
-    const std::string_view bytes(reinterpret_cast<const char*>(spans.data()),
-                                 spans.size() * sizeof(RecordSpan));
-    text += fmt::format("{} {} {}\n", file.records->path().filename().string(),
-                        fs::file_size(file.records->path()), core::hash_bytes(bytes));
+std::vector<FileContent> SampleSource::file_contents() const {
+  std::vector<FileContent> contents;
+  for (const File& file : files_)
+    contents.push_back({file.name, file.records->size(), core::hash_file(file.records->path())});
+  return contents;
+}
+
+Result<std::string> SampleSource::content_id(size_t index) const {
+  Result<Record> record = this->record(index);
+  if (!record) return record.fault();
+  if (auto fault = resolve_paths(*record)) return *std::move(fault);
+  std::string ids;
+  for (const std::string* path : paths_in(*record)) {
+    const Result<std::string>& id =
+        shared_->content_ids.get(*path, [&] { return data::content_id(*path); });
+    if (!id) return id.fault();
+    ids += *id;
   }
-  return core::hash_bytes(text);
+  return core::hash_bytes(ids);
 }
 
 }  // namespace streamo::data

@@ -39,6 +39,14 @@ bool better(const std::string& metric, double now, double before) {
   return found->larger_is_better ? now > before : now < before;
 }
 
+// Null where there is none.
+Json read_record(const std::filesystem::path& run) {
+  const std::filesystem::path path = BestModel::directory(run) / BestModel::kRecord;
+  if (!std::filesystem::exists(path)) return {};
+  const auto read = core::read_json<Json>(path);
+  return read ? *read : Json();  // damaged: as if there were none
+}
+
 }  // namespace
 
 std::vector<std::string> best_metric_names() {
@@ -47,12 +55,14 @@ std::vector<std::string> best_metric_names() {
   return names;
 }
 
+std::optional<int64_t> BestModel::step_of(const std::filesystem::path& run) {
+  const auto step = number_at(read_record(run), "/step");
+  return step ? std::optional(static_cast<int64_t>(*step)) : std::nullopt;
+}
+
 BestModel::BestModel(const std::filesystem::path& run, std::string metric, int64_t resume_step)
     : metric_(std::move(metric)) {
-  const std::filesystem::path path = directory(run) / kRecord;
-  if (!std::filesystem::exists(path)) return;
-  const auto read = core::read_json<Json>(path);
-  const Json record = read ? *read : Json();  // damaged: as if there were none
+  const Json record = read_record(run);
   const auto step = number_at(record, "/step"), value = number_at(record, "/value");
   if (!step || *step > static_cast<double>(resume_step)) return;
   if (text_at(record, "/metric") == metric_) value_ = value;

@@ -20,6 +20,9 @@ class BestModel {
   static constexpr const char* kRecord = "best.json";
   static std::filesystem::path directory(const std::filesystem::path& run) { return run / "best"; }
 
+  // Of the record there; none where there is no such model.
+  static std::optional<int64_t> step_of(const std::filesystem::path& run);
+
   // `metric`: one of best_metric_names(), or "" to keep none. `resume_step`: a record of a later
   // step is forgotten, as that part of the run is done again; so is one of another metric.
   BestModel(const std::filesystem::path& run, std::string metric, int64_t resume_step);

@@ -19,6 +19,13 @@
 
 namespace streamo::train {
 
+// Collective. Looks through the samples of data.eval, as it is done before a run begins with those
+// of data.train: what cannot be used is listed in <run>/skipped-eval.jsonl, and said. Throws
+// core::Error{kData} for a missing, broken or empty file, or when no sample is left.
+void require_held_out(const RunConfig& config, const std::filesystem::path& run_folder,
+                      const std::filesystem::path& model_dir,
+                      std::shared_ptr<video::FrameCache> frame_cache, dist::Ranks& ranks);
+
 class HeldOut {
  public:
   // `resume_step`: of the run. `model_dir`: with the files that a model is saved with.
@@ -29,11 +36,12 @@ class HeldOut {
   // Collective: every rank, with the whole model, plays a share of the samples. The first one
   // writes <run>/eval-<step>.json and the metrics (which others do not have), and <run>/best when
   // the model is the best so far. False when `asked_to_stop` ended it, as it is asked after each
-  // sample: nothing is written then.
+  // sample: nothing is written then. What fails on one rank fails on all, which are then where they
+  // were.
   bool evaluate(model::VisionLanguageModel& model, const text::ChatFormat& chat, int64_t step,
                 int64_t max_samples, MetricsLog* metrics,
                 const std::function<bool()>& asked_to_stop);
-  // Whether the evaluation of that step has been made.
+  // Collective. Whether the evaluation of that step has been made.
   bool evaluated(int64_t step) const;
 
  private:
@@ -43,6 +51,8 @@ class HeldOut {
                                           const data::SampleSource& source,
                                           const std::vector<size_t>& samples,
                                           const std::function<bool()>& asked_to_stop);
+  void write_result(model::VisionLanguageModel& model, int64_t step, const eval::EvalReport& result,
+                    const data::SampleSource& source, MetricsLog& metrics);
   void keep_if_best(model::VisionLanguageModel& model, int64_t step, const eval::EvalReport& result,
                     const data::SampleSource& samples);
 

@@ -21,11 +21,14 @@ struct ModelDirectory {
 // model.path, or <run_dir>/base where that is not yet all there is:
 // - of a preset: a tokenizer trained on the texts of `source`, and a config.json;
 // - of a model.path whose tokenizer lacks tokens of model.new_special_tokens: its files with these.
-// No weights are in it. `write`: of several ranks only one writes it, before the others ask. Throws
-// core::Error{kModel} when tokenizer and config do not belong together.
+// No weights are in it. `write`: of several ranks only one writes it, before the others ask.
+// `resume_from`: the checkpoint that the run goes on from, whose tokenizer it is then; empty: none.
+// Throws core::Error{kModel} when tokenizer and config do not belong together, {kConfig} when a
+// folder of that name was not written by this program.
 ModelDirectory prepare_model_directory(const RunConfig& config,
                                        const std::filesystem::path& run_dir,
-                                       const data::SampleSource& source, bool write);
+                                       const data::SampleSource& source, bool write,
+                                       const std::filesystem::path& resume_from = {});
 
 // Throws core::Error{kModel} with this hint where there is no such folder.
 void require_model_directory(const std::filesystem::path& path, const std::string& hint);

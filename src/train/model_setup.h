@@ -28,11 +28,11 @@ torch::Device available_device(int local_rank = 0);
 // tokens are trained whatever is frozen (named_parameters()).
 bool is_frozen(const RunConfig::Model& config, model::Part part);
 
-// Built, with weights (of model.path, with rows for new tokens, or random for a preset), in the
-// config's dtype, frozen as asked.
-std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
-                                                       const ModelDirectory& directory,
-                                                       torch::Device device);
+// Built, with weights (of model.path, with rows for new tokens, or random for a preset; of the
+// checkpoint `resume_from`, where there is one), in the config's dtype, frozen as asked.
+std::shared_ptr<model::VisionLanguageModel> load_model(
+    const RunConfig& config, const ModelDirectory& directory, torch::Device device,
+    const std::filesystem::path& resume_from = {});
 
 // How large the model's pictures are: as the config says, else as its directory does (an empty path
 // is none yet). Throws core::Error{kModel} for a damaged file.
@@ -55,6 +55,8 @@ data::SampleSource open_source(const RunConfig& config, const std::vector<std::s
 // How the samples of data.train become items, and these the steps.
 data::IndexOptions index_options(const RunConfig& config, int64_t token_side);
 data::PlanOptions plan_options(const RunConfig& config, int rank = 0, int world_size = 1);
+
+inline constexpr const char* kConversationFile = "streamo.json";
 
 // What a model was trained to see beside its weights: system prompt, default question, frame rate,
 // pixel limits and resize, as <model directory>/streamo.json, so that it is evaluated as it was

@@ -1,5 +1,8 @@
 // What AdamW keeps, to and from a checkpoint.
+#include <ATen/ops/_foreach_norm.h>
 #include <fmt/format.h>
+
+#include <limits>
 
 #include "streamo/core/error.h"
 #include "streamo/train/optimizer.h"
@@ -50,6 +53,24 @@ std::map<std::string, torch::Tensor> AdamW::state() {
   for (size_t i = 0; i < slots_.size() && ranks().first(); ++i)
     state[parameters_[i].name + kStep] = slots_[i].step;
   return state;
+}
+
+// The largest magnitude is finite when all are: one pass, nothing of their size is made.
+bool AdamW::is_finite() const {
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> all;
+  for (const Slot& slot : slots_) {
+    for (const torch::Tensor& tensor : {slot.own, slot.master, slot.exp_avg, slot.exp_avg_sq})
+      if (tensor.defined() && tensor.numel() > 0) all.push_back(tensor);
+  }
+  bool finite = true;
+  if (!all.empty()) {
+    std::vector<torch::Tensor> largest;
+    for (torch::Tensor& one : at::_foreach_norm(all, std::numeric_limits<double>::infinity()))
+      largest.push_back(one.to(torch::kFloat));
+    finite = torch::isfinite(torch::stack(largest)).all().item<bool>();
+  }
+  return ranks().sum(finite ? 0.0 : 1.0) == 0;
 }
 
 void AdamW::load_state(const std::map<std::string, torch::Tensor>& state) {

@@ -33,8 +33,9 @@ std::vector<Json> read_json_lines(const fs::path& path) {
   return entries;
 }
 
-// The step of `eval-<step>.json`.
-std::optional<int64_t> eval_step_of(const fs::path& path) {
+}  // namespace
+
+std::optional<int64_t> step_of_evaluation(const fs::path& path) {
   const std::string name = path.filename().string(), prefix = "eval-", suffix = ".json";
   if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
   int64_t step = 0;
@@ -42,8 +43,6 @@ std::optional<int64_t> eval_step_of(const fs::path& path) {
   const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, step);
   return error == std::errc() && stop == end ? std::optional(step) : std::nullopt;
 }
-
-}  // namespace
 
 ReportData read_report_data(const fs::path& run_dir) {
   ReportData data;
@@ -62,7 +61,7 @@ ReportData read_report_data(const fs::path& run_dir) {
   std::error_code ignored;
   fs::path newest;
   for (const auto& entry : fs::directory_iterator(run_dir, ignored)) {
-    const auto step = eval_step_of(entry.path());
+    const auto step = step_of_evaluation(entry.path());
     if (!step || (!newest.empty() && *step < data.eval_step)) continue;
     data.eval_step = *step;
     newest = entry.path();

@@ -24,6 +24,9 @@ struct ReportData {
 // Throws core::Error{kData} when `run_dir` holds nothing to report.
 ReportData read_report_data(const std::filesystem::path& run_dir);
 
+// The step of a path `eval-<step>.json`, nullopt for any other name.
+std::optional<int64_t> step_of_evaluation(const std::filesystem::path& path);
+
 // The entry at a JSON pointer ("/a/b"), when it is there and of that type (and finite).
 std::optional<double> number_at(const Json& json, const std::string& pointer);
 std::string text_at(const Json& json, const std::string& pointer);  // "" when absent

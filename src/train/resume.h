@@ -2,37 +2,53 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "streamo/checkpoint/snapshot.h"
+#include "streamo/data/sample_source.h"
 #include "streamo/dist/ranks.h"
-#include "streamo/model/vision_language_model.h"
+#include "streamo/loss/streaming_loss.h"
+#include "streamo/train/optimizer.h"
 
 namespace streamo::train {
 
-// Collective. By checkpoint.resume: "auto" is the newest sound one in the store (the first rank
-// looks, all take what it found; what was passed over is said), "none" a run that has none, else a
-// path. Throws core::Error{kConfig} when it is "none" and there are checkpoints.
-std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& resume,
-                                                          const checkpoint::SnapshotStore& store,
-                                                          const std::filesystem::path& run_folder,
-                                                          dist::Ranks& ranks);
+struct ResumePoint {
+  std::filesystem::path path;  // of a checkpoint that was verified
+  nlohmann::ordered_json trainer_state;
+};
 
-// What must be the same before and after; `micro_batches` of a step over all ranks.
+// What the annotation files say, as checkpoints and ranks tell it: equal wherever they lie.
+nlohmann::ordered_json data_identity(const std::vector<data::FileContent>& files);
+
 struct RunIdentity {
   const nlohmann::ordered_json& effective_config;
-  const std::string& data_fingerprint;
-  int64_t micro_batches;
+  const nlohmann::ordered_json& data;  // data_identity()
 };
-// Throws core::Error{kConfig} when the trainer state of the checkpoint `from` is of another run,
-// naming what differs.
-void require_same_training(const nlohmann::ordered_json& trainer_state, const RunIdentity& now,
-                           const std::filesystem::path& from);
 
-// Throws core::Error{kCheckpoint} when one is missing or has another shape.
-void load_weights(model::VisionLanguageModel& model, const checkpoint::Snapshot& snapshot,
-                  const std::filesystem::path& from);
+// Collective: the first rank looks, all take what it found. By checkpoint.resume: "auto" is the
+// newest sound checkpoint of the run folder (what was passed over is said, and set aside), "none" a
+// run that has none, else the path of a checkpoint, of which the run becomes a branch (branch.h):
+// named again, it is the newest of that branch. nullopt: the run begins. Throws
+// core::Error{kConfig} when it is "none" and there are checkpoints, or the checkpoint is of another
+// run, naming what differs; {kCheckpoint} for a path that is not a sound one.
+std::optional<ResumePoint> find_resume_point(const std::string& resume,
+                                             const std::filesystem::path& run_folder,
+                                             const RunIdentity& run, dist::Ranks& ranks);
+
+// Throws core::Error{kConfig} when config.json, tokenizer or processor in `model_dir` are not those
+// the checkpoint was made with.
+void require_same_model_files(const ResumePoint& from, const std::filesystem::path& model_dir);
+
+// What was skipped before the checkpoint, by the ids that the samples have now.
+std::map<std::string, std::string> skipped_before(const ResumePoint& from,
+                                                  const nlohmann::ordered_json& data);
+
+// Optimizer and loss as they were; the weights are load_model()'s. Throws core::Error{kCheckpoint}
+// when something is missing or has another shape.
+void restore_state(const ResumePoint& from, AdamW& optimizer, loss::StreamingLoss& loss);
 
 }  // namespace streamo::train

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/train/run_folder.h"
@@ -16,13 +17,11 @@ using Json = nlohmann::ordered_json;
 
 }  // namespace
 
-void require_same_run(dist::Ranks& ranks, const Json& effective_config,
-                      const std::string& fingerprint) {
+void require_same_run(dist::Ranks& ranks, const Json& effective_config, const Json& data) {
   if (ranks.size() == 1) return;
-  const Json own = {{"config", effective_config},
-                    {"data", fingerprint},
-                    {"program", core::hash_file("/proc/self/exe")}};
-  const std::vector<std::string> all = ranks.gather(own.dump());
+  const Json own = {
+      {"config", effective_config}, {"data", data}, {"program", core::hash_file("/proc/self/exe")}};
+  const std::vector<std::string> all = ranks.gather(core::dump_json(own));
   const Json first = Json::parse(all[0]);
   for (size_t rank = 1; rank < all.size(); ++rank) {
     const Json other = Json::parse(all[rank]);

@@ -2,16 +2,15 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <string>
 
 #include "streamo/dist/ranks.h"
 
 namespace streamo::train {
 
 // Collective. Throws core::Error{kConfig} on all ranks when one of them has other settings
-// (`effective_config`), other training data (`fingerprint`) or another program, naming it and what
-// differs.
+// (`effective_config`), other training data (`data`: data_identity()) or another program, naming it
+// and what differs.
 void require_same_run(dist::Ranks& ranks, const nlohmann::ordered_json& effective_config,
-                      const std::string& fingerprint);
+                      const nlohmann::ordered_json& data);
 
 }  // namespace streamo::train

@@ -12,8 +12,9 @@ namespace streamo::train {
 Schedule::Schedule(const std::string& kind, double lr, double warmup_ratio, int64_t total_steps)
     : lr_(lr),
       total_steps_(total_steps),
-      warmup_steps_(
-          static_cast<int64_t>(std::ceil(warmup_ratio * static_cast<double>(total_steps)))) {
+      warmup_steps_(total_steps == 1 ? 0
+                                     : static_cast<int64_t>(std::ceil(
+                                           warmup_ratio * static_cast<double>(total_steps)))) {
   if (kind == "cosine") {
     kind_ = Kind::kCosine;
   } else if (kind == "linear") {

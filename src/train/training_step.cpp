@@ -15,6 +15,7 @@
 #include "streamo/core/fault_point.h"
 #include "streamo/core/file.h"
 #include "streamo/core/log.h"
+#include "streamo/core/stop_signal.h"
 #include "streamo/train/batch_tensors.h"
 
 namespace streamo::train {
@@ -39,7 +40,8 @@ void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number
   }
   if (!ranks.first()) return;
   const Json list = {{"step", step_number}, {"micro_batches", std::move(all)}};
-  core::write_file_atomic(path, core::dump_json(list, 2) + "\n");
+  core::unless_the_disk_fails(
+      [&] { core::write_file_atomic(path, core::dump_json(list, 2) + "\n"); });
 }
 
 // How long this rank has computed. On a CPU the time its thread was given, so that other processes
@@ -74,23 +76,39 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
                               StepMetrics& metrics) {
   parts_.loss.count_states(totals.states);
   StepSums sums(parts_.micro_batches);
-  const double started = seconds_computed(parts_.device);
+  const double started = seconds_computed(parts_.device), begun = core::monotonic_seconds();
   const bool complete = accumulate(step, totals, sums);
   parts_.optimizer.send_gradients();
   const double busy = seconds_computed(parts_.device) - started;
   core::fault_point("train.step");
-  std::vector<double> flags(2 + static_cast<size_t>(parts_.ranks.size()));
+  constexpr size_t kOthers = 3;  // before the two times of each rank
+  const auto ranks = static_cast<size_t>(parts_.ranks.size());
+  std::vector<double> flags(kOthers + 2 * ranks);
   flags[0] = complete ? 0 : 1;
   flags[1] = asked_to_stop_() ? 1 : 0;
-  flags[2 + static_cast<size_t>(parts_.ranks.rank())] = busy;
+  flags[2] = core::take_save_request() ? 1 : 0;
+  double* const of_rank = flags.data() + kOthers + parts_.ranks.rank();
+  of_rank[0] = busy;
+  of_rank[ranks] = step.seconds_waited + core::monotonic_seconds() - begun;
   flags = sums.exchange(parts_.ranks, flags);
-  metrics.rank_balance = balance_of(std::span(flags).subspan(2));
-  const StepOutcome outcome{.done = flags[0] == 0, .stopping = flags[0] + flags[1] > 0};
+  metrics.rank_balance = balance_of(std::span(flags).subspan(kOthers, ranks));
+  name_straggler(std::span(flags).subspan(kOthers + ranks));
+  const StepOutcome outcome{
+      .done = flags[0] == 0, .stopping = flags[0] + flags[1] > 0, .saving = flags[2] > 0};
   // Without a supervised token nothing is learnt: every sample was bad, say. Time goes on.
   if (outcome.done && totals.supervised_tokens > 0 && update(step, sums, metrics))
     fill_in(metrics, sums, totals);
   parts_.optimizer.zero_grad();
   return outcome;
+}
+
+void TrainingStep::name_straggler(std::span<const double> seconds) {
+  const std::optional<Straggler> slow = stragglers_.add(seconds);
+  if (!slow) return;
+  core::log_info(
+      "slow: {} needed {:.2f} times as long as the other ranks in the last {} steps, "
+      "its data included",
+      parts_.ranks.name_of(slow->rank), slow->ratio, Stragglers::kSteps);
 }
 
 bool TrainingStep::in_rounds() const {
@@ -112,6 +130,7 @@ bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& tot
     if (round + 1 == rounds) parts_.optimizer.begin_last_micro_batch();
     if (round < step.micro_batches.size()) compute(step.micro_batches[round], totals, sums);
     parts_.optimizer.end_micro_batch();
+    parts_.ranks.note_progress();
   }
   return true;
 }
@@ -122,8 +141,9 @@ void TrainingStep::compute(const data::MicroBatch& batch, const StepTotals& tota
   const torch::Tensor hidden_states =
       parts_.model.forward(to_model_input(batch, parts_.model, parts_.device));
   const loss::SupervisedRows rows = supervised_rows(batch, hidden_states);
-  const loss::LossTerms terms = parts_.loss(rows, parts_.model.lm_head_weight(),
-                                            static_cast<double>(totals.supervised_tokens));
+  loss::LossTerms terms = parts_.loss(rows, parts_.model.lm_head_weight(),
+                                      static_cast<double>(totals.supervised_tokens));
+  if (core::fault_asked("train.loss", "nan")) terms.loss = terms.loss * std::nan("");
   terms.loss.backward();
   sums.add(batch.number, terms, rows);
 }
@@ -140,18 +160,28 @@ bool TrainingStep::update(const data::StepBatch& step, const StepSums& sums, Ste
 // All ranks know the same numbers, so they take the same way. False: the step is to be skipped.
 bool TrainingStep::require_finite(const data::StepBatch& step, const StepSums& sums,
                                   const StepMetrics& metrics) {
-  if (std::isfinite(sums.loss) && std::isfinite(metrics.grad_norm)) return true;
+  if (std::isfinite(sums.loss) && std::isfinite(metrics.grad_norm)) {
+    skipped_in_a_row_ = 0;
+    return true;
+  }
   const std::filesystem::path list = parts_.run_folder / "nonfinite_step.json";
   write_nonfinite_step(list, metrics.step, step, sums, parts_.ranks);
   const std::string what = fmt::format("loss {} and gradient norm {} at step {}", sums.loss,
                                        metrics.grad_norm, metrics.step);
-  if (parts_.config.train.nonfinite == "skip") {
+  const RunConfig::Train& train = parts_.config.train;
+  const bool may_skip = train.nonfinite == "skip";
+  if (may_skip && skipped_in_a_row_++ < train.max_nonfinite_skips) {
     core::log_warning("{}, {} names its samples, the step is skipped", what, list.string());
     return false;
   }
-  throw core::Error(core::ErrorKind::kNonFinite, what + ", the weights were not changed",
-                    list.string() + " names its samples",
-                    "lower optim.lr, look at these samples, or set train.nonfinite=skip");
+  throw core::Error(
+      core::ErrorKind::kNonFinite,
+      what + (may_skip ? fmt::format(", after train.max_nonfinite_skips = {} that were skipped",
+                                     train.max_nonfinite_skips)
+                       : ", the weights were not changed"),
+      list.string() + " names its samples",
+      may_skip ? "lower optim.lr, and go on from a checkpoint before them (checkpoint.resume)"
+               : "lower optim.lr, look at these samples, or set train.nonfinite=skip");
 }
 
 }  // namespace streamo::train

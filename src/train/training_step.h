@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "step_sums.h"
+#include "stragglers.h"
 #include "streamo/data/batch.h"
 #include "streamo/dist/ranks.h"
 #include "streamo/loss/streaming_loss.h"
@@ -22,6 +23,7 @@ namespace streamo::train {
 struct StepOutcome {
   bool done = false;      // false: some rank was stopped in the middle; nothing has changed then
   bool stopping = false;  // some rank was asked to stop; all know it
+  bool saving = false;    // some rank was asked to save and go on
 };
 
 class TrainingStep {
@@ -46,10 +48,12 @@ class TrainingStep {
   // Collective. Does the update number metrics.step (from 1) and fills in its losses, targets,
   // grad_norm and lr; a step without a supervised token, and one that train.nonfinite skips, leave
   // them and the weights as they are. Throws core::Error{kNonFinite}, before the weights change,
-  // when train.nonfinite is stop; the samples are in nonfinite_step.json then.
+  // when train.nonfinite is stop, or too many in a row were skipped; the samples are in
+  // nonfinite_step.json then.
   StepOutcome run(const data::StepBatch& step, const StepTotals& totals, StepMetrics& metrics);
 
  private:
+  void name_straggler(std::span<const double> seconds);
   bool in_rounds() const;
   bool stops_here();
   bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepSums& sums);
@@ -60,6 +64,8 @@ class TrainingStep {
 
   Parts parts_;
   std::function<bool()> asked_to_stop_;
+  int64_t skipped_in_a_row_ = 0;  // steps that were not finite
+  Stragglers stragglers_;
 };
 
 }  // namespace streamo::train

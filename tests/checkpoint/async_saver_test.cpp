@@ -132,8 +132,8 @@ TEST_F(AsyncSaverTest, AFullDiskLeavesTheOlderCheckpoint) {
     saver.start(snapshot_of(3, torch::ones({left})));
     EXPECT_FALSE(saver.wait());
     EXPECT_THROW(saver.require_saved(), core::Error);
-    std::vector<std::string> passed_over;
-    EXPECT_EQ(store_.newest_sound(&passed_over), run_dir_ / "checkpoint-1");
+    const auto [newest, passed_over] = newest_sound_snapshot(run_dir_);
+    EXPECT_EQ(newest, run_dir_ / "checkpoint-1");
     EXPECT_TRUE(passed_over.empty());
     int entries = 0;  // checkpoint-1 and latest: nothing half-written fills the disk
     for ([[maybe_unused]] const auto& entry : fs::directory_iterator(run_dir_)) ++entries;

@@ -43,8 +43,7 @@ class SnapshotTest : public ::testing::Test {
 
 TEST_F(SnapshotTest, ReadsBackWhatItSaved) {
   store_.save(snapshot_at(7));
-  std::vector<std::string> passed_over;
-  const auto newest = store_.newest_sound(&passed_over);
+  const auto newest = newest_sound_snapshot(run_dir_).path;
   ASSERT_TRUE(newest);
   EXPECT_EQ(newest->filename(), "checkpoint-7");
   const Snapshot back = load_snapshot(*newest);
@@ -61,7 +60,7 @@ TEST_F(SnapshotTest, ReadsBackWhatItSaved) {
 
 TEST_F(SnapshotTest, KeepsTheNewest) {
   for (const int64_t step : {5, 10, 9, 100}) store_.save(snapshot_at(step));
-  const auto all = store_.list();
+  const auto all = snapshots_in(run_dir_);
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].filename(), "checkpoint-100");
   EXPECT_EQ(all[1].filename(), "checkpoint-10");
@@ -75,7 +74,7 @@ TEST_F(SnapshotTest, ASaveThatWasInterruptedIsFinished) {
   core::write_file_atomic(run_dir_ / "latest", "checkpoint-6\n");
   store_.finish_save(7);
   EXPECT_EQ(core::read_file(run_dir_ / "latest"), "checkpoint-7\n");
-  EXPECT_EQ(store_.list().size(), 2U);
+  EXPECT_EQ(snapshots_in(run_dir_).size(), 2U);
 }
 
 // Damage of every kind to every file: noticed, named, and the older checkpoint taken.
@@ -97,12 +96,12 @@ TEST_F(SnapshotTest, PassesOverADamagedCheckpointAndSaysWhy) {
         core::write_file_atomic(file, content);
       }
       EXPECT_THROW(load_snapshot(run_dir_ / "checkpoint-2"), core::Error);
-      std::vector<std::string> passed_over;
-      const auto newest = store_.newest_sound(&passed_over);
-      ASSERT_TRUE(newest) << name << " " << damage;
-      EXPECT_EQ(newest->filename(), "checkpoint-1") << name << " " << damage;
-      ASSERT_EQ(passed_over.size(), 1U);
-      EXPECT_THAT(passed_over[0], ::testing::HasSubstr("checkpoint-2"));
+      const NewestSnapshot newest = newest_sound_snapshot(run_dir_);
+      ASSERT_TRUE(newest.path) << name << " " << damage;
+      EXPECT_EQ(newest.path->filename(), "checkpoint-1") << name << " " << damage;
+      ASSERT_EQ(newest.passed_over.size(), 1U);
+      EXPECT_THAT(newest.passed_over[0].reason, ::testing::HasSubstr("checkpoint-2"));
+      set_aside(newest.passed_over[0].path, "damaged-");
       EXPECT_FALSE(fs::exists(run_dir_ / "checkpoint-2"));
       EXPECT_TRUE(fs::exists(run_dir_ / "damaged-checkpoint-2"));
     }
@@ -118,12 +117,54 @@ TEST_F(SnapshotTest, PassesOverAHostileManifest) {
         std::string("{\"format\": {}, \"files\": []}"), std::string("\0{}", 3), std::string()}) {
     store_.save(snapshot_at(2));
     std::ofstream(run_dir_ / "checkpoint-2/manifest.json", std::ios::binary) << manifest;
-    std::vector<std::string> passed_over;
-    const auto newest = store_.newest_sound(&passed_over);
-    ASSERT_TRUE(newest);
-    EXPECT_EQ(newest->filename(), "checkpoint-1");
-    ASSERT_EQ(passed_over.size(), 1u);
-    EXPECT_LT(passed_over[0].size(), 1000u);
+    const NewestSnapshot newest = newest_sound_snapshot(run_dir_);
+    ASSERT_TRUE(newest.path);
+    EXPECT_EQ(newest.path->filename(), "checkpoint-1");
+    ASSERT_EQ(newest.passed_over.size(), 1u);
+    EXPECT_LT(newest.passed_over[0].second.size(), 1000u);
+    fs::remove_all(run_dir_ / "checkpoint-2");
+  }
+}
+
+// Of a user: notes under such a name, and a copy of a checkpoint of ours.
+TEST_F(SnapshotTest, WhatItDidNotWriteIsLeftAlone) {
+  store_.save(snapshot_at(5));
+  fs::create_directory(run_dir_ / "checkpoint-7");
+  core::write_file_atomic(run_dir_ / "checkpoint-7/notes.txt", "mine");
+  fs::copy(run_dir_ / "checkpoint-5", run_dir_ / "checkpoint-9");
+  const NewestSnapshot newest = newest_sound_snapshot(run_dir_);
+  ASSERT_TRUE(newest.path);
+  EXPECT_EQ(newest.path->filename(), "checkpoint-5");
+  ASSERT_EQ(newest.passed_over.size(), 2U);
+  for (const auto& [path, reason] : newest.passed_over) set_aside(path, "damaged-");
+  for (const int64_t step : {7, 9}) {
+    try {
+      store_.save(snapshot_at(step));
+      ADD_FAILURE();
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.kind(), core::ErrorKind::kDisk);
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("was not written by this program"));
+    }
+  }
+  for (const int64_t step : {10, 11, 12}) store_.save(snapshot_at(step));
+  EXPECT_EQ(snapshots_in(run_dir_).size(), 2U);
+  EXPECT_EQ(core::read_file(run_dir_ / "checkpoint-7/notes.txt"), "mine");
+  EXPECT_TRUE(fs::exists(run_dir_ / "checkpoint-9/model.safetensors"));
+}
+
+// Of an older or newer program: neither passed over as if it were damaged, nor begun anew.
+TEST_F(SnapshotTest, AnotherFormatIsRefused) {
+  store_.save(snapshot_at(5));
+  const fs::path manifest = run_dir_ / "checkpoint-5/manifest.json";
+  auto content = nlohmann::ordered_json::parse(core::read_file(manifest));
+  content["format"] = 99;
+  core::write_file_atomic(manifest, content.dump(2) + "\n");
+  try {
+    newest_sound_snapshot(run_dir_);
+    FAIL();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.kind(), core::ErrorKind::kCheckpoint);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("format 99, this program reads 2"));
   }
 }
 

@@ -231,12 +231,38 @@ TEST_F(SampleSources, RefuseUnusableFiles) {
   EXPECT_THAT(message_of({write("m.json", {{{"a", 1}, {"b", 2}}})}, {}), HasSubstr("a, b"));
 }
 
-TEST_F(SampleSources, FingerprintFollowsTheFiles) {
-  const fs::path path = write("f.json", {raw("a"), raw("b")});
-  const std::string before = SampleSource({path}, {}).fingerprint();
-  EXPECT_EQ(SampleSource({path}, {}).fingerprint(), before);
-  write("f.json", {raw("a"), raw("bb")});
-  EXPECT_NE(SampleSource({path}, {}).fingerprint(), before);
+// Wherever they lie and whatever they are called.
+TEST_F(SampleSources, FilesAreToldByTheirContent) {
+  const auto hash_of = [](const fs::path& path) {
+    return SampleSource({path}, {}).file_contents().at(0).hash;
+  };
+  const std::string before = hash_of(write("f.json", {raw("a"), raw("b")}));
+  EXPECT_EQ(hash_of(write("g.json", {raw("a"), raw("b")})), before);
+  EXPECT_NE(hash_of(write("f.json", {raw("a"), raw("c")})), before);
+}
+
+TEST_F(SampleSources, VideosAreToldBySizeAndEnds) {
+  const SampleSource source({write("f.json", {raw("one"), raw("two"), raw("three")})}, {});
+  const auto id_of = [&](size_t sample) {
+    return SampleSource({folder_ / "f.json"}, {}).content_id(sample);
+  };
+  std::string video(200'000, 'v');
+  const auto put = [&](const std::string& name) {
+    std::ofstream(folder_ / name, std::ios::binary) << video;
+  };
+  put("one");
+  put("two");
+  ASSERT_TRUE(id_of(0));
+  EXPECT_EQ(*id_of(0), *id_of(1));
+  video[3] = 'w';
+  put("two");
+  EXPECT_NE(*id_of(0), *id_of(1));
+  video[3] = 'v';
+  video[199'990] = 'w';
+  put("two");
+  EXPECT_NE(*id_of(0), *id_of(1));
+  EXPECT_FALSE(id_of(2));
+  EXPECT_THAT(id_of(2).reason(), HasSubstr("three: No such file or directory"));
 }
 
 }  // namespace

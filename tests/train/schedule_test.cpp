@@ -37,7 +37,14 @@ TEST(Schedule, WarmupIsRoundedUpAndMayBeAbsentOrEverything) {
   EXPECT_DOUBLE_EQ(Schedule("cosine", 1, 0.0, 10).lr(0), 1.0);
   const Schedule only_warmup("cosine", 1, 1.0, 4);
   EXPECT_DOUBLE_EQ(only_warmup.lr(3), 0.75);
-  EXPECT_DOUBLE_EQ(Schedule("cosine", 1, 0.5, 1).lr(0), 0.0);  // one step, all of it warm-up
+}
+
+// Where transformers would train at a rate of 0 all the time.
+TEST(Schedule, ARunOfOneStepLearns) {
+  for (const char* kind : {"cosine", "linear", "constant"}) {
+    for (const double warmup : {0.0, 0.05, 1.0})
+      EXPECT_DOUBLE_EQ(Schedule(kind, 1, warmup, 1).lr(0), 1.0) << kind << warmup;
+  }
 }
 
 TEST(Schedule, RefusesAnUnknownKind) {

@@ -37,22 +37,14 @@ class SnapshotStore {
                 std::map<std::string, std::string> extra_files = {});
 
   // Throws core::Error{kDisk} when it is not published, with the bytes needed and free when the
-  // disk is full; older checkpoints are untouched then. That old ones cannot be removed is a
-  // warning.
+  // disk is full, or when a folder that no save of ours made has its name; older checkpoints are
+  // untouched then. That old ones cannot be removed is a warning.
   void save(const Snapshot& snapshot) const;
 
   // What comes after publishing: `latest` and the removal of old ones. For a start that goes on
   // from the newest checkpoint, as the former process may have died in between. Throws
   // core::Error{kDisk} as save() does.
   void finish_save(int64_t step) const;
-
-  // The newest checkpoint that verifies. `passed_over` receives a line for each newer one that does
-  // not; it is set aside under the name damaged-checkpoint-<step>, where that can be done. For who
-  // alone writes in the folder.
-  std::optional<std::filesystem::path> newest_sound(std::vector<std::string>* passed_over) const;
-
-  // Checkpoint folders of the run, newest first, sound or not.
-  std::vector<std::filesystem::path> list() const;
 
  private:
   void require_space(const Snapshot& snapshot) const;
@@ -62,6 +54,26 @@ class SnapshotStore {
   int64_t keep_;
   std::map<std::string, std::string> extra_files_;
 };
+
+// The checkpoints in a run folder that save() wrote, newest first, sound or not. What a user put
+// there under such a name is told by its manifest, and is none of them.
+std::vector<std::filesystem::path> snapshots_in(const std::filesystem::path& run_dir);
+
+struct NewestSnapshot {
+  struct PassedOver {
+    std::filesystem::path path;
+    std::string reason;
+  };
+  std::optional<std::filesystem::path> path;
+  std::vector<PassedOver> passed_over;  // newer folders of such names that do not verify
+};
+// The newest checkpoint in a run folder that save() wrote and that verifies.
+NewestSnapshot newest_sound_snapshot(const std::filesystem::path& run_dir);
+
+// Renames a checkpoint to <prefix>checkpoint-<step>, with a number behind where that is taken.
+// Leaves alone what save() did not write, and what cannot be renamed. For who alone writes in the
+// folder.
+void set_aside(const std::filesystem::path& checkpoint, const std::string& prefix);
 
 // Step of a checkpoint folder's name, nullopt for any other name.
 std::optional<int64_t> step_of_checkpoint(const std::filesystem::path& path);
@@ -73,7 +85,14 @@ uint64_t tensor_bytes(const Snapshot& snapshot);
 // Fault names file and difference.
 core::Result<bool> verify_snapshot(const std::filesystem::path& checkpoint);
 
-// Reads a verified checkpoint. Throws core::Error{kCheckpoint}.
+// Throws core::Error{kCheckpoint} when there is none, or it does not verify.
+void require_sound(const std::filesystem::path& checkpoint);
+
+// Of a checkpoint that was verified; its weights are those of a model directory. Throw
+// core::Error{kCheckpoint}.
+nlohmann::ordered_json read_trainer_state(const std::filesystem::path& checkpoint);
+std::map<std::string, torch::Tensor> read_optimizer(const std::filesystem::path& checkpoint);
+// All of it, verified first. Throws core::Error{kCheckpoint}.
 Snapshot load_snapshot(const std::filesystem::path& checkpoint);
 
 }  // namespace streamo::checkpoint

@@ -27,6 +27,7 @@ struct SourceOptions {
   ConversationOptions conversation;
   video::PixelLimits pixel_limits;
   video::ResizeMode resize = video::ResizeMode::kFast;  // of video frames
+  double decode_timeout = video::SampleOptions().time_limit;
   int64_t frame_memory_bytes = 256 << 20;  // for resized pictures that samples of one video share
   std::shared_ptr<video::FrameCache> frame_cache;  // may be shared with other sources; null: none
 };
@@ -46,6 +47,13 @@ struct Sample {
   std::string id;  // FILE:RECORD, the same in every run
   Conversation conversation;
   std::vector<video::Frame> frames;
+};
+
+// An annotation file, told by its content.
+struct FileContent {
+  std::string name;  // for people
+  size_t records = 0;
+  std::string hash;
 };
 
 class SampleSource {
@@ -75,9 +83,11 @@ class SampleSource {
   core::Result<Sample> load(size_t index) const;
   // The pictures of a whole conversation, as many as it has placeholders.
   core::Result<std::vector<video::Frame>> frames(const Conversation& conversation) const;
-  // A hash of the files' names, sizes and record offsets: tells whether a resumed run sees the same
-  // data.
-  std::string fingerprint() const;
+  // Tells whether a resumed run sees the same data, wherever they lie: what each annotation file
+  // says, and the video or the pictures of a sample, of which not all is read. A Fault says which
+  // file cannot be read.
+  std::vector<FileContent> file_contents() const;
+  core::Result<std::string> content_id(size_t index) const;
   const SourceOptions& options() const { return options_; }
   video::SampleOptions sample_options() const;  // of its videos
   // For a model that is made only after its training texts were read. Before the first load().
@@ -94,6 +104,7 @@ class SampleSource {
   struct Shared;  // what is known about videos already
 
   const File& file_of(size_t index) const;
+  static std::vector<std::string*> paths_in(Record& record);
   std::string place_of(size_t index) const;  // "FILE, record 3, line 17, column 5"
   core::Result<std::vector<video::Frame>> sample_video(const std::string& path) const;
   core::Result<std::vector<video::Frame>> read_images(const std::vector<std::string>& paths) const;

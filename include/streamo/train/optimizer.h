@@ -106,6 +106,10 @@ class AdamW {
   // Collective. Drops the gradients (and their memory).
   void zero_grad();
 
+  // Collective. Whether all numbers of all ranks are finite, of the trained parameters and of what
+  // is kept of them.
+  bool is_finite() const;
+
   // Collective. For a checkpoint, on the first rank (others get nothing): "<parameter>.exp_avg",
   // ".exp_avg_sq", ".step" (number of updates, fp32 scalar), and ".master" of bf16 parameters and
   // of trained rows, in the shape of the parameter or rows: the same however the state is shared.

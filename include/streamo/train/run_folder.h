@@ -23,6 +23,10 @@ class RunFolder {
   static std::filesystem::path final_model(const std::filesystem::path& run) {
     return run / "final";
   }
+  // A model directory in it is ours when it has the list of core::write_own_directory(). Where
+  // something else has its name, require_ours() throws core::Error{kConfig}: it is not replaced.
+  static bool made_by_us(const std::filesystem::path& model_dir);
+  static void require_ours(const std::filesystem::path& model_dir);
 
  private:
   std::filesystem::path path_;

@@ -4,6 +4,7 @@
 // that a run here and there sees the same rates: with W = ceil(warmup_ratio * total) warm-up steps
 // and s counted from 0,
 //   s < W:  lr * s / W            (the first step of a run with warm-up has rate 0)
+// (a run of one step has no warm-up, or it would learn nothing)
 //   then, with q = (s - W) / (total - W):
 //   cosine: lr * (1 + cos(pi q)) / 2     linear: lr * (1 - q)     constant: lr
 #pragma once

@@ -1,0 +1,14 @@
+// Whether a video or picture is still the file it was, without reading all of it.
+#pragma once
+
+#include <string>
+
+#include "streamo/core/error.h"
+
+namespace streamo::data {
+
+// Of its size, its beginning and its end: another file under the same name has another, the same
+// file under another name the same. A Fault says why it cannot be read.
+core::Result<std::string> content_id(const std::string& path);
+
+}  // namespace streamo::data
