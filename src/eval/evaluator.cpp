@@ -10,6 +10,8 @@
 #include <unordered_set>
 
 #include "eval/side_by_side.h"
+#include "streamo/core/fault_point.h"
+#include "streamo/core/progress.h"
 #include "streamo/data/example.h"
 #include "streamo/stream/session.h"
 #include "streamo/text/trim.h"
@@ -50,6 +52,7 @@ core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatF
   session.begin(has_system ? messages[0].content : "");
   size_t next_frame = 0;
   for (size_t i = has_system ? 1 : 0; i + 1 < messages.size(); i += 2) {
+    if (options.before_turn) options.before_turn();
     const text::Message &user = messages[i], &assistant = messages[i + 1];
     std::optional<TurnOutcome> outcome = annotated_turn(user.content, assistant.content);
     if (!outcome || user.role != "user" || assistant.role != "assistant") {
@@ -68,6 +71,8 @@ core::Result<Timeline> play(model::VisionLanguageModel& model, const text::ChatF
     outcome->answer = std::move(round.answer);
     outcome->probabilities = round.probabilities;
     timeline.turns.push_back(*std::move(outcome));
+    core::fault_point("eval.turn");
+    core::reading().note();
   }
   return timeline;
 }

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "streamo/core/fault_point.h"
+
 namespace streamo::video {
 namespace fs = std::filesystem;
 namespace {
@@ -67,6 +69,7 @@ void Demuxer::note_progress(const AVPacket& packet) {
     const int64_t second = av_rescale(time, base.num, base.den);
     if (second <= last_second_) return;
     last_second_ = second;
+    core::fault_point("video.second");
   }
   input_.watch().limit.renew();
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -11,6 +12,8 @@
 
 #include "ffmpeg_log.h"
 #include "streamo/core/error.h"
+#include "streamo/core/progress.h"
+#include "streamo/core/url.h"
 #include "time_limit.h"
 
 namespace streamo::video {
@@ -20,14 +23,28 @@ core::Fault file_fault(const std::filesystem::path& path, std::string_view what)
 
 struct FileWatch {
   FileWatch(std::filesystem::path file, double seconds)
-      : path(std::move(file)), limit(seconds), log(path.string()) {}
+      : path(std::move(file)),
+        limit(seconds),
+        log(path.string()),
+        in_work(core::redact_source(path)) {}
+
+  // Notes that a system call failed for good; FFmpeg's code of `error`. FFmpeg takes some for the
+  // end of the file.
+  int failed(int error);
 
   std::filesystem::path path;
   TimeLimit limit;
   FfmpegLog log;
+  std::atomic<int> machine_error{0};  // of a call that failed, if the file is not to blame
+  core::FileInWork in_work;
 };
 
-core::Fault time_limit_fault(const FileWatch& watch, bool is_left_behind);
+// Throws what is no fault of the file: Error{kMemory} or {kDisk}.
+void require_no_machine_error(const FileWatch& watch);
+// Likewise when there is hardly any memory left: what cannot be read then may be a sound file.
+void require_memory(const FileWatch& watch);
+
+core::Fault time_limit_fault(FileWatch& watch, bool is_left_behind);
 
 // The result of `work`, or a Fault when the file did not get on within its limit. `work` runs on
 // another thread, which may outlive this call: what it uses it must own.
@@ -42,6 +59,8 @@ core::Result<T> run_watched(const std::shared_ptr<FileWatch>& watch,
     result->emplace(work());
     if (!**result) watch->log.dismiss();
   });
+  require_no_machine_error(*watch);
+  if (is_done && !**result) require_memory(*watch);
   if (!is_done || watch->limit.was_up()) return time_limit_fault(*watch, !is_done);
   return *std::move(*result);
 }

@@ -1,5 +1,7 @@
 // One process of a run that sums 1 over its ranks again and again. At the third sum the rank given
 // by CULPRIT does what ACTION says. Exit code as that of streamo.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -19,11 +21,24 @@ void misbehave(const std::string& action) {
   if (action == "throw") {
     throw streamo::core::Error(streamo::core::ErrorKind::kData, "its data are bad", "a.mp4");
   }
+  if (action == "segfault") ::raise(SIGSEGV);
+  if (action == "abort") std::abort();
+  if (action == "stop") {
+    if (::fork() == 0) {  // so that the test ends
+      ::sleep(10);
+      ::kill(::getppid(), SIGKILL);
+      ::_exit(0);
+    }
+    ::raise(SIGSTOP);
+  }
+  while (action == "spin") {
+  }
   if (action == "sleep") std::this_thread::sleep_for(std::chrono::seconds(60));
 }
 
 void run(streamo::dist::Ranks& ranks, const std::string& action, int culprit) {
-  ranks.set_patience(std::chrono::seconds(5));
+  ranks.set_patience(std::chrono::seconds(3));
+  ranks.set_silence(std::chrono::seconds(3));
   for (int i = 0; i < kSums; ++i) {
     ranks.set_activity("sum " + std::to_string(i));
     if (i == kCulpritSum && ranks.rank() == culprit) misbehave(action);

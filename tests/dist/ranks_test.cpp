@@ -172,10 +172,14 @@ INSTANTIATE_TEST_SUITE_P(
     All, RankEnds,
     testing::Values(Ending{"kill", 1, 137, 21, "ended without a word, last seen at "},
                     Ending{"kill", 0, 137, 21, "ended"},
+                    Ending{"segfault", 1, 139, 21, "ended without a word, last seen at "},
+                    Ending{"abort", 2, 134, 21, "ended without a word, last seen at "},
                     Ending{"exit", 2, 0, 21, "ended without a word, last seen at "},
-                    Ending{"throw", 2, 11, 21, "ended: its data are bad, a.mp4"},
-                    Ending{"throw", 0, 11, 21, "ended: its data are bad, a.mp4"},
+                    Ending{"throw", 2, 11, 21, "ended: a.mp4: its data are bad"},
+                    Ending{"throw", 0, 11, 21, "ended: a.mp4: its data are bad"},
                     Ending{"sleep", 1, 0, 22, "is still at sum 2"},
+                    Ending{"spin", 2, 21, 22, "is still at sum 2"},
+                    Ending{"stop", 1, 137, 22, "(nothing heard of it for "},
                     Ending{"kill while others compute", 1, 137, 21, "so this rank ends too"}));
 
 TEST(RankProgram, EndsWellWhenNobodyMisbehaves) {

@@ -26,6 +26,7 @@ class HttpFileServer {
   enum class Manner {
     kGood,
     kStalls,   // after the first half of what was asked for
+    kBusy,     // 503 to the first two requests
     kEndless,  // without a length, from the beginning to the end, as a live stream is
   };
 
@@ -82,7 +83,12 @@ class HttpFileServer {
       if (::recv(connection, &c, 1, 0) <= 0) return;
       request += c;
     }
-    ++requests_;
+    if (++requests_ <= 2 && manner_ == Manner::kBusy) {
+      const std::string busy =
+          "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+      ::send(connection, busy.data(), busy.size(), MSG_NOSIGNAL);
+      return;
+    }
     constexpr const char* kRange = "Range: bytes=";
     const size_t range = request.find(kRange);
     size_t from = 0;

@@ -38,6 +38,7 @@ struct StepBatch {
   std::vector<MicroBatch> micro_batches = {};  // empty ones too, all of whose samples were bad
   int64_t rounds = 0;                          // micro-batches of the rank that has most
   std::vector<BadSample> bad = {};
+  double seconds_waited = 0;  // for its data
 
   int64_t tokens() const;
   int64_t supervised_tokens() const;  // N of the loss

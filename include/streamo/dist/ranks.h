@@ -8,7 +8,8 @@
 //
 // A rank that ends or stands still ends the others: a collective that cannot be completed throws
 // core::Error{kPeer} or {kHang} with the rank, host and process at fault, where it was and what it
-// said last; and while this process computes, a thread of its own looks for the same, and ends it.
+// said last. One that is slow is waited for, as long as it says that it gets on. And while this
+// process computes, a thread of its own looks for the same, and ends it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "streamo/core/progress.h"
+#include "streamo/core/watchdog.h"
 #include "streamo/dist/launch.h"
 
 namespace streamo::dist {
@@ -75,15 +78,27 @@ class Ranks {
   // Collective. Returns when all ranks have called it.
   void barrier();
 
-  // How long a collective may take before the run is held to hang: the slowest rank's work between
-  // two of them. An hour at first.
+  // How long a rank that others wait for may make no progress before the run is held to hang. An
+  // hour at first. And how long it may say nothing at all, being stopped or cut off: 30 s at first.
   void set_patience(std::chrono::milliseconds patience);
+  void set_silence(std::chrono::milliseconds silence);
   // Tells all ranks, within a second, that this one was asked to stop. Not collective: what they
   // then do together they must agree on.
   void request_stop();
   bool stop_requested() const;  // by any rank
-  // What this process is doing, for the others' messages: "step 12".
+  // This process is about to end because of that, with nothing to save: the others are told, and
+  // have had time to do the same, when it returns.
+  void leave_stopped();
+  // What this process is doing, for the others' messages: "step 12". Collectives are progress, and
+  // note_progress().
   void set_activity(const std::string& activity);
+  // The same of work of which nobody knows how long it takes: the others wait as long as `progress`
+  // (which must live as long as this) does not stop for longer than `pause`; 0: the patience. While
+  // it is core::reading(), the file in work is named. A process alone ends itself with kHang when
+  // it stops for longer, unless that is 0.
+  void set_activity(const std::string& activity, const core::Progress& progress,
+                    std::chrono::milliseconds pause = {});
+  void note_progress();
   // To be called with the message of what ends this process, before it ends: the others will name
   // it. Not collective; never throws.
   void announce_failure(const std::string& message) noexcept;
@@ -92,6 +107,7 @@ class Ranks {
   friend struct ShardGroups;
   struct Impl;
   std::unique_ptr<Impl> impl_;  // null: alone
+  core::Watchdog watchdog_;     // of a process alone, in whose place nobody waits
 };
 
 // The ranks of a run as a grid. What is kept in parts is cut inside a group, whose ranks stand in a
