@@ -1,6 +1,6 @@
-// Whole conversions. The truth of the stream format is an independent Python program that follows
-// the rules of docs/data.md (tests/oracle/conversion_oracle.py); of the frames, the numbers in the
-// pictures.
+// Whole conversions. The truth of the stream format is a second program that follows the rules of
+// docs/data.md (tests/oracle/conversion_oracle.py): it shows that we do what we say, not that we
+// read the published format as its authors do. Of the frames it is the numbers in the pictures.
 #include "streamo/data/convert.h"
 
 #include <gmock/gmock.h>
@@ -221,7 +221,7 @@ json random_record(core::Rng& rng, const std::string& video) {
   return record;
 }
 
-TEST_F(Conversions, AgreeWithAnIndependentProgram) {
+TEST_F(Conversions, AgreeWithASecondProgramOfTheSameRules) {
   if (test::run_command("python3 --version").exit_code != 0) GTEST_SKIP() << "no python3";
   for (const auto& [fps, turns] : {std::pair{1.0, 9}, std::pair{2.5, 23}}) {
     core::Rng rng({7, static_cast<uint64_t>(turns)});

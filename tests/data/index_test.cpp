@@ -70,7 +70,8 @@ class Indices : public testing::Test {
   }
 
   // Every item is as long as its encoding, and no longer than allowed; the totals are their sums.
-  static void expect_exact(const SampleSource& source, const Index& index, int64_t max_length) {
+  static void expect_lengths_of_the_encoding(const SampleSource& source, const Index& index,
+                                             int64_t max_length) {
     int64_t tokens = 0, frames = 0;
     for (const Item& item : index.items) {
       const Example example = encoded(source, item);
@@ -104,7 +105,7 @@ TEST_F(Indices, HoldASampleAsOneItemWhenItFits) {
   EXPECT_EQ(index.total_frames, 16);
   EXPECT_EQ(index.overlong_samples, 0);
   EXPECT_EQ(report.size(), 0);
-  expect_exact(source, index, 32768);
+  expect_lengths_of_the_encoding(source, index, 32768);
   // Exactly as long as allowed is not too long; one token less is.
   const int64_t longest = index.items[0].tokens;
   EXPECT_EQ(index_of(source, longest, Overlong::kSplit, report).items.size(), 2u);
@@ -116,7 +117,7 @@ TEST_F(Indices, SplitCoversEveryRoundOnceInTheLongestWindows) {
   SampleReport report;
   for (const int64_t max_length : {150, 200, 301}) {
     const Index index = index_of(source, max_length, Overlong::kSplit, report);
-    expect_exact(source, index, max_length);
+    expect_lengths_of_the_encoding(source, index, max_length);
     std::vector<int64_t> next = {0, 0};
     for (const Item& item : index.items) {
       EXPECT_EQ(item.first_round, next[item.sample]);
@@ -141,7 +142,7 @@ TEST_F(Indices, TruncateKeepsTheBeginning) {
   EXPECT_EQ(index.items[0].first_round, 0);
   EXPECT_LT(index.items[0].num_rounds, 12);
   EXPECT_EQ(report.size(), 0) << "a shortened sample is not a bad one";
-  expect_exact(source, index, 200);
+  expect_lengths_of_the_encoding(source, index, 200);
 }
 
 TEST_F(Indices, DropListsTheSample) {
@@ -170,7 +171,7 @@ TEST_F(Indices, OverlappingWindowsLearnFromEachTurnOnce) {
     for (const int64_t max_length : {32768, 220}) {  // 220: fewer rounds than max_rounds fit
       const Index index = build_index(
           source, chat(), {.max_length = max_length, .context = context, .num_workers = 2}, report);
-      expect_exact(source, index, max_length);
+      expect_lengths_of_the_encoding(source, index, max_length);
       int64_t next = 0, supervised = 0;
       for (const Item& item : index.items) {
         EXPECT_EQ(item.first_round + item.seen_rounds, next);
@@ -200,7 +201,7 @@ TEST_F(Indices, ALastTurnWithoutAnswerDoesNotShiftThePictures) {
   for (const int64_t max_length : {150, 32768}) {
     const Index index = index_of(source, max_length, Overlong::kSplit, report);
     EXPECT_EQ(index.total_frames, 11);
-    expect_exact(source, index, max_length);
+    expect_lengths_of_the_encoding(source, index, max_length);
     for (const Item& item : index.items) {
       EXPECT_EQ(encoded(source, item).frames.front().index, item.first_round);
     }
@@ -219,7 +220,7 @@ TEST_F(Indices, ReportBadSamplesAndKeepTheRest) {
   ASSERT_EQ(index.items.size(), 2u);
   EXPECT_EQ(index.items[0].sample, 1u);
   EXPECT_EQ(index.items[1].sample, 4u);
-  expect_exact(source, index, 32768);
+  expect_lengths_of_the_encoding(source, index, 32768);
   const auto skipped = report.entries();
   ASSERT_EQ(skipped.size(), 4u);
   EXPECT_THAT(skipped.at("raw.json:0"), HasSubstr("none.mp4"));

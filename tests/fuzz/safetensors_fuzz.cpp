@@ -1,23 +1,17 @@
 // Whatever the bytes, parse_safetensors_header refuses them or describes data that are there.
-//
-//   cmake --preset fuzz && ninja -C build/fuzz safetensors_fuzz
-//   build/fuzz/tests/fuzz/safetensors_fuzz -max_total_time=300 -dict=tests/fuzz/safetensors.dict
-//   CORPUS_DIR
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
+#include "fuzz.h"
 #include "streamo/model/safetensors_header.h"
 
+namespace streamo {
 namespace {
 
-using streamo::model::SafetensorsHeader;
-using streamo::model::TensorEntry;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
+using model::SafetensorsHeader;
+using model::TensorEntry;
 
 // Of an accepted file: what the loader relies on.
 void check(const std::string& file, const SafetensorsHeader& header) {
@@ -27,7 +21,7 @@ void check(const std::string& file, const SafetensorsHeader& header) {
   for (const TensorEntry& tensor : header.tensors) {
     require(tensor.begin == end && tensor.begin <= tensor.end);
     end = tensor.end;
-    uint64_t bytes = streamo::model::dtype_bytes(tensor.dtype);
+    uint64_t bytes = model::dtype_bytes(tensor.dtype);
     for (const int64_t side : tensor.shape) {
       require(side >= 0 && !__builtin_mul_overflow(bytes, static_cast<uint64_t>(side), &bytes));
     }
@@ -47,16 +41,18 @@ std::string with_length(const std::string& header, size_t data_bytes) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size == 0) return 0;
-  // The first byte says how the rest becomes a file: as it is, or as a header before some data.
-  const std::string rest(reinterpret_cast<const char*>(data) + 1, size - 1);
-  const std::string file = data[0] < 32 ? rest : with_length(rest, data[0] - 32U);
-  const auto header = streamo::model::parse_safetensors_header(file);
+// The first byte says how the rest becomes a file: as it is, or as a header before some data.
+FUZZ_TARGET(safetensors, 5000) {
+  if (input.empty()) return;
+  const auto first = static_cast<unsigned char>(input[0]);
+  const std::string rest(input.substr(1));
+  const std::string file = first < 32 ? rest : with_length(rest, first - 32U);
+  const auto header = model::parse_safetensors_header(file);
   if (header) {
     check(file, *header);
   } else {
     require(!header.reason().empty());
   }
-  return 0;
 }
+
+}  // namespace streamo

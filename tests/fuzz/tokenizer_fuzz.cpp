@@ -3,11 +3,11 @@
 // An input is a JSON merge patch for a small valid tokenizer.json, a zero byte, and a text to
 // encode; or, beginning with 'R', a whole tokenizer.json.
 #include <cstdint>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "fuzz.h"
 #include "streamo/core/error.h"
 #include "text/byte_alphabet.h"
 #include "text/byte_level_bpe_tokenizer.h"
@@ -15,10 +15,11 @@
 #include "text/tokenizer_json.h"
 #include "text/utf8.h"
 
+namespace streamo::text {
 namespace {
 
+using fuzz::require;
 using nlohmann::json;
-using namespace streamo::text;
 
 constexpr const char* kRest = R"({
   "version": "1.0",
@@ -46,18 +47,14 @@ TokenizerJson small_tokenizer() {
   return small;
 }
 
-void expect(bool condition) {
-  if (!condition) std::abort();
-}
-
 void encode(TokenizerJson patched, std::string_view text) {
   const bool is_normalized = patched.rest.contains("normalizer");
   const ByteLevelBpeTokenizer tokenizer(read_byte_level_bpe(std::move(patched), "fuzz"));
   const auto ids = tokenizer.encode(text);
-  for (const TokenId id : ids) expect(id >= 0 && id < tokenizer.vocab_size());
-  expect(tokenizer.encode(text) == ids);  // now from the cache of words
+  for (const TokenId id : ids) require(id >= 0 && id < tokenizer.vocab_size());
+  require(tokenizer.encode(text) == ids);  // now from the cache of words
   std::string storage;
-  if (!is_normalized) expect(tokenizer.decode(ids, false) == well_formed(text, storage));
+  if (!is_normalized) require(tokenizer.decode(ids, false) == well_formed(text, storage));
   (void)tokenizer.decode(ids, true);
 }
 
@@ -67,7 +64,7 @@ void read_whole(std::string_view content) {
     const nlohmann::ordered_json value = {{"a", 1}};
     const auto appended = json::parse(
         with_appended(content, {"added_tokens"}, is_array ? "" : "x", value))["added_tokens"];
-    expect((is_array ? appended.back() : appended["x"]).dump() == value.dump());
+    require((is_array ? appended.back() : appended["x"]).dump() == value.dump());
   }
   TokenizerJson parsed = parse_tokenizer_json(content, "fuzz");
   (void)is_byte_level_bpe(parsed);
@@ -76,23 +73,22 @@ void read_whole(std::string_view content) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+FUZZ_TARGET(tokenizer, 3000) {
   static const TokenizerJson small = small_tokenizer();
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
   try {
     if (input.starts_with("R")) {
       read_whole(input.substr(1));
-      return 0;
+      return;
     }
-    const size_t zero = std::min(input.find('\0'), input.size());
-    const json patch = json::parse(input.substr(0, zero), nullptr, /*allow_exceptions=*/false);
-    if (patch.is_discarded()) return -1;  // not kept in the corpus
+    const json patch = json::parse(fuzz::take_part(input), nullptr, /*allow_exceptions=*/false);
+    if (patch.is_discarded()) return;
     TokenizerJson patched = small;
     patched.rest.merge_patch(patch);
-    if (!patched.rest.contains("model") || !patched.rest["model"].is_object()) return 0;
-    encode(std::move(patched), input.substr(std::min(zero + 1, input.size())));
-  } catch (const streamo::core::Error&) {
+    if (!patched.rest.contains("model") || !patched.rest["model"].is_object()) return;
+    encode(std::move(patched), input);
+  } catch (const core::Error&) {
     // what a user is told
   }
-  return 0;
 }
+
+}  // namespace streamo::text

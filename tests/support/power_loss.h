@@ -63,12 +63,13 @@ class ModelDisk {
     const auto& [kind, path, to, content] = operation;
     const auto node = find(path);
     switch (kind) {
-      case Kind::kCreate:
+      case Kind::kOpenToWrite:
         if (!node) change({{path, add_node(false)}});
+        nodes_[find(path).value()].now = content;
         return;
       case Kind::kMakeFolder:
         return change({{path, add_node(true)}});
-      case Kind::kContent:
+      case Kind::kWrite:
         nodes_[node.value()].now = content;
         return;
       case Kind::kSync:

@@ -1,164 +1,85 @@
-// Every setting against values that nobody means: refused as a config's mistake, or taken exactly
-// as given, so that the run's own config.json says the same. Truth: the value that is read back.
+// Configs that are wrong in every key: each is refused, as a config, by the key's name. Truth: the
+// schema itself says what each key may be.
 #include "streamo/train/run_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
 #include "streamo/core/scratch_folder.h"
 
 namespace streamo::train {
 namespace {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
 using testing::HasSubstr;
 
-const std::vector<std::string> kNasty = {"-1",
-                                         "0",
-                                         "-0",
-                                         "-0.0",
-                                         "1",
-                                         "1.5",
-                                         "3.0",
-                                         "1e3",
-                                         "100000",
-                                         "1e9",
-                                         "9e18",
-                                         "1e16",
-                                         "1e30",
-                                         "1e300",
-                                         "9007199254740993",
-                                         "9223372036854775807",
-                                         "9223372036854775808",
-                                         "-9223372036854775808",
-                                         "18446744073709551615",
-                                         "18446744073709551616",
-                                         "1e-400",
-                                         "5e-324",
-                                         "1e999",
-                                         "-1e999",
-                                         "NaN",
-                                         "nan",
-                                         "inf",
-                                         "Infinity",
-                                         "0x10",
-                                         "1_000",
-                                         "+1",
-                                         ".5",
-                                         "1e",
-                                         "true",
-                                         "null",
-                                         "\"\"",
-                                         "\"7\"",
-                                         "[]",
-                                         "{}",
-                                         "[1,1]",
-                                         "[1e300,0.5]",
-                                         "[0.5,-1]",
-                                         "[0.9,NaN]",
-                                         "[\"a\",7]",
-                                         "${STREAMO_NOT_SET}",
-                                         "\xff\xfe",
-                                         "\"\\u0000\"",
-                                         "https://host/x",
-                                         "<image>"};
-
-// "" when it was taken.
-std::string refusal(const std::string& assignment, RunConfig& config) {
-  try {
-    schema_of(config).apply_overrides({assignment});
-    return "";
-  } catch (const core::Error& error) {
-    EXPECT_EQ(error.kind(), core::ErrorKind::kConfig) << assignment;
-    return error.what();
+class WrongConfigs : public testing::Test {
+ protected:
+  static json good() {
+    return {{"model", {{"preset", "example"}}}, {"data", {{"train", {"a.json"}}}}};
   }
-}
 
-std::vector<std::string> nasty_values() {
-  std::vector<std::string> values = kNasty;
-  values.push_back(std::string(1'000'000, '['));
-  values.push_back(std::string(1'000'000, 'x'));
-  values.push_back("\"" + std::string(1'000'000, 'x') + "\"");
-  return values;
-}
-
-TEST(RunConfigValues, AreRefusedOrKeptExactly) {
-  const core::ScratchFolder folder;
-  const auto file = folder.path() / "config.json";
-  RunConfig any;
-  for (const std::string& key : schema_of(any).keys()) {
-    for (const std::string& value : nasty_values()) {
-      RunConfig config;
-      const std::string assignment = key + "=" + value;
-      const std::string message = refusal(assignment, config);
-      EXPECT_LT(message.size(), 1000u) << key << "=" << value.substr(0, 40);
-      if (!message.empty()) continue;
-      const ordered_json taken = schema_of(config).values();
-      core::write_file_atomic(file, taken.dump());
-      RunConfig back;
-      ASSERT_NO_THROW(schema_of(back).load_file(file)) << assignment.substr(0, 80);
-      EXPECT_EQ(schema_of(back).values(), taken) << assignment.substr(0, 80);
+  void expect_refused(const std::string& text, const std::string& said) {
+    SCOPED_TRACE(text);
+    std::ofstream(path_) << text;
+    try {
+      load_run_config(path_, {});
+      ADD_FAILURE() << "taken";
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.kind(), core::ErrorKind::kConfig);
+      EXPECT_THAT(error.what(), HasSubstr(said));
     }
+    ++tried_;
   }
-}
+  void expect_refused(const std::string& key, const json& value) {
+    json config = good();
+    config[section_of(key)][name_of(key)] = value;
+    expect_refused(config.dump(), key);
+  }
+  static std::string section_of(const std::string& key) { return key.substr(0, key.find('.')); }
+  static std::string name_of(const std::string& key) { return key.substr(key.find('.') + 1); }
 
-TEST(RunConfigValues, NumbersThatNoRunMeansAreRefused) {
-  RunConfig any;
-  const core::ConfigSchema schema = schema_of(any);
+  const core::ScratchFolder scratch_;
+  const std::filesystem::path path_ = scratch_.path() / "config.json";
+  int tried_ = 0;
+};
+
+TEST_F(WrongConfigs, AreRefusedByTheKeysName) {
+  RunConfig defaults;
+  const core::ConfigSchema schema = schema_of(defaults);
+  const json properties = schema.json_schema()["properties"];
   for (const std::string& key : schema.keys()) {
-    RunConfig config;
-    const bool is_number = schema.describe(key).find("number") != std::string::npos;
-    if (!is_number) continue;
-    for (const char* value :
-         {"1e300", "18446744073709551615", "9e18", "1e999", "1e-400", "NaN", "-1"}) {
-      if (std::string(value) == "9e18" && key.starts_with("optim.")) continue;  // a huge rate
-      EXPECT_NE(refusal(key + "=" + value, config), "") << key << "=" << value;
-    }
+    const json of_key = properties[section_of(key)]["properties"][name_of(key)];
+    const json& limits = of_key.contains("items") ? of_key["items"] : of_key;
+    const bool is_list = of_key.contains("items");
+    const auto put = [&](const json& value) {
+      return is_list && of_key["type"] == "array" ? json::array({value, value}) : value;
+    };
+    expect_refused(key, json::object());
+    expect_refused(key, nullptr);
+    if (limits["type"] != "string") expect_refused(key, put("7 days"));
+    if (limits["type"] != "boolean") expect_refused(key, put(true));
+    if (limits["type"] == "integer") expect_refused(key, 0.5);
+    if (limits.contains("minimum")) expect_refused(key, put(limits["minimum"].get<double>() - 1));
+    if (limits.contains("maximum")) expect_refused(key, put(limits["maximum"].get<double>() * 2));
+    if (limits.contains("enum")) expect_refused(key, "no such choice");
+    json misspelt = good();
+    misspelt[section_of(key)][name_of(key) + "x"] = of_key["default"];
+    expect_refused(misspelt.dump(), key);  // the nearest right one
   }
-  RunConfig config;
-  EXPECT_THAT(refusal("train.seed=18446744073709551615", config), HasSubstr("train.seed"));
-  EXPECT_NE(refusal("train.max_steps=1e30", config), "");
-  EXPECT_NE(refusal("train.num_threads=100000", config), "");
-  EXPECT_NE(refusal("train.num_threads=4294967297", config), "");
-  EXPECT_NE(refusal("data.frame_memory_mb=9e18", config), "");
-  EXPECT_NE(refusal("train.grad_accum_steps=9e18", config), "");
-  EXPECT_NE(refusal("optim.betas=[1,1]", config), "");
-  EXPECT_NE(refusal("optim.eps=0", config), "");
+  EXPECT_GT(tried_, 250);
 }
 
-TEST(RunConfigValues, WholeNumbersAreExact) {
-  RunConfig config;
-  EXPECT_EQ(refusal("train.seed=9223372036854775807", config), "");
-  EXPECT_EQ(config.train.seed, 9223372036854775807);
-  EXPECT_EQ(refusal("train.max_steps=1e3", config), "");
-  EXPECT_EQ(config.train.max_steps, 1000);
-  EXPECT_EQ(refusal("train.max_steps=3.0", config), "");
-  EXPECT_EQ(config.train.max_steps, 3);
-  EXPECT_NE(refusal("train.seed=1e16", config), "");  // a double skips every other number there
-}
-
-TEST(RunConfigValues, TextOfConversationsHoldsNoTokens) {
-  RunConfig config;
-  for (const char* token : {"<image>", "<stream>", "<video>", "<|im_start|>", "<|vision_start|>"}) {
-    for (const char* key : {"data.system_prompt", "data.default_question"}) {
-      EXPECT_THAT(refusal(std::string(key) + "=Look at " + token, config),
-                  HasSubstr(std::string(key) + " holds " + token));
-    }
-  }
-  EXPECT_EQ(refusal("data.system_prompt=Say </Silence> or </Response>.", config), "");
-  EXPECT_NE(refusal("data.default_question=Say </Silence>.", config), "");
-}
-
-TEST(RunConfigValues, OfTheEnvironmentAreTakenOnce) {
-  ::setenv("STREAMO_TEST_NESTED", "${HOME}", 1);
-  RunConfig config;
-  EXPECT_THAT(refusal("data.video_prefix=${STREAMO_TEST_NESTED}", config),
-              HasSubstr("STREAMO_TEST_NESTED"));
+TEST_F(WrongConfigs, WhatIsNoConfigAtAllIsRefusedToo) {
+  for (const char* text :
+       {"", "[]", "7", "null", "{", "{\"optim\"}", "{\"optim\": 7}", "{\"optim\": []}",
+        "{\"optim\": {\"lr\": 1e-5, \"lr\": 1e-4}}", "{\"optim\": {}, \"optim\": {}}",
+        "{\"a\": {\"b\": 1}}", "{} {}", "{\"optim\": {\"lr\": NaN}}", "\xff\xfe{}"})
+    expect_refused(text, "config.json");
 }
 
 }  // namespace

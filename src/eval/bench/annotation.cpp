@@ -1,6 +1,7 @@
 #include "eval/bench/annotation.h"
 
 #include <charconv>
+#include <cmath>
 #include <sstream>
 #include <stdexcept>
 
@@ -63,13 +64,15 @@ double clock_seconds(const std::string& text) {
   for (std::string part; std::getline(parts, part, ':');) {
     double value = 0;
     const char* end = part.data() + part.size();
-    const auto [stop, error] = std::from_chars(part.data(), end, value);
+    const auto [stop, error] = std::from_chars(part.data(), end, value, std::chars_format::fixed);
     if (error != std::errc() || stop != end || !(value >= 0)) {
       throw std::runtime_error("no time: \"" + text + "\"");
     }
     seconds = 60 * seconds + value;
   }
-  if (text.empty() || text.back() == ':') throw std::runtime_error("no time: \"" + text + "\"");
+  if (text.empty() || text.back() == ':' || !std::isfinite(seconds)) {
+    throw std::runtime_error("no time: \"" + text + "\"");
+  }
   return seconds;
 }
 

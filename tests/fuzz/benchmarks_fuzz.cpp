@@ -1,0 +1,38 @@
+// Annotation and result files of benchmarks: plays and answers, or an Error{kData}.
+#include <cmath>
+
+#include "fuzz.h"
+#include "streamo/core/error.h"
+#include "streamo/eval/benchmark.h"
+
+namespace streamo {
+namespace {
+
+template <typename Read>
+void try_to(const Read& read) {
+  try {
+    read();
+  } catch (const core::Error& error) {
+    fuzz::require(error.kind() == core::ErrorKind::kData);
+  }
+}
+
+}  // namespace
+
+FUZZ_TARGET(benchmarks, 2000) {
+  const fuzz::InputFile file(input);
+  for (const char* protocol : {eval::kOfficial, eval::kStreamo}) {
+    try_to([&] {
+      for (const eval::Play& play : eval::load_benchmark(file.path(), {.protocol = protocol}))
+        fuzz::require(std::isfinite(play.from) && std::isfinite(play.end));
+    });
+  }
+  for (const char* name : {"", "model"}) {
+    try_to([&] {
+      for (const eval::Answer& answer : eval::read_answers(file.path(), name))
+        fuzz::require(!eval::key_of(answer).empty());
+    });
+  }
+}
+
+}  // namespace streamo
