@@ -5,6 +5,7 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "streamo/core/print.h"
 #include "streamo/train/run_comparison.h"
 
 namespace streamo::app {
@@ -20,7 +21,7 @@ struct Arguments {
 void compare(const Arguments& arguments) {
   const train::RunComparison comparison =
       train::compare_runs(arguments.first, arguments.second, arguments.tolerance);
-  fmt::print("{}", train::describe(comparison));
+  core::print_result("{}", train::describe(comparison));
   if (!comparison.equal()) throw CLI::RuntimeError(kDifferent);
 }
 

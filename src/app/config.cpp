@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "streamo/core/print.h"
 #include "streamo/train/run_config.h"
 
 namespace streamo::app {
@@ -21,8 +22,8 @@ void add_config_command(CLI::App& app) {
   command->callback([arguments] {
     train::RunConfig config;
     const core::ConfigSchema schema = train::schema_of(config);
-    fmt::print("{}", arguments->schema ? schema.json_schema().dump(2) + "\n"
-                                       : schema.describe(arguments->key));
+    core::print_result("{}", arguments->schema ? schema.json_schema().dump(2) + "\n"
+                                               : schema.describe(arguments->key));
   });
 }
 

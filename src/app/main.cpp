@@ -1,24 +1,30 @@
 // The one program. Commands throw core::Error; this is the only place that catches.
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <cstdio>
 #include <exception>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "app/command.h"
+#include "app/failure.h"
+#include "app/threads.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
+#include "streamo/core/machine.h"
+#include "streamo/core/print.h"
+#include "streamo/core/stop_signal.h"
 #include "streamo/core/suggest.h"
 
 namespace {
 
+using streamo::core::Error;
 using streamo::core::ErrorKind;
 
-int fail(const char* message, int exit_code) {
-  streamo::core::log_line("error: ", message);
-  return exit_code;
+constexpr int kReaderGone = 128 + SIGPIPE;  // as a shell reports programs that the signal ended
+
+int fail(const Error& error) {
+  streamo::core::log_line("error: ", error.what());
+  return error.exit_code();
 }
 
 // The parser says only that a command is missing, also when one is misspelt.
@@ -30,10 +36,46 @@ std::string problem_of(const CLI::App& app, const CLI::ParseError& error, int ar
          ")";
 }
 
+int run_command(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::RuntimeError& answer) {  // a command has printed it
+    return answer.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    return fail({ErrorKind::kUsage, problem_of(app, error, argc, argv), "command line",
+                 "see `streamo --help`"});
+  } catch (const streamo::core::ReaderGone&) {
+    return kReaderGone;
+  } catch (const std::exception& error) {
+    return fail(streamo::app::as_error(error));
+  }
+}
+
+// A result that did not get where it was to go is an error of every command.
+int end(int exit_code) {
+  try {
+    streamo::core::flush_results();
+    return exit_code;
+  } catch (const streamo::core::ReaderGone&) {
+    return exit_code == 0 ? kReaderGone : exit_code;
+  } catch (const Error& lost) {
+    const int lost_code = fail(lost);
+    return exit_code <= 1 ? lost_code : exit_code;  // 1: a comparison's answer
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe must not kill a run: writes report it instead
+  streamo::core::reserve_standard_streams();
+  // Where a write fails it says so: neither a closed pipe nor a file's largest size kills a run.
+  for (const int signal : {SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2}) std::signal(signal, SIG_IGN);
+  streamo::app::stop_waiting_threads_from_spinning(argc, argv);
+  streamo::core::watch_stop_signals();
+  streamo::core::raise_descriptor_limit();
   CLI::App app(
       "Streamo: train vision-language models that watch a video live and know when to speak.");
   app.require_subcommand(1);
@@ -47,25 +89,6 @@ int main(int argc, char** argv) {
         add_config_command, add_doctor_command}) {
     add(app);
   }
-  try {
-    app.parse(argc, argv);
-    return 0;
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::RuntimeError& answer) {  // a command has printed it
-    return answer.get_exit_code();
-  } catch (const CLI::ParseError& error) {
-    const streamo::core::Error usage(ErrorKind::kUsage, problem_of(app, error, argc, argv),
-                                     "command line", "see `streamo --help`");
-    return fail(usage.what(), usage.exit_code());
-  } catch (const streamo::core::Error& error) {
-    return fail(error.what(), error.exit_code());
-  } catch (const std::bad_alloc&) {
-    const streamo::core::Error memory(
-        ErrorKind::kMemory, "out of memory", "this process",
-        "use smaller batches (train.micro_batch_size, data.max_length)");
-    return fail(memory.what(), memory.exit_code());
-  } catch (const std::exception& error) {
-    return fail(error.what(), static_cast<int>(ErrorKind::kInternal));
-  }
+  take_threads(argc, argv);
+  return end(run_command(app, argc, argv));
 }

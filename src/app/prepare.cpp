@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <random>
 
@@ -11,9 +12,10 @@
 #include "app/number_option.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
-#include "streamo/core/parallel.h"
+#include "streamo/core/machine.h"
+#include "streamo/core/print.h"
+#include "streamo/core/stop_signal.h"
 #include "streamo/train/run_config.h"
-#include "streamo/train/stop_signal.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -39,7 +41,7 @@ void print(const data::PrepareResult& result, double elapsed) {
   const data::PrepareProgress& progress = result.progress;
   for (const auto& [path, reason] : result.bad) core::log_warning("cannot be used: {}", reason);
   const auto bad = static_cast<int64_t>(result.bad.size());
-  fmt::print(
+  core::print_result(
       "{} videos: {} were in the cache, {} made, {} cannot be used, {} left\n"
       "{:.0f} s of video in {:.1f} s ({:.1f} video-seconds/s), {:.3f} GB written\n",
       progress.videos, progress.present, progress.done - bad, bad,
@@ -86,7 +88,10 @@ void prepare(const Arguments& arguments) {
     sources.back()->set_pixel_limits(limits);
     views.push_back(sources.back().get());
   }
-  const train::StopSignal signal("finishing the videos at hand");
+  core::set_stop_rule({.in_order = true,
+                       .said = "finishing the videos at hand",
+                       .grace = std::chrono::milliseconds(1500),
+                       .exit_code = static_cast<int>(core::ErrorKind::kStopped)});
   core::LiveLine line(stderr);
   const double started = core::monotonic_seconds();
   const auto elapsed = [started] { return core::monotonic_seconds() - started; };
@@ -96,7 +101,7 @@ void prepare(const Arguments& arguments) {
   const data::PrepareResult result =
       data::fill_frame_cache(views, {.num_workers = arguments.num_workers,
                                      .seed = std::random_device()(),
-                                     .stopped = [&signal] { return signal.requested(); },
+                                     .stopped = core::stop_requested,
                                      .progress = show});
   line.finish();
   print(result, elapsed());

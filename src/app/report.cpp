@@ -7,6 +7,7 @@
 #include <string>
 
 #include "app/command.h"
+#include "streamo/core/print.h"
 
 namespace streamo::app {
 
@@ -19,7 +20,7 @@ void add_report_command(CLI::App& app) {
   command->callback([run_dir] {
     const std::filesystem::path folder(*run_dir);
     train::write_report(folder);
-    fmt::print("{}\n", (folder / "report.html").string());
+    core::print_result("{}\n", (folder / "report.html").string());
   });
 }
 

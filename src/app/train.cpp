@@ -1,19 +1,38 @@
 // streamo train CONFIG [key=value ...]: one process of a training run.
+#include <memory>
+
 #include "app/command.h"
 #include "streamo/core/error.h"
 #include "streamo/core/log.h"
 #include "streamo/core/memory.h"
+#include "streamo/core/stop_signal.h"
 #include "streamo/dist/launch.h"
 #include "streamo/train/trainer.h"
 
 namespace streamo::app {
 namespace {
 
+constexpr const char* kNothingToSave = "nothing is unsaved, the same command goes on from here";
+
 void train(const std::string& config, const std::vector<std::string>& overrides) {
   core::keep_freed_memory();
   const dist::Launch launch = dist::read_launch();
   if (launch.world_size > 1) core::set_log_rank(launch.rank);
+  constexpr int kStopped = static_cast<int>(core::ErrorKind::kStopped);
+  core::set_stop_rule({.said = kNothingToSave, .exit_code = kStopped});
   const auto ranks = std::make_shared<dist::Ranks>(launch);
+  // As long as the trainer has nothing to save. The others learn of it before this process is gone.
+  core::set_stop_rule({.said = kNothingToSave,
+                       .exit_code = kStopped,
+                       .tell_others =
+                           [all = std::weak_ptr(ranks)] {
+                             if (const auto they = all.lock()) they->leave_stopped();
+                           },
+                       .others_stop =
+                           [all = std::weak_ptr(ranks)] {
+                             const auto they = all.lock();
+                             return they && they->stop_requested();
+                           }});
   try {
     train::Trainer trainer(train::load_run_config(config, overrides), ranks);
     if (trainer.run() == train::Outcome::kFinished) return;

@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "streamo/core/log.h"
+#include "streamo/core/print.h"
+#include "streamo/core/printable.h"
 
 namespace streamo::app {
 namespace {
@@ -64,13 +66,6 @@ std::vector<std::string> half_blocks(const video::Frame& frame, int columns) {
   return text;
 }
 
-// A model may say anything: what would end the line or steer the terminal becomes a blank.
-std::string on_one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, ' ');
-  return text;
-}
-
 std::string coloured(int state, std::string_view text) {
   const Colour& colour = kStateColours.at(static_cast<size_t>(state));
   return fmt::format("\x1b[38;2;{};{};{}m{}{}", colour.red, colour.green, colour.blue, text,
@@ -108,9 +103,10 @@ std::string to_line(const WatchedSecond& second) {
   const Colour mean = cell(second.frame, 0, 1, 0, 1);
   line += fmt::format("  {}x{} #{:02x}{:02x}{:02x}", second.frame.size.width,
                       second.frame.size.height, mean.red, mean.green, mean.blue);
-  for (const std::string& question : second.questions) line += "  ? " + on_one_line(question);
+  for (const std::string& question : second.questions)
+    line += "  ? " + core::printable_line(question);
   if (second.round.state == text::State::kResponse)
-    line += "  > " + on_one_line(second.round.answer);
+    line += "  > " + core::printable_line(second.round.answer);
   return line;
 }
 
@@ -120,7 +116,7 @@ void WatchScreen::show(const WatchedSecond& second) {
   const int state = static_cast<int>(second.round.state);
   states_.push_back(state);
   const auto told = [&](const char* mark, const std::string& said) {
-    const std::string text = on_one_line(said);
+    const std::string text = core::printable_line(said);
     // Cut to the terminal's width: a line that wraps could not be drawn over.
     const auto room = static_cast<size_t>(std::max(8, columns - 14));
     replies_.push_back(fmt::format("{:>7g} s {} {}", second_of(second), mark,
@@ -147,8 +143,7 @@ void WatchScreen::show(const WatchedSecond& second) {
   std::string frame = lines_ > 0 ? fmt::format("\x1b[{}A", lines_) : "";
   for (const std::string& line : text) frame += line + "\x1b[K\n";
   frame += "\x1b[J";
-  fmt::print("{}", frame);
-  std::fflush(stdout);
+  core::show(stdout, frame);
   lines_ = static_cast<int>(text.size());
 }
 

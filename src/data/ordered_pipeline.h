@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "streamo/core/parallel.h"
+
 namespace streamo::data {
 
 // Results between the threads that make them and the one that wants them in order.
@@ -85,8 +87,7 @@ void ordered_pipeline(size_t count, int num_workers, const Claim& claim, const W
       results.fail(std::current_exception());
     }
   };
-  std::vector<std::jthread> threads;
-  for (size_t i = 0; i < workers; ++i) threads.emplace_back(run_worker);
+  std::vector<std::jthread> threads = core::start_threads(workers, 1, run_worker);
   try {
     for (size_t i = 0; i < count; ++i) {
       auto output = results.take();

@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "data/record_scanner.h"
 #include "streamo/core/json.h"
 #include "streamo/core/log.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::data {
 namespace {
@@ -31,8 +31,9 @@ constexpr uint64_t kProgressBytes = 512u << 20;  // smaller files are done befor
 ssize_t read_at(int fd, char* to, size_t length, uint64_t offset) {
   size_t got = 0;
   while (got < length) {
-    const ssize_t n = ::pread(fd, to + got, length - got, static_cast<off_t>(offset + got));
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = core::system_call("read.bytes", [&] {
+      return ::pread(fd, to + got, length - got, static_cast<off_t>(offset + got));
+    });
     if (n < 0) return -1;
     if (n == 0) break;
     got += static_cast<size_t>(n);
@@ -40,22 +41,22 @@ ssize_t read_at(int fd, char* to, size_t length, uint64_t offset) {
   return static_cast<ssize_t>(got);
 }
 
+core::Error unreadable(const std::filesystem::path& path) {
+  return core::system_error(errno, "cannot read", path.string(), ErrorKind::kData);
+}
+
 int open_file(const std::filesystem::path& path, uint64_t& size) {
   struct stat status {};
   // Looked at before it is opened: opening a named pipe would wait for a writer.
-  if (::stat(path.c_str(), &status) != 0) {
-    throw core::Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(errno)),
-                      path.string(), "check the path");
-  }
+  if (core::system_call("read.stat", [&] { return ::stat(path.c_str(), &status); }) != 0)
+    throw unreadable(path);
   if (!S_ISREG(status.st_mode)) {
     throw core::Error(ErrorKind::kData, "not a regular file", path.string(),
                       "give a JSON or JSON Lines file");
   }
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    throw core::Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(errno)),
-                      path.string(), "check its permissions");
-  }
+  const int fd =
+      core::system_call("read.open", [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
+  if (fd < 0) throw unreadable(path);
   size = static_cast<uint64_t>(status.st_size);
   return fd;
 }
@@ -88,10 +89,7 @@ RecordFile::RecordFile(std::filesystem::path path) : path_(std::move(path)) {
     std::unique_ptr<RecordScanner> scanner;
     for (uint64_t offset = 0;;) {
       const ssize_t got = read_at(fd_, chunk.get(), kChunkBytes, offset);
-      if (got < 0) {
-        throw core::Error(ErrorKind::kData, fmt::format("cannot read: {}", std::strerror(errno)),
-                          path_.string(), "check the disk");
-      }
+      if (got < 0) throw unreadable(path_);
       std::string_view bytes(chunk.get(), static_cast<size_t>(got));
       offset += bytes.size();
       if (!scanner) {
@@ -123,10 +121,9 @@ std::string RecordFile::raw(size_t index) const {
   const RecordSpan span = records_.at(index);
   std::string bytes(span.length, '\0');
   const ssize_t got = read_at(fd_, bytes.data(), bytes.size(), span.offset);
+  if (got < 0) throw unreadable(path_);
   if (got != static_cast<ssize_t>(span.length)) {
-    throw core::Error(ErrorKind::kData,
-                      got < 0 ? fmt::format("cannot read: {}", std::strerror(errno))
-                              : std::string("the file has become shorter while it was in use"),
+    throw core::Error(ErrorKind::kData, "the file has become shorter while it was in use",
                       path_.string(), "leave annotation files alone while they are being read");
   }
   return bytes;

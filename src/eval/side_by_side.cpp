@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "streamo/core/machine.h"
 #include "streamo/core/parallel.h"
 #include "streamo/model/keep_num_threads.h"
 

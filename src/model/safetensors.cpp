@@ -15,6 +15,7 @@
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/suggest.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::model {
 namespace {
@@ -61,8 +62,9 @@ struct SafetensorsFile::Mapping {
   size_t bytes = 0;
 
   explicit Mapping(const fs::path& file)
-      : path(file),
-        fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {  // a pipe must not block
+      : path(file), fd(core::system_call("read.open", [&] {  // O_NONBLOCK: a pipe must not block
+          return ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        })) {
     try {
       map();
     } catch (...) {
@@ -77,27 +79,27 @@ struct SafetensorsFile::Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
+  core::Error failed(const char* what) const {
+    return core::system_error(errno, what, path.string(), core::ErrorKind::kModel);
+  }
+
   void map() {
     struct stat info = {};
-    if (fd < 0 || ::fstat(fd, &info) != 0) {
-      throw core::Error(core::ErrorKind::kModel,
-                        fmt::format("cannot open: {}", std::strerror(errno)), path.string(),
-                        "check the path");
-    }
+    if (fd < 0 || ::fstat(fd, &info) != 0) throw failed("cannot open");
     if (!S_ISREG(info.st_mode)) refuse(path, "not a regular file");
     bytes = static_cast<size_t>(info.st_size);
     if (bytes < 8) refuse(path, fmt::format("{} bytes, too short for a header", bytes));
     void* mapped = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (mapped == MAP_FAILED) refuse(path, fmt::format("cannot map: {}", std::strerror(errno)));
+    if (mapped == MAP_FAILED) throw failed("cannot map");
     data = static_cast<const char*>(mapped);
   }
 
   void read(void* to, size_t count, uint64_t offset) const {
     auto* next = static_cast<char*>(to);
     while (count > 0) {
-      const ssize_t got = ::pread(fd, next, count, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) refuse(path, fmt::format("cannot read: {}", std::strerror(errno)));
+      const ssize_t got = core::system_call(
+          "read.bytes", [&] { return ::pread(fd, next, count, static_cast<off_t>(offset)); });
+      if (got < 0) throw failed("cannot read");
       if (got == 0) refuse(path, "has become shorter while it was read");
       next += got;
       count -= static_cast<size_t>(got);

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "file_descriptor.h"
+#include "streamo/core/system_error.h"
 
 namespace streamo::video {
 namespace fs = std::filesystem;
@@ -61,10 +62,12 @@ bool is_settled(const FileState& state) {
 
 core::Result<ContentHash> hash_content(const fs::path& path, TimeLimit& limit) {
   const auto unreadable = [&] {
+    core::throw_if_of_the_machine(errno, "cannot be read", path.string());
     return core::Fault{fmt::format("{}: cannot be read ({})", path.string(), std::strerror(errno))};
   };
   // Not blocked by a FIFO that takes the file's place.
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const FileDescriptor file(core::system_call(
+      "video.open", [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
   if (!file) return unreadable();
   const std::optional<FileState> before = state_of(file.get());
   if (!before) return core::Fault{path.string() + ": not a regular file"};
@@ -73,8 +76,8 @@ core::Result<ContentHash> hash_content(const fs::path& path, TimeLimit& limit) {
   XXH3_128bits_reset(state.get());
   std::string chunk(kChunkBytes, '\0');
   for (;;) {
-    const ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = core::system_call(
+        "video.read", [&] { return ::read(file.get(), chunk.data(), chunk.size()); });
     if (got < 0) return unreadable();
     if (got == 0) break;
     if (limit.is_up()) return core::Fault{path.string() + ": it did not get on while it was read"};

@@ -68,7 +68,8 @@ ScalerPtr make_rgb_to_yuv(FrameSize size) {
 }  // namespace
 
 struct Encoder::Impl {
-  fs::path path, temporary;
+  fs::path path;
+  core::Temporary temporary;
   FfmpegLog log;
   FrameSize size;
   OutputPtr output;
@@ -81,28 +82,22 @@ struct Encoder::Impl {
   bool published = false;
 
   Impl(fs::path final_path, const EncoderOptions& options)
-      : path(std::move(final_path)), log(path.string()), size(options.size) {
+      : path(std::move(final_path)),
+        temporary(path.has_parent_path() ? path.parent_path() : "."),
+        log(path.string()),
+        size(options.size) {
     STREAMO_CHECK(size.width > 0 && size.height > 0 && size.width % 2 == 0 && size.height % 2 == 0,
                   "4:2:0 pictures need even sides");
     const FfmpegLog::Scope scope(log);
-    temporary =
-        path.parent_path() / fmt::format(".{}.tmp-{}", path.filename().string(), ::getpid());
     std::error_code ignored;
     if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
-    try {
-      open(options);
-    } catch (...) {
-      remove_temporary();
-      throw;
-    }
-  }
-
-  ~Impl() {
-    if (!published) remove_temporary();
+    ::close(core::create_exclusively(temporary, path));  // FFmpeg itself would follow a link
+    open(options);
   }
 
   void open(const EncoderOptions& options) {
-    const std::string url = "file:" + temporary.string();  // else "a:b.mp4" is taken for a protocol
+    const std::string url =
+        "file:" + temporary.path().string();  // else "a:b.mp4" is taken for a protocol
     AVFormatContext* context = nullptr;
     check(avformat_alloc_output_context2(&context, nullptr, "mp4", url.c_str()), "make");
     output.reset(context);
@@ -160,16 +155,12 @@ struct Encoder::Impl {
     encode(nullptr);
     check(av_write_trailer(output.get()), "write");
     check(avio_closep(&output->pb), "write");  // reports what was still buffered: a full disk
-    core::sync_path(temporary);
+    core::sync_path(temporary.path());
     std::error_code error;
-    fs::rename(temporary, path, error);
+    fs::rename(temporary.path(), path, error);
     if (error) check(AVERROR(error.value()), "rename");
+    temporary.release();
     published = true;
-  }
-
-  void remove_temporary() const {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
   }
 
   void check(int result, const char* action) {

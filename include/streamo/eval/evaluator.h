@@ -27,7 +27,8 @@ struct EvaluateOptions {
   int64_t max_answer_tokens = 64;
   data::ContextRule context = data::kReferenceContext;
   std::function<void(int64_t done, int64_t total)> progress =
-      {};  // after each sample; never at once
+      {};                                  // after each sample; never at once
+  std::function<void()> before_turn = {};  // by any thread; what it throws ends the evaluation
 };
 
 struct SkippedSample {
