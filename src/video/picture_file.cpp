@@ -1,7 +1,6 @@
 // Reading parts of a picture file.
 #include "picture_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <system_error>
 
 #include "file_watch.h"
+#include "open_file.h"
 
 namespace streamo::video {
 namespace {
@@ -18,7 +18,7 @@ constexpr size_t kPiece = 4096;
 }  // namespace
 
 core::Result<PictureFile> PictureFile::open(const std::filesystem::path& path) {
-  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  FileDescriptor file = open_file(path);
   struct stat status {};
   if (!file || ::fstat(file.get(), &status) != 0) {
     return file_fault(path, std::generic_category().message(errno));

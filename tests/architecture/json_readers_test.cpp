@@ -17,8 +17,10 @@ namespace fs = std::filesystem;
 
 const std::set<std::string> kOfThisRun = {
     "core/config_schema.cpp",   // the defaults that stand in the program
-    "train/held_out.cpp",       // what the ranks tell each other
-    "train/ranked_index.cpp",   // likewise
+    "train/fail_together.cpp",  // what the ranks tell each other
+    "train/held_out.cpp",       // likewise
+    "train/kept_plan.cpp",      // likewise
+    "train/sample_lines.cpp",   // likewise, and the plan, whose hash is compared first
     "train/same_run.cpp",       // likewise
     "train/step_sums.cpp",      // likewise
     "train/training_step.cpp",  // likewise

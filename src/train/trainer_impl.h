@@ -1,0 +1,95 @@
+// What a run is made of, and what it does in which order: trainer.cpp makes it, training_loop.cpp
+// runs it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "held_out.h"
+#include "kept_plan.h"
+#include "model_setup.h"
+#include "patience.h"
+#include "resume.h"
+#include "sharded_blocks.h"
+#include "streamo/checkpoint/async_saver.h"
+#include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/progress.h"
+#include "streamo/core/stop_signal.h"
+#include "streamo/data/loader.h"
+#include "streamo/train/metrics.h"
+#include "streamo/train/run_folder.h"
+#include "streamo/train/schedule.h"
+#include "streamo/train/terminal.h"
+#include "streamo/train/throughput.h"
+#include "streamo/train/trainer.h"
+#include "training_step.h"
+#include "work_division.h"
+
+namespace streamo::train {
+
+struct Trainer::Impl {
+  Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks);
+
+  Outcome run();
+
+ private:
+  bool train();
+  ModelDirectory make_model_directory();
+  data::Index make_index();
+  std::optional<StepMetrics> train_step(Throughput& throughput);
+  void show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display);
+  bool is_finished();
+  bool asked_to_stop();
+  void restore();
+  void open_at_step();
+  void require_finite();
+  checkpoint::Snapshot capture();
+  void save();
+  void save_last();
+  bool evaluate(int64_t max_samples);
+  Outcome finish();
+  void begin_step(double median_step_seconds);
+  void begin_outside_steps(const char* what, const core::Progress& progress);
+  template <typename Work>
+  void by_first_rank(const char* what, const Work& work);
+
+  core::SaveOnSignal save_on_signal_;
+  std::shared_ptr<dist::Ranks> ranks_;
+  RankThreads threads_;
+  RunConfig config_;
+  nlohmann::ordered_json effective_config_;
+  Patience patience_;
+  RunFolder folder_;
+  torch::Device device_;
+  data::SampleSource source_;
+  nlohmann::ordered_json data_identity_;
+  std::optional<ResumePoint> resume_point_;  // until it is restored
+  ModelDirectory model_dir_;
+  std::unique_ptr<text::Tokenizer> tokenizer_;
+  text::ChatFormat chat_;
+  std::shared_ptr<model::VisionLanguageModel> model_;
+  data::SampleReport report_;
+  KeptPlan kept_plan_;
+  data::Index index_;
+  data::Plan plan_;
+  loss::StreamingLoss loss_;
+  dist::ShardGroups groups_;
+  std::shared_ptr<ShardedBlocks> blocks_;  // null unless parallel.shard is full
+  AdamW optimizer_;
+  Schedule schedule_;
+  checkpoint::SnapshotStore snapshots_;
+  checkpoint::AsyncSaver saver_{snapshots_};  // the first rank's
+  int64_t step_ = 0;                          // updates done
+  int64_t first_step_ = 1;                    // of this process
+  int64_t saved_step_ = -1;                   // as far as it did not fail: save_last() makes sure
+  bool stopping_ = false, saving_ = false;    // all ranks agree
+  TrainingStep training_step_;
+  std::unique_ptr<data::Loader> loader_;
+  std::unique_ptr<MetricsLog> metrics_;  // the first rank's, like the next
+  bool log_is_behind_ = false;
+  std::unique_ptr<HeldOut> held_out_;
+};
+
+}  // namespace streamo::train
