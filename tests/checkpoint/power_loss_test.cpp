@@ -50,15 +50,14 @@ class SavePowerLoss : public testing::Test {
   std::optional<double> value_after(const test::FileTree& state) const {
     const fs::path disk = root_ / "after";
     test::write_tree(state, disk);
-    std::vector<std::string> passed_over;
-    const auto newest = store_in(disk).newest_sound(&passed_over);
-    EXPECT_THAT(passed_over, IsEmpty()) << "what carries the final name is complete";
-    if (!newest) return std::nullopt;
+    const NewestSnapshot newest = newest_sound_snapshot(disk / "run");
+    EXPECT_THAT(newest.passed_over, IsEmpty()) << "what carries the final name is complete";
+    if (!newest.path) return std::nullopt;
     if (fs::exists(disk / "run/latest")) {
       const std::string latest = core::read_file(disk / "run/latest");
       EXPECT_TRUE(fs::exists(disk / "run" / latest.substr(0, latest.size() - 1))) << latest;
     }
-    return load_snapshot(*newest).weights.at("a").mean().item<double>();
+    return load_snapshot(*newest.path).weights.at("a").mean().item<double>();
   }
   std::set<std::optional<double>> values_after(const std::set<test::FileTree>& states) const {
     std::set<std::optional<double>> values;

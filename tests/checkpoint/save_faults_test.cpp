@@ -2,6 +2,7 @@
 // and removals, one after the other (the points of core/fault_point.h): what was there before
 // still loads, and nothing is left behind for ever. Every sixth point always, all of them with
 // STREAMO_FULL_FAULTS=1.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 #include <unistd.h>

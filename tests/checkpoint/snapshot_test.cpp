@@ -121,7 +121,7 @@ TEST_F(SnapshotTest, PassesOverAHostileManifest) {
     ASSERT_TRUE(newest.path);
     EXPECT_EQ(newest.path->filename(), "checkpoint-1");
     ASSERT_EQ(newest.passed_over.size(), 1u);
-    EXPECT_LT(newest.passed_over[0].second.size(), 1000u);
+    EXPECT_LT(newest.passed_over[0].reason.size(), 1000u);
     fs::remove_all(run_dir_ / "checkpoint-2");
   }
 }

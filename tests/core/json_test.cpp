@@ -1,5 +1,6 @@
 #include "streamo/core/json.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <chrono>

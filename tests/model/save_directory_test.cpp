@@ -7,6 +7,7 @@
 
 #include "golden.h"
 #include "streamo/core/output.h"
+#include "streamo/core/scratch_folder.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/model/new_tokens.h"
 

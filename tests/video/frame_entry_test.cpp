@@ -136,9 +136,9 @@ TEST(FrameEntry, ASparseFileMakesNoneAllocate) {
     damaged.replace(16, 8, reinterpret_cast<const char*>(&kBytes), 8);
     const FileDescriptor sparse = file_of(damaged);
     if (::ftruncate(sparse.get(), static_cast<off_t>(kBytes)) != 0) GTEST_SKIP();
+    const rlimit little{rlim_t{1} << 30, rlim_t{1} << 30};
     EXPECT_EXIT(
         {
-          const rlimit little{rlim_t{1} << 30, rlim_t{1} << 30};
           ::setrlimit(RLIMIT_AS, &little);
           std::_Exit(read_entry(sparse.get(), kKey) ? 1 : 0);
         },
