@@ -33,10 +33,6 @@ using testing::HasSubstr;
 constexpr const char* kSecret = "known to the run";
 constexpr const char* kLoopbackInTable = "0100007F";  // 127.0.0.1
 
-std::vector<uint8_t> bytes(const std::string& text) {
-  return {text.begin(), text.end()};
-}
-
 // Local addresses of the sockets that listen on `port`, as hexadecimal numbers.
 std::vector<std::string> listening_on(int port) {
   std::vector<std::string> addresses;
