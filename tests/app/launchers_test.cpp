@@ -293,32 +293,6 @@ wait -n && wait -n
   }
 }
 
-// Killed, the launcher can tell nobody: the kernel tells its processes, which save and end.
-TEST_F(Launchers, NoProcessOutlivesAKilledTrainSh) {
-  fs::copy(fs::path(STREAMO_SOURCE_DIR) / "train.sh", folder_ / "train.sh");
-  write_script("scripts/setup.sh", "");
-  write_script("scripts/build.sh", "");
-  write_script("build/streamo",
-               fmt::format("echo $$ >> pids; exec {} \"$@\"", shell_quote(STREAMO_BINARY)));
-  write_script("killed", R"(
-NPROC_PER_NODE=2 bash train.sh config.json train.max_steps=100000 checkpoint.dir=run &
-launcher=$!
-until grep -qs '"step":3,' run/metrics.jsonl; do sleep 0.02; done
-kill -9 $launcher
-for i in {1..500}; do
-  alive=$(for pid in $(cat pids); do grep -qs '^State:.[RSDT]' /proc/$pid/status && echo $pid; done)
-  [ -n "$alive" ] || exit 0
-  sleep 0.02
-done
-echo "after 10 s: $alive"
-kill -9 $alive
-exit 1
-)");
-  const CommandResult result = run_in(folder_, "timeout -k 1 100 ./killed");
-  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
-  EXPECT_TRUE(fs::exists(folder_ / "run/latest")) << "they were stopped, not killed";
-}
-
 // Two machines of two ranks: a link of two ends, a host name each.
 class TwoMachines : public Launchers {
  protected:
