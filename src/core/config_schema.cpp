@@ -188,7 +188,7 @@ void flatten(const Json& object, const std::string& prefix,
 }  // namespace
 
 void ConfigSchema::add(std::string key, Target target, std::string help, Allowed allowed) {
-  std::string default_text = value_of(target).dump();
+  std::string default_text = dump_json(value_of(target));
   fields_.push_back(
       {std::move(key), std::move(help), std::move(default_text), target, std::move(allowed)});
 }

@@ -11,6 +11,7 @@
 #include "kept_plan.h"
 #include "report_data.h"
 #include "streamo/checkpoint/snapshot.h"
+#include "streamo/core/dump_json.h"
 #include "streamo/core/error.h"
 #include "streamo/core/file.h"
 #include "streamo/core/json.h"
@@ -106,7 +107,8 @@ void begin_branch(const fs::path& run_folder, const fs::path& from) {
       core::write_file_atomic(run_folder / kMetrics, core::read_file(metrics));
   }
   // Last: until all is moved the same command begins here again.
-  core::write_file_atomic(run_folder / kRecord, Json{{"from", from.string()}}.dump() + "\n");
+  core::write_file_atomic(run_folder / kRecord,
+                          core::dump_json(Json{{"from", from.string()}}) + "\n");
   if (aside.used())
     core::log_info("what the run did besides is set aside in {}", aside.folder().string());
 }

@@ -143,5 +143,14 @@ TEST(ConfigSchema, DescribesOneKeyASectionOrAll) {
             3U);
 }
 
+// Latin-1, say: a path may be any bytes.
+TEST(ConfigSchema, TakesPathsThatAreNotUtf8) {
+  Settings s;
+  s.dir = "/caf\xE9/run";
+  const ConfigSchema schema = schema_of(s);  // with a value that is its default
+  EXPECT_EQ(schema.values()["checkpoint"]["dir"], "/caf\xEF\xBF\xBD/run");
+  EXPECT_THAT(schema.describe("checkpoint.dir"), HasSubstr("caf"));
+}
+
 }  // namespace
 }  // namespace streamo::core
