@@ -97,8 +97,8 @@ TEST(Signals, OneRankIsEnough) {
   for (const CommandResult& result : train("train.step:2:hup", "stopped"))
     EXPECT_EQ(result.exit_code, kStoppedAndSaved) << result.err;
   EXPECT_TRUE(fs::exists(run / "stopped/checkpoint-2/manifest.json"));
-  // Before there is anything to save, too: the other one waits for this one's share of the index.
-  for (const CommandResult& result : train("index.sample:1:term+hang", "early"))
+  // Before there is anything to save, too, while the other one waits for this one.
+  for (const CommandResult& result : train("read.open:2:term+hang", "early"))
     EXPECT_EQ(result.exit_code, kStoppedAndSaved) << result.err;
 }
 
