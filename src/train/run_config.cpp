@@ -183,7 +183,7 @@ void describe_training(ConfigSchema& schema, RunConfig::Train& train) {
              one_of({"stop", "skip"}));
   schema.add("train.max_nonfinite_skips", &train.max_nonfinite_skips,
              "Steps in a row that train.nonfinite = skip leaves out; one more ends the run.",
-             at_least(1));
+             between(1, kMaxCount));
 }
 
 void describe_sharding(ConfigSchema& schema, RunConfig::Parallel& parallel) {

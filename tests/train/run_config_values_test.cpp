@@ -80,9 +80,9 @@ std::string refusal(const std::string& assignment, RunConfig& config) {
 
 std::vector<std::string> nasty_values() {
   std::vector<std::string> values = kNasty;
-  values.push_back(std::string(1'000'000, '['));
-  values.push_back(std::string(1'000'000, 'x'));
-  values.push_back("\"" + std::string(1'000'000, 'x') + "\"");
+  values.push_back(std::string(20'000, '['));
+  values.push_back(std::string(20'000, 'x'));
+  values.push_back("\"" + std::string(20'000, 'x') + "\"");
   return values;
 }
 
@@ -93,6 +93,7 @@ TEST(RunConfigValues, AreRefusedOrKeptExactly) {
   for (const std::string& key : schema_of(any).keys()) {
     for (const std::string& value : nasty_values()) {
       RunConfig config;
+      config.checkpoint.dir = folder.path();  // the default counts from the working folder
       const std::string assignment = key + "=" + value;
       const std::string message = refusal(assignment, config);
       EXPECT_LT(message.size(), 1000u) << key << "=" << value.substr(0, 40);
@@ -111,11 +112,15 @@ TEST(RunConfigValues, NumbersThatNoRunMeansAreRefused) {
   const core::ConfigSchema schema = schema_of(any);
   for (const std::string& key : schema.keys()) {
     RunConfig config;
-    const bool is_number = schema.describe(key).find("number") != std::string::npos;
+    const std::string text = schema.describe(key);
+    const bool is_number = text.substr(0, text.find(", default")).find("number") != text.npos;
     if (!is_number) continue;
     for (const char* value :
-         {"1e300", "18446744073709551615", "9e18", "1e999", "1e-400", "NaN", "-1"}) {
-      if (std::string(value) == "9e18" && key.starts_with("optim.")) continue;  // a huge rate
+         {"1e300", "9223372036854775807", "18446744073709551615", "1e999", "1e-400", "NaN", "-1"}) {
+      // Every seed is one, and rates may be huge.
+      const bool may_be_large = key.ends_with(".seed") || key.starts_with("optim.");
+      if (may_be_large && std::string(value) == "9223372036854775807") continue;
+      if (key.starts_with("optim.") && std::string(value) == "18446744073709551615") continue;
       EXPECT_NE(refusal(key + "=" + value, config), "") << key << "=" << value;
     }
   }
