@@ -23,6 +23,7 @@
 #include "decoder_service.h"
 #include "input.h"
 #include "open_file.h"
+#include "streamo/core/system_error.h"
 #include "streamo/core/url.h"
 #include "streamo/video/picture.h"
 
@@ -89,6 +90,11 @@ int spawn(const fs::path& program, int socket, int memory, pid_t& process) {
 [[noreturn]] void cannot_start(const fs::path& program, const std::string& why) {
   throw core::Error(core::ErrorKind::kUsage, "cannot start a process that decodes: " + why,
                     program.string(), "build streamo-decoder, or set data.decoder to thread");
+}
+
+[[noreturn]] void cannot_start(const fs::path& program, int error) {
+  core::throw_if_of_the_machine(error, "cannot start a process that decodes", program.string());
+  cannot_start(program, std::strerror(error));
 }
 
 std::string describe(int status) {
@@ -207,17 +213,20 @@ bool is_decoded_elsewhere(const fs::path& path) {
 
 DecoderProcess::DecoderProcess(const fs::path& program) {
   int ends[2] = {-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-    cannot_start(program, std::strerror(errno));
+  if (core::system_call("decoder.start", [&] {
+        return ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+      }) != 0)
+    cannot_start(program, errno);
   socket_ = FileDescriptor(ends[0]);
   FileDescriptor other(ends[1]);
-  memory_ = FileDescriptor(::memfd_create("streamo-pictures", MFD_CLOEXEC));
-  if (!memory_) cannot_start(program, std::strerror(errno));
+  memory_ = FileDescriptor(core::system_call(
+      "decoder.memory", [] { return ::memfd_create("streamo-pictures", MFD_CLOEXEC); }));
+  if (!memory_) cannot_start(program, errno);
   {
     const FileDescriptor socket = out_of_the_way(other), memory = out_of_the_way(memory_);
     other.close();
     if (const int error = spawn(program, socket.get(), memory.get(), process_); error != 0)
-      cannot_start(program, std::strerror(error));
+      cannot_start(program, error);
   }
   TimeLimit limit(kTimeToStart);
   const std::optional<std::string> ready = receive(limit);

@@ -61,6 +61,17 @@ TEST(Environment, CallsThatFailForGoodEndARunAndTakeNoSample) {
   }
 }
 
+TEST(Environment, AProcessThatDecodesNeedsWhatTheMachineHas) {
+  const SmallRun run("decoder");
+  for (const char* call : {"decoder.start:1+:emfile", "decoder.memory:1+:enfile"}) {
+    const CommandResult result =
+        run.train("data.decoder=process", std::string("STREAMO_FAULT=") + call);
+    EXPECT_EQ(result.exit_code, 15) << call << result.err;
+    EXPECT_THAT(result.err, HasSubstr("cannot start a process that decodes")) << call;
+    EXPECT_FALSE(fs::exists(run / "run/skipped.jsonl")) << call;
+  }
+}
+
 TEST(Environment, CallsThatFailForAMomentAreMadeAgain) {
   const SmallRun run("again");
   for (const char* fault :
