@@ -35,7 +35,7 @@ class WrongConfigs : public testing::Test {
     }
     ++tried_;
   }
-  void expect_refused(const std::string& key, const json& value) {
+  void expect_value_refused(const std::string& key, const json& value) {
     json config = good();
     config[section_of(key)][name_of(key)] = value;
     expect_refused(config.dump(), key);
@@ -59,14 +59,16 @@ TEST_F(WrongConfigs, AreRefusedByTheKeysName) {
     const auto put = [&](const json& value) {
       return is_list && of_key["type"] == "array" ? json::array({value, value}) : value;
     };
-    expect_refused(key, json::object());
-    expect_refused(key, nullptr);
-    if (limits["type"] != "string") expect_refused(key, put("7 days"));
-    if (limits["type"] != "boolean") expect_refused(key, put(true));
-    if (limits["type"] == "integer") expect_refused(key, 0.5);
-    if (limits.contains("minimum")) expect_refused(key, put(limits["minimum"].get<double>() - 1));
-    if (limits.contains("maximum")) expect_refused(key, put(limits["maximum"].get<double>() * 2));
-    if (limits.contains("enum")) expect_refused(key, "no such choice");
+    expect_value_refused(key, json::object());
+    expect_value_refused(key, nullptr);
+    if (limits["type"] != "string") expect_value_refused(key, put("7 days"));
+    if (limits["type"] != "boolean") expect_value_refused(key, put(true));
+    if (limits["type"] == "integer") expect_value_refused(key, 0.5);
+    if (limits.contains("minimum"))
+      expect_value_refused(key, put(limits["minimum"].get<double>() - 1));
+    if (limits.contains("maximum"))
+      expect_value_refused(key, put(limits["maximum"].get<double>() * 2));
+    if (limits.contains("enum")) expect_value_refused(key, "no such choice");
     json misspelt = good();
     misspelt[section_of(key)][name_of(key) + "x"] = of_key["default"];
     expect_refused(misspelt.dump(), key);  // the nearest right one
