@@ -1,6 +1,7 @@
 // Picture files: a picture as large as its head says, or a Fault that names the file.
 #include "fuzz.h"
 #include "streamo/video/picture.h"
+#include "video/picture_file.h"
 #include "video/picture_header.h"
 
 namespace streamo {
@@ -14,9 +15,10 @@ size_t bytes_of(video::FrameSize size) {
 
 FUZZ_TARGET(pictures, 1500) {
   const video::PictureFormat format = video::picture_format(input);
-  (void)video::png_size(input);
-  (void)video::is_jpeg_in_tiff(input);
-  (void)video::exif_turn(input, format);
+  const video::PictureFile in_memory(input);
+  (void)video::png_size(in_memory);
+  (void)video::is_jpeg_in_tiff(in_memory);
+  (void)video::exif_turn(in_memory, format);
   const fuzz::InputFile file(input);
   const std::string path = file.path().string();
   const auto size = video::picture_size(path);
