@@ -130,6 +130,7 @@ std::string encode(const DecoderReply& reply) {
   code_info(reply.info, Write{writer});
   code_frame(reply.frame, Write{writer});
   code_counters(reply.counters, Write{writer});
+  writer.number(reply.said_more);
   for (const std::string& message : reply.said) writer.text(message);
   return writer.bytes();
 }
@@ -143,6 +144,7 @@ DecoderReply decode_reply(std::string_view bytes) {
   code_info(reply.info, Read{reader});
   code_frame(reply.frame, Read{reader});
   code_counters(reply.counters, Read{reader});
+  reply.said_more = reader.number<int64_t>();
   while (!reader.at_end()) reply.said.push_back(reader.text());
   return reply;
 }

@@ -39,6 +39,7 @@ struct DecoderReply {
   Frame frame = {};
   DecodeCounters counters = {};
   std::vector<std::string> said = {};  // by FFmpeg, since the last answer
+  int64_t said_more = 0;               // messages that are not cited
 };
 
 std::string encode(const DecoderRequest& request);

@@ -273,6 +273,7 @@ Result<DecoderReply> DecoderProcess::ask(const DecoderRequest& request, FileWatc
 
 Result<DecoderReply> DecoderProcess::take(DecoderReply reply, FileWatch& watch) {
   for (std::string& message : reply.said) watch.log.add(std::move(message));
+  watch.log.add_uncited(std::max<int64_t>(reply.said_more, 0));
   if (reply.kind == DecoderReply::Kind::kError)
     throw core::Error(static_cast<core::ErrorKind>(reply.error_kind), reply.reason);
   if (reply.kind != DecoderReply::Kind::kFault) return reply;

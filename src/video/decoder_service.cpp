@@ -39,7 +39,11 @@ class Service {
  public:
   Service() {
     hear_ffmpeg([this](const std::string& message) {
-      if (said_.size() < kMaxSaid) said_.push_back(message);
+      if (said_.size() < kMaxSaid) {
+        said_.push_back(message);
+      } else {
+        ++said_more_;
+      }
     });
     run_in_place([this] { tell_progress(); });
   }
@@ -59,6 +63,7 @@ class Service {
       ::alarm(0);
       reply.reason.resize(std::min(reply.reason.size(), kMaxDecoderMessage / 4));
       reply.said = std::exchange(said_, {});
+      reply.said_more = std::exchange(said_more_, 0);
       if (sampler_) reply.counters = sampler_->counters();
       if (!send_message(kDecoderSocket, encode(reply))) return;
     }
@@ -156,6 +161,7 @@ class Service {
   double limit_ = 0;
   std::chrono::steady_clock::time_point told_ = {};
   std::vector<std::string> said_;
+  int64_t said_more_ = 0;
 };
 
 // When memory runs out, this process goes before the one that trains.

@@ -24,6 +24,7 @@ class FfmpegLog {
   FfmpegLog& operator=(const FfmpegLog&) = delete;
 
   void add(std::string message);
+  void add_uncited(int64_t count) { count_ += count; }
   const std::string& last() const { return last_; }
   // Nothing to report: a Fault has told it.
   void dismiss() { count_ = 0; }

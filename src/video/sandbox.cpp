@@ -119,10 +119,12 @@ bool install_filter() {
   filter.load_argument(0);
   filter.end_if_set(CLONE_THREAD, SECCOMP_RET_ALLOW);
   filter.end(kDenied);
-  filter.unless_equal(SYS_tgkill, 4);  // abort()
-  filter.load_argument(0);
-  filter.end_if_equal(static_cast<uint32_t>(::getpid()), SECCOMP_RET_ALLOW);
-  filter.end(kDenied);
+  for (const uint32_t call : {SYS_tgkill, SYS_kill}) {  // itself alone, as abort() does
+    filter.unless_equal(call, 4);
+    filter.load_argument(0);
+    filter.end_if_equal(static_cast<uint32_t>(::getpid()), SECCOMP_RET_ALLOW);
+    filter.end(kDenied);
+  }
   filter.end(kDenied);
   return filter.install();
 }
