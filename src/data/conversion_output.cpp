@@ -8,6 +8,7 @@
 #include "streamo/core/dump_json.h"
 #include "streamo/core/log.h"
 #include "streamo/core/output.h"
+#include "streamo/core/url.h"
 
 namespace streamo::data {
 namespace {
@@ -133,7 +134,7 @@ void require_records(const RecordFile& input) {
 }
 
 std::string path_seen_from(const fs::path& output, const fs::path& path) {
-  if (path.is_absolute()) return path.string();
+  if (path.is_absolute() || core::is_url(path)) return path.string();
   std::error_code error;
   const auto leads_there = [&](const fs::path& candidate) {
     return fs::equivalent(output.parent_path() / candidate, path, error) && !error;
