@@ -166,7 +166,7 @@ TEST_F(SaveFaults, ASystemCallThatFailsLeavesASoundCheckpoint) {
       if (!code) GTEST_SKIP() << "processes cannot be traced here";
       if (*code == test::SystemCallRecorder::kNoSuchCall) {
         EXPECT_GT(call, 40U);
-        EXPECT_GE(failures, call / 2);
+        EXPECT_GE(failures, call / 4);  // opens and writes are tried again
         break;
       }
       SCOPED_TRACE(fmt::format("call {} fails: {}", call, std::strerror(error)));

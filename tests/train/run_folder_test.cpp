@@ -10,6 +10,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/core/scratch_folder.h"
+#include "streamo/core/temporary.h"
 #include "streamo/train/run_config.h"
 
 namespace streamo::train {
@@ -67,11 +68,19 @@ TEST_F(RunFolderTest, ALockOfADeadProcessHoldsNothing) {
 TEST_F(RunFolderTest, OnlyTheOwnerWritesAndTakesAwayWhatOthersLeft) {
   const RunFolder other(path_, /*owner=*/false);
   EXPECT_FALSE(fs::exists(path_));
-  fs::create_directories(path_ / ".checkpoint-4.tmp-77");
+  fs::create_directories(path_);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const core::Temporary half_written(path_);
+    fs::create_directory(half_written.path());
+    std::_Exit(0);  // without its destructor
+  }
+  ::waitpid(child, nullptr, 0);
   std::ofstream(path_ / "notes.txt") << "the user's";
   const RunFolder owner(path_, /*owner=*/true);
-  EXPECT_FALSE(fs::exists(path_ / ".checkpoint-4.tmp-77"));
-  EXPECT_TRUE(fs::exists(path_ / "notes.txt"));
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(path_)) names.push_back(entry.path().filename());
+  EXPECT_THAT(names, testing::UnorderedElementsAre(".lock", "notes.txt"));
 }
 
 TEST_F(RunFolderTest, WhatCannotBeAFolderIsTheDisksFault) {
