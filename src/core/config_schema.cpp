@@ -173,11 +173,11 @@ std::function<void()> checked_assignment(const ConfigSchema::Target& target, con
                     target);
 }
 
-// {"optim": {"lr": 1}} -> [("optim.lr", 1)]
+// {"optim": {"lr": 1}} -> [("optim.lr", 1)]. {} is an empty section, but no value of a setting.
 void flatten(const Json& object, const std::string& prefix,
              std::vector<std::pair<std::string, Json>>* out) {
   for (const auto& [key, value] : object.items()) {
-    if (value.is_object()) {
+    if (value.is_object() && (prefix.empty() || !value.empty())) {
       flatten(value, brief(prefix + key) + ".", out);  // as find_key_lines() names it
     } else {
       out->emplace_back(prefix + key, value);

@@ -162,6 +162,7 @@ TEST_P(DamageTest, OfAFileThatWasCutOffWhatIsThereIsExact) {
     if (!cut.reason.empty()) continue;
     ++sampled;
     EXPECT_LE(cut.count, whole.count);
+    if (GetParam().cut == Cut::kNothing) EXPECT_EQ(cut.count, whole.count) << "only its end is cut";
     const double until = GetParam().cut == Cut::kPages
                              ? static_cast<double>(cut.count) / 2 - kPage
                              : intact_until(packets, static_cast<int64_t>(size));
@@ -172,9 +173,7 @@ TEST_P(DamageTest, OfAFileThatWasCutOffWhatIsThereIsExact) {
     }
   }
   fmt::print("{} of {} sampled, {} pictures compared\n", sampled, 8 * times_as_many(), compared);
-  if (GetParam().cut == Cut::kNothing) {
-    EXPECT_EQ(sampled, 0);
-  } else {
+  if (GetParam().cut != Cut::kNothing) {
     EXPECT_GT(sampled, 0);
     EXPECT_GT(compared, 0);
   }
@@ -234,7 +233,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Kind{"h264_fragments", "a.mp4", kX264 + "-movflags frag_keyframe+empty_moov",
                          Cut::kNothing},
                     Kind{"h264_mkv", "a.mkv", kX264}, Kind{"h264_ts", "a.ts", kX264},
-                    Kind{"h264_flv", "a.flv", kX264}, Kind{"h264_raw", "a.h264", kX264},
+                    Kind{"h264_flv", "a.flv", kX264},
+                    Kind{"h264_raw", "a.h264", kX264, Cut::kPages},
                     Kind{"hevc_mp4", "a.mp4", kX265 + "-movflags +faststart", Cut::kNothing},
                     Kind{"hevc_mkv", "a.mkv", kX265}, Kind{"hevc_ts", "a.ts", kX265},
                     Kind{"vp8_webm", "a.webm", "-c:v libvpx -deadline realtime -cpu-used 8 -g 25"},
@@ -244,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Kind{"av1_mkv", "a.mkv", "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 25"},
                     Kind{"av1_mp4", "a.mp4", "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 25",
                          Cut::kNothing},
-                    Kind{"mpeg2_ps", "a.mpg", "-c:v mpeg2video -bf 2 -g 12 -q:v 2"},
+                    Kind{"mpeg2_ps", "a.mpg", "-c:v mpeg2video -bf 2 -g 12 -q:v 2", Cut::kPages},
                     Kind{"mpeg4_avi", "a.avi", "-c:v mpeg4 -g 25 -q:v 2"},
                     Kind{"mjpeg_avi", "a.avi", "-c:v mjpeg -q:v 2"},
                     Kind{"theora", "a.ogv", "-c:v libtheora -q:v 8 -g 25", Cut::kPages},
