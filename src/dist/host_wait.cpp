@@ -1,6 +1,8 @@
 // Waits for a collective in short pieces, between which the watch says whether there is hope.
 #include "host_wait.h"
 
+#include "streamo/core/log.h"
+
 namespace streamo::dist {
 namespace {
 
@@ -18,10 +20,12 @@ bool is_over_within(c10d::Work& work, std::chrono::milliseconds limit) {
 }  // namespace
 
 std::string wait_with_hope(c10d::Work& work, Watch& watch) {
+  const double begun = core::monotonic_seconds();
   Watch::Wait wait(watch);
   while (!is_over_within(work, kLook)) {
     if (std::string standing = wait.go_on(kLook); !standing.empty()) return standing;
   }
+  watch.add_waited(core::monotonic_seconds() - begun);
   return "";
 }
 

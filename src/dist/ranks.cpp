@@ -49,9 +49,9 @@ struct Ranks::Impl {
 
   static std::unique_ptr<Impl> form(const std::shared_ptr<RunState>& run, const std::string& name,
                                     int rank, int size) {
-    auto impl = std::make_unique<Impl>(
-        Impl{rank, size, name, run,
-             form_gloo_group(run->store, name, rank, size, run->gloo_device, patience(*run))});
+    auto impl = std::make_unique<Impl>(Impl{
+        rank, size, name, run,
+        form_gloo_group(run->store, name, rank, size, run->gloo_device, run->watch->patience())});
     impl->form_device_group();
     return impl;
   }
@@ -60,8 +60,6 @@ struct Ranks::Impl {
     if (run->device.is_cuda())
       device_group = form_nccl_group(run->store, name, rank, size, run->device);
   }
-
-  static milliseconds patience(const RunState& run) { return run.watch->patience(); }
 
   // Where a group can take it from.
   Tensor to_exchange(const Tensor& tensor) const {
@@ -116,14 +114,12 @@ struct Ranks::Impl {
     }
   }
 
-  void wait_on_host(c10d::Work& work, const char* what) {
-    if (const std::string standing = wait_with_hope(work, *run->watch); !standing.empty())
-      hang(standing, what);
-  }
-
   void wait_for(c10d::Work& work, const Tensor& exchanged, const char* what) {
     try {
-      if (!stays_on_device(exchanged)) return wait_on_host(work, what);
+      if (!stays_on_device(exchanged)) {
+        if (const auto who = wait_with_hope(work, *run->watch); !who.empty()) hang(who, what);
+        return;
+      }
       work.wait();  // only what is queued from here on does: the watch sees to the end
       const c10::impl::VirtualGuardImpl on(exchanged.device().type());
       auto reached = std::make_shared<c10::Event>(exchanged.device().type());
@@ -385,6 +381,10 @@ void Ranks::set_activity(const std::string& activity, const core::Progress& prog
 
 void Ranks::note_progress() {
   if (impl_) impl_->run->watch->note_progress();
+}
+
+double Ranks::seconds_waited() const {
+  return impl_ ? impl_->run->watch->seconds_waited() : 0;
 }
 
 void Ranks::announce_failure(const std::string& message) noexcept {

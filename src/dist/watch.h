@@ -76,6 +76,8 @@ class Watch {
     Watch& watch_;
     std::chrono::milliseconds waited_{0}, next_word_{0};
   };
+  void add_waited(double seconds) { seconds_waited_ += seconds; }
+  double seconds_waited() const { return seconds_waited_; }  // on the host, in all
   void announce_failure(const std::string& message);
   // This process has done its part, and its end is nobody's trouble.
   void say_done();
@@ -121,6 +123,7 @@ class Watch {
   std::atomic<int64_t> collectives_{0}, marks_{0};
   std::atomic<int64_t> patience_{0}, silence_{std::chrono::milliseconds(kSilence).count()};
   std::atomic<bool> stop_{false};
+  double seconds_waited_ = 0;  // the main thread's
   int64_t beats_ = 0;
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;

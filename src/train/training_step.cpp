@@ -76,7 +76,11 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
                               StepMetrics& metrics) {
   parts_.loss.count_states(totals.states);
   StepSums sums(parts_.micro_batches);
-  const double started = seconds_computed(parts_.device), begun = core::monotonic_seconds();
+  // Without what it waits for the others: all of them would need as long as the slowest.
+  const auto own_seconds = [&] {
+    return core::monotonic_seconds() - parts_.ranks.seconds_waited();
+  };
+  const double started = seconds_computed(parts_.device), begun = own_seconds();
   const bool complete = accumulate(step, totals, sums);
   parts_.optimizer.send_gradients();
   const double busy = seconds_computed(parts_.device) - started;
@@ -89,7 +93,7 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
   flags[2] = core::take_save_request() ? 1 : 0;
   double* const of_rank = flags.data() + kOthers + parts_.ranks.rank();
   of_rank[0] = busy;
-  of_rank[ranks] = step.seconds_waited + core::monotonic_seconds() - begun;
+  of_rank[ranks] = step.seconds_waited + own_seconds() - begun;
   flags = sums.exchange(parts_.ranks, flags);
   metrics.rank_balance = balance_of(std::span(flags).subspan(kOthers, ranks));
   name_straggler(std::span(flags).subspan(kOthers + ranks));

@@ -99,6 +99,8 @@ class Ranks {
   void set_activity(const std::string& activity, const core::Progress& progress,
                     std::chrono::milliseconds pause = {});
   void note_progress();
+  // That the host has spent in collectives so far, for want of the others.
+  double seconds_waited() const;
   // To be called with the message of what ends this process, before it ends: the others will name
   // it. Not collective; never throws.
   void announce_failure(const std::string& message) noexcept;
