@@ -39,7 +39,8 @@ std::string complaint_about(const text::Message& message) {
     return text::complaint_about_text(content);
   }
   // Above the time tag a placeholder is a word of the question, and would take the picture's place.
-  if (std::string complaint = text::complaint_about_text(question_of(message.content));
+  if (std::string complaint =
+          text::complaint_about_text(text_above_tag(message.content).value_or(""));
       !complaint.empty()) {
     return complaint;
   }

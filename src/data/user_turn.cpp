@@ -190,7 +190,7 @@ std::string user_content(const std::string& question, int64_t turn, double fps) 
                      text::kStreamPlaceholder);
 }
 
-std::string question_of(std::string_view content) {
+std::optional<std::string_view> text_above_tag(std::string_view content) {
   std::string_view above = content;
   bool has_tag = false;
   while (!above.empty()) {
@@ -201,8 +201,13 @@ std::string question_of(std::string_view content) {
     has_tag |= is_tag;
     above = above.substr(0, line == 0 ? 0 : break_at);
   }
-  const bool is_ours = has_tag && text::count_placeholders(above) == 0;
-  return is_ours ? std::string(above) : question_anywhere(content);
+  return has_tag ? std::optional(above) : std::nullopt;
+}
+
+std::string question_of(std::string_view content) {
+  const auto above = text_above_tag(content);
+  const bool is_ours = above && text::count_placeholders(*above) == 0;
+  return is_ours ? std::string(*above) : question_anywhere(content);
 }
 
 std::string without_repeats(const std::string& text) {

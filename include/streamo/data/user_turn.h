@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,9 @@ namespace streamo::data {
 std::string time_tag(int64_t turn, double fps);
 std::string user_content(const std::string& question, int64_t turn, double fps);
 
+// What stands above the time tag with its placeholder, without its closing newline; nullopt where
+// there is no such tag.
+std::optional<std::string_view> text_above_tag(std::string_view content);
 // The question in a user message: of ours exactly what stands above the tag, without its closing
 // newline. Files of others have it elsewhere: below the picture, on the tag's line, behind \r, with
 // tags like "[00:04]" or "Time: 4 s", or none. "" when nothing is asked.

@@ -28,7 +28,7 @@ TEST_F(LoadBenchmark, TheWrongKindOfFileIsNamed) {
         << content;
   }
   EXPECT_THAT(refusal(write("cut.json", ovo_entries().dump().substr(0, 400))),
-              HasSubstr("cut.json, line 1, is the file complete?"));
+              HasSubstr("cut.json, line 1: neither JSON nor JSON Lines"));
   EXPECT_THAT(refusal(folder_ / "absent.json"), HasSubstr("absent.json"));
 }
 
