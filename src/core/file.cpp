@@ -157,12 +157,15 @@ void sync_path(const fs::path& path) {
 
 void create_folders(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return;
-  create_folders(folder_of(path));
-  fault_point("file.mkdir");
-  fs::create_directory(path, error);
-  if (error) throw_disk("create the folder", path, error.value());
-  sync_path(folder_of(path));
+  std::vector<fs::path> missing;
+  for (fs::path folder = path; !fs::is_directory(folder, error); folder = folder_of(folder))
+    missing.push_back(folder);
+  for (; !missing.empty(); missing.pop_back()) {
+    fault_point("file.mkdir");
+    fs::create_directory(missing.back(), error);
+    if (error) throw_disk("create the folder", path, error.value());
+    sync_path(folder_of(missing.back()));
+  }
 }
 
 void write_directory_atomic(const fs::path& path,

@@ -84,7 +84,7 @@ bool is_effective_config(const fs::path& path) {
 }
 
 // A run that begins in a folder with files of its user says so before it works, not at its end.
-void check_names_of_run(const fs::path& run_dir) {
+void check_names_of_run(const fs::path& run_dir) try {
   for (const fs::path& folder : {RunFolder::final_model(run_dir), BestModel::directory(run_dir)})
     core::output_directory(folder);
   core::output_file(report_page(run_dir), {}, is_our_page());
@@ -93,6 +93,9 @@ void check_names_of_run(const fs::path& run_dir) {
   core::output_file(run_dir / "skipped.jsonl", {}, core::holds_mark("\"reason\":"));
   core::output_file(run_dir / "plan.jsonl", {}, core::holds_mark("[["));
   core::output_file(run_dir / "latest", {}, core::holds_mark("checkpoint-"));
+} catch (const core::Error& taken) {
+  throw core::Error(core::ErrorKind::kConfig, taken.summary(), {},
+                    "move it, or choose another checkpoint.dir");
 }
 
 // Until there is a checkpoint nothing depends on the folder, and an earlier start that failed may

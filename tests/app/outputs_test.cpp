@@ -175,7 +175,7 @@ TEST_F(Outputs, ARunLeavesTheUsersFoldersOfItsNamesAlone) {
     fs::create_directories(*folder_ / run / name);
     folder_->write(run + "/" + name + "/notes.txt", "mine");
     const CommandResult result = folder_->streamo("train config.json checkpoint.dir=" + run);
-    EXPECT_EQ(result.exit_code, 2) << result.err;
+    EXPECT_EQ(result.exit_code, 10) << result.err;
     EXPECT_THAT(result.err, HasSubstr(run + "/" + name));
     EXPECT_EQ(folder_->read(run + "/" + name + "/notes.txt"), "mine");
     EXPECT_FALSE(fs::exists(*folder_ / run / "metrics.jsonl"));
@@ -185,12 +185,12 @@ TEST_F(Outputs, ARunLeavesTheUsersFoldersOfItsNamesAlone) {
     const std::string run = std::string("own-") + name;
     fs::create_directory(*folder_ / run);
     folder_->write(run + "/" + name, "my own");
-    EXPECT_EQ(folder_->streamo("train config.json checkpoint.dir=" + run).exit_code, 2) << name;
+    EXPECT_EQ(folder_->streamo("train config.json checkpoint.dir=" + run).exit_code, 10) << name;
     EXPECT_EQ(folder_->read(run + "/" + name), "my own");
   }
   // The config itself lies where the run would keep its own.
   const std::string config = folder_->read("config.json");
-  EXPECT_EQ(folder_->streamo("train config.json checkpoint.dir=.").exit_code, 2);
+  EXPECT_EQ(folder_->streamo("train config.json checkpoint.dir=.").exit_code, 10);
   EXPECT_EQ(folder_->read("config.json"), config);
 }
 
