@@ -75,6 +75,20 @@ void read_pieces(const fs::path& path, ErrorKind of_the_file, const Take& take) 
   if (got < 0) throw system_error(error, "cannot read", path.string(), of_the_file);
 }
 
+// The error names `path`, which is what was asked for.
+void create_folders_for(const fs::path& path, const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> missing;
+  for (fs::path above = folder; !fs::is_directory(above, error); above = folder_of(above))
+    missing.push_back(above);
+  for (; !missing.empty(); missing.pop_back()) {
+    fault_point("file.mkdir");
+    fs::create_directory(missing.back(), error);
+    if (error) throw_disk("create the folder", path, error.value());
+    sync_path(folder_of(missing.back()));
+  }
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -90,7 +104,7 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
 }
 
 AtomicWriter::AtomicWriter(fs::path path) : path_(std::move(path)), temporary_(folder_of(path_)) {
-  create_folders(folder_of(path_));
+  create_folders_for(path_, folder_of(path_));
   fault_point("file.open");
   fd_ = create_exclusively(temporary_, path_);
 }
@@ -156,21 +170,12 @@ void sync_path(const fs::path& path) {
 }
 
 void create_folders(const fs::path& path) {
-  std::error_code error;
-  std::vector<fs::path> missing;
-  for (fs::path folder = path; !fs::is_directory(folder, error); folder = folder_of(folder))
-    missing.push_back(folder);
-  for (; !missing.empty(); missing.pop_back()) {
-    fault_point("file.mkdir");
-    fs::create_directory(missing.back(), error);
-    if (error) throw_disk("create the folder", path, error.value());
-    sync_path(folder_of(missing.back()));
-  }
+  create_folders_for(path, path);
 }
 
 void write_directory_atomic(const fs::path& path,
                             const std::function<void(const fs::path&)>& fill) {
-  create_folders(folder_of(path));
+  create_folders_for(path, folder_of(path));
   Temporary temporary(folder_of(path));
   const fs::path& folder = temporary.path();
   fault_point("file.mkdir");
