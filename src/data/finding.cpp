@@ -27,7 +27,7 @@ constexpr std::array<FindingKind, kNumFindings> kKinds = {{
     {"overlapping_events", "two events overlap: the later in the file wins", false},
     {"early_answer", "an answer comes before the first question", false},
     {"no_state", "turns begin with no state", false},
-    {"always_asks", "every turn asks: is that a time tag of a kind of its own?", false},
+    {"always_asks", "every turn asks something else: a time tag of a kind of its own?", false},
     {"mended_frames", "one picture too many or too few: mended", false},
     {"split", "longer than a window: split into several", false},
     {"truncated", "longer than data.max_length: cut", false},

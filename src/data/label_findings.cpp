@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "data/shorten.h"
 #include "streamo/text/special_tokens.h"
@@ -103,14 +104,16 @@ void find_label_problems(const Annotation& annotation, int64_t num_turns, double
 
 void find_label_problems(const Conversation& conversation, Findings& findings) {
   bool asked = false;
-  int64_t turn = -1, without_state = 0, first_without = -1, turns_that_ask = 0;
+  int64_t turn = -1, without_state = 0, first_without = -1;
   std::string first_question;
+  std::set<std::string> questions;
   for (const text::Message& message : conversation.messages) {
     if (message.role == "user") {
       ++turn;
       const std::string question = question_of(message.content);
+      if (!asked) first_question = question;
+      if (!question.empty()) questions.insert(question);
       asked |= !question.empty();
-      if (!question.empty() && turns_that_ask++ == 0) first_question = question;
     } else if (message.role == "assistant") {
       const auto state = text::leading_state(message.content);
       if (!state && without_state++ == 0) first_without = turn;
@@ -120,11 +123,12 @@ void find_label_problems(const Conversation& conversation, Findings& findings) {
       }
     }
   }
-  if (turn + 1 >= kTurnsThatTell && turns_that_ask == turn + 1) {
+  const auto different = static_cast<int64_t>(questions.size());
+  if (different >= kTurnsThatTell && different == turn + 1) {
     findings.emplace_back(Finding::kAlwaysAsks,
-                          fmt::format("each of {} turns asks something, the first {}, so that "
+                          fmt::format("each of {} turns asks something else, the first {}, so that "
                                       "windows carry no question of another",
-                                      turns_that_ask, shorten(first_question)));
+                                      different, shorten(first_question)));
   }
   if (without_state > 0) {
     findings.emplace_back(Finding::kNoState,

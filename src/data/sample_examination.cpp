@@ -50,9 +50,6 @@ class Examiner {
     if (const auto fault = look_at_video(*record)) return bad(Finding::kVideo, fault->reason);
     Result<Conversation> conversation = convert(*std::move(record));
     if (!conversation) return bad(Finding::kFrames, conversation.reason());
-    if (options_.for_training && result_.answers > 0 && result_.answers_lost == result_.answers) {
-      return bad(Finding::kAnswersLost, why_answers_are_lost());
-    }
     if (num_rounds(*conversation) == 0) {
       return bad(Finding::kUnsupervised, "no user turn with an answer");
     }
@@ -60,6 +57,9 @@ class Examiner {
     if (!pictures) return bad(Finding::kPicture, pictures.reason());
     if (const auto reason = measure(*conversation, *std::move(pictures))) {
       return bad(Finding::kTooLong, *reason);
+    }
+    if (options_.for_training && result_.answers > 0 && result_.answers_lost == result_.answers) {
+      return bad(Finding::kAnswersLost, why_answers_are_lost());
     }
     count_states(*conversation);
     hash(*conversation);
@@ -70,6 +70,7 @@ class Examiner {
   Examination bad(Finding finding, const std::string& reason) {
     result_.bad = true;
     if (finding != Finding::kAnswersLost) result_.findings.clear();
+    result_.items.clear();
     result_.findings.emplace(result_.findings.begin(), finding, reason);
     return std::move(result_);
   }

@@ -85,7 +85,8 @@ bool is_effective_config(const fs::path& path) {
 
 // A run that begins in a folder with files of its user says so before it works, not at its end.
 void check_names_of_run(const fs::path& run_dir) try {
-  for (const fs::path& folder : {RunFolder::final_model(run_dir), BestModel::directory(run_dir)})
+  for (const fs::path& folder :
+       {run_dir / "base", RunFolder::final_model(run_dir), BestModel::directory(run_dir)})
     core::output_directory(folder);
   core::output_file(report_page(run_dir), {}, is_our_page());
   core::output_file(run_dir / "config.json", {}, is_effective_config);

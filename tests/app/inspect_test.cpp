@@ -27,7 +27,8 @@ class InspectCommand : public testing::Test {
     test::make_tiny_model(folder_->path(), "checkpoint.every_steps=1");
     fs::create_directory(*folder_ / "clips");
     test::make_clip(*folder_ / "clips/clip.mp4", {.frames = 75});
-    folder_->write_json("raw.json", {{"video_path", "clip.mp4"}, {"response", json::array()}});
+    const json answers = json::array({{{"content", "Now."}, {"time", 2}}});
+    folder_->write_json("raw.json", {{"video_path", "clip.mp4"}, {"response", answers}});
   }
   static void TearDownTestSuite() { folder_.reset(); }
 

@@ -29,7 +29,8 @@ class Outputs : public testing::Test {
     const json record = {{"video_path", "clip.mp4"}, {"response", json::array()}};
     folder_->write_json("raw.json", json::array({record}));
     const json turns = json::array(
-        {{{"truth", "Silence"}, {"predicted", "Silence"}, {"probabilities", {0.9, 0.0, 0.1}}}});
+        {{{"truth", "Silence"}, {"predicted", "Silence"}, {"probabilities", {0.9, 0.0, 0.1}}},
+         {{"truth", "Response"}, {"predicted", "Silence"}, {"probabilities", {0.9, 0.0, 0.1}}}});
     folder_->write_json("eval.json",
                         {{"mode", "streaming"}, {"timelines", {{{"fps", 1}, {"turns", turns}}}}});
     ASSERT_EQ(folder_->streamo("convert to-stream --input raw.json --output stream.json").exit_code,
@@ -43,7 +44,7 @@ class Outputs : public testing::Test {
     std::map<std::string, std::string> all;
     for (const auto& entry : fs::recursive_directory_iterator(*folder_ / in)) {
       const std::string name = entry.path().lexically_relative(folder_->path()).string();
-      all[name] = entry.is_regular_file() ? folder_->read(name) : "";
+      all[name] = fs::is_regular_file(entry.symlink_status()) ? folder_->read(name) : "";
     }
     return all;
   }

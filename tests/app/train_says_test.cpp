@@ -124,14 +124,14 @@ TEST_F(TrainSays, WhatWouldTeachNothingIsRefused) {
   expect_stopped(silent);
   EXPECT_THAT(silent.err, HasSubstr("error: data.train: no turn has a response"));
   write({kFine, kFine});
-  const CommandResult short_windows = train("data.max_length=8");
+  const CommandResult short_windows = train("data.max_length=16");
   expect_stopped(short_windows);
   EXPECT_THAT(short_windows.err,
-              HasSubstr("a single turn is longer than data.max_length = 8 tokens"));
+              HasSubstr("a single turn is longer than data.max_length = 16 tokens"));
   // The answer stands behind what is left of each sample.
   write({json::array({at("Late.", 6)})});
   const CommandResult cut =
-      train("data.system_prompt=Watch. data.max_length=100 data.overlong=truncate");
+      train("data.system_prompt=Watch. data.max_length=60 data.overlong=truncate");
   expect_stopped(cut);
   EXPECT_THAT(cut.err, HasSubstr("no turn has a response"));
 }
