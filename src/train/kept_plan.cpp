@@ -135,8 +135,8 @@ void KeptPlan::compare_with_now(const std::vector<data::SampleItems>& samples, i
   if (another.count > 0) {
     throw core::Error(
         core::ErrorKind::kConfig,
-        fmt::format("the videos of {} samples are not those the run began with", another.count),
-        "for example " + another.example, std::string("restore them, ") + kNewRun);
+        fmt::format("{} samples have other videos than the run began with", another.count),
+        another.example, std::string("restore them, ") + kNewRun);
   }
   if (static_cast<double>(left_out + unreadable.count) >
       max_bad_fraction * static_cast<double>(samples.size())) {

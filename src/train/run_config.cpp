@@ -1,7 +1,5 @@
 #include "streamo/train/run_config.h"
 
-#include <fmt/format.h>
-
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/chat_format.h"
@@ -257,8 +255,6 @@ void check_optimizer(const RunConfig& config) {
     refuse("optim.vision_lr is set, and vision tower and merger are frozen",
            "train one of them, or leave the key out");
   }
-  if (optim.betas.size() != 2)
-    refuse(fmt::format("optim.betas has {} numbers", optim.betas.size()), "give two");
 }
 
 void check_evaluation(const RunConfig::Eval& eval) {
