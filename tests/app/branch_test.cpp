@@ -162,7 +162,7 @@ TEST_F(Branch, WhatTheUserPutIntoTheFolderStays) {
   const std::vector<std::string> keep_one = {"checkpoint.keep=1", "train.max_steps=8"};
   const std::vector<std::string> theirs = {
       "checkpoint-foo",       "checkpoint-7",   "checkpoint-3", "checkpoint-100",
-      "damaged-checkpoint-2", "other-branch-1", "notes"};
+      "damaged-checkpoint-2", "other-branch-1", ".x.tmp-1",     "notes"};
   for (const std::string& name : theirs) {
     fs::create_directories(folder_ / "run" / name);
     folder_.write("run/" + name + "/notes.txt", "of " + name);
