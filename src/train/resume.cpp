@@ -79,7 +79,23 @@ std::vector<std::string> data_differences(const Json& before, const Json& now) {
   return found;
 }
 
+// Of a checkpoint whose checksums are right, but whoever made it may have written anything.
+void require_shape(const ResumePoint& from) {
+  const Json& state = from.trainer_state;
+  const auto is = [&](const char* key, Json::value_t type) {
+    return state.contains(key) && state[key].type() == type;
+  };
+  const bool right = is("config", Json::value_t::object) && is("data", Json::value_t::array) &&
+                     is("skipped", Json::value_t::object) && is("plan", Json::value_t::string) &&
+                     is("loss_running_counts", Json::value_t::array) &&
+                     state["loss_running_counts"].size() == 3;
+  if (right) return;
+  throw core::Error(core::ErrorKind::kCheckpoint, "trainer_state.json is not as a run writes it",
+                    from.path.string(), "choose another checkpoint with checkpoint.resume");
+}
+
 void require_same_training(const ResumePoint& from, const RunIdentity& now, int ranks) {
+  require_shape(from);
   const Json& before = from.trainer_state.at("config");
   auto changes = run_changing_differences(before, now.effective_config);
   const auto micro_batches_of = [](const Json& config, int64_t of_ranks) {

@@ -371,11 +371,11 @@ TEST_F(RankedTraining, SkipsWithoutEndAreAnError) {
 TEST_F(RankedTraining, WeightsThatAreNotFiniteAreNeverSaved) {
   for (const std::string shard : {"none", "optimizer", "full"}) {
     const std::string name = "lost-" + shard;
-    const auto lost =
-        run(2, name,
-            "optim.lr=1e39 optim.warmup_ratio=0.5 train.max_steps=4 checkpoint.every_steps=1 "
-            "checkpoint.keep=1 train.nonfinite=skip parallel.shard=" +
-                shard);
+    const auto lost = run(2, name,
+                          "optim.lr=1e30 optim.weight_decay=1e30 optim.warmup_ratio=0.5 "
+                          "train.max_steps=4 checkpoint.every_steps=1 "
+                          "checkpoint.keep=1 train.nonfinite=skip parallel.shard=" +
+                              shard);
     expect_all(lost, 23);
     for (const CommandResult& result : lost)
       EXPECT_THAT(result.err, HasSubstr("weights are not finite after step 2"));
