@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "support/example_records.h"
 #include "support/numbered_clip.h"
@@ -145,7 +146,7 @@ TEST_F(TrainErrors, ConfigFile) {
   expect_failure(streamo("train near.json"), kConfig, {"near.json:3: ", "did you mean optim.lr?"});
   write("broken.json", std::string("{\"optim\": \n"));
   expect_failure(streamo("train broken.json"), kConfig,
-                 {"not valid JSON", "line 2", "broken.json"});
+                 {"not valid JSON", "line 1, column 11", "broken.json"});
   expect_failure(train("model.preset="), kConfig, {"model.path and model.preset"});
   EXPECT_THAT(run_files(), IsEmpty());
 }
@@ -208,7 +209,9 @@ TEST_F(TrainErrors, HeldOutFile) {
   EXPECT_THAT(some.err, HasSubstr("warning: 1 of 2 held-out samples cannot be used, for example "
                                   "some.json:1: "));
   std::ifstream listed(folder_ / "run/skipped-eval.jsonl");
-  EXPECT_EQ(json::parse(listed)["id"], "some.json:1");
+  std::set<std::string> ids;  // with those of the starts before
+  for (std::string line; std::getline(listed, line);) ids.insert(json::parse(line)["id"]);
+  EXPECT_TRUE(ids.contains("some.json:1"));
 }
 
 // The file is taken away while the run goes: by then all else is on disk.
