@@ -269,14 +269,15 @@ TEST_F(CacheFolderTest, TheBoundHoldsAndReadersAreSafeWhileFilesGo) {
 
 TEST_F(CacheFolderTest, WhatKilledWritersLeftIsRemovedAfterADay) {
   fs::create_directories(folder_ / "00");
-  std::ofstream(folder_ / "00/.tmp-host-1-old") << "half a file";
-  std::ofstream(folder_ / "00/.tmp-host-1-new") << "half a file";
-  fs::last_write_time(folder_ / "00/.tmp-host-1-old",
+  std::ofstream(folder_ / "00/.tmp-host-1-0123456789abcdef-1") << "half a file";
+  std::ofstream(folder_ / "00/.tmp-host-1-0123456789abcdef-2") << "half a file";
+  fs::last_write_time(folder_ / "00/.tmp-host-1-0123456789abcdef-1",
                       fs::file_time_type::clock::now() - std::chrono::hours(25));
   CacheFolder cache(folder_, 1 << 30);
   ASSERT_TRUE(put(cache, name(0), 'a'));
-  EXPECT_FALSE(fs::exists(folder_ / "00/.tmp-host-1-old"));
-  EXPECT_TRUE(fs::exists(folder_ / "00/.tmp-host-1-new")) << "it may be being written";
+  EXPECT_FALSE(fs::exists(folder_ / "00/.tmp-host-1-0123456789abcdef-1"));
+  EXPECT_TRUE(fs::exists(folder_ / "00/.tmp-host-1-0123456789abcdef-2"))
+      << "it may be being written";
 }
 
 // Runs DISABLED_WriteFive in a process of its own, with a fault armed (core/fault_point.h).
