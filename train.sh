@@ -31,16 +31,20 @@ prepare() {
   bash "$kRoot/scripts/build.sh" release streamo
 }
 
-# Waits for processes and hands a stop signal (or SIGUSR1: save and go on) to each exactly once per signal we get. The status is that of the one
-# whose fault it was: 21 only says that another process ended. One that fails has the others killed if they do not
-# follow of themselves: before all have come together they cannot know of each other.
+# Waits for processes and hands a stop signal (or SIGUSR1: save and go on) to each exactly once per signal we get. The
+# status is that of the one whose fault it was: 21 only says that another process ended. One that fails has the others
+# killed if they do not follow of themselves: before all have come together they cannot know of each other.
 wait_for() {
-  local process status result=0 killer='' running=" $* "
+  local process tick status result=0 killer='' running=" $* "
   trap 'kill -USR1 $running 2>/dev/null || true' USR1
   trap 'kill -TERM $running 2>/dev/null || true' TERM INT HUP
   while [ -n "${running// /}" ]; do
+    # Until one has ended, or a signal has come to us. What ends just before it, `wait -n` may miss: look again soon.
+    sleep 2 >/dev/null 2>&1 &
+    tick=$!
     # shellcheck disable=SC2086  # numbers of processes
-    wait -n $running 2>/dev/null || true  # until one has ended, or a signal has come to us
+    wait -n $running "$tick" 2>/dev/null || true
+    kill "$tick" 2>/dev/null || true
     for process in $running; do
       if kill -0 "$process" 2>/dev/null; then continue; fi
       status=0
