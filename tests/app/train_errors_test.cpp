@@ -263,7 +263,7 @@ TEST_F(TrainErrors, BadSamplesAreListedAndTheRestIsTrainedOn) {
                      shell_quote(sound.string()));
   json no_response = good_, odd_times = good_;
   no_response.erase("response");
-  odd_times["response"][0] = {{"content", "Now."}, {"time", "soon"}};
+  odd_times["response"] = json::array({{{"content", "Now."}, {"time", "soon"}}});
   write("mixed.json", json{good_, with_video(text), with_video(truncated), with_video(sound),
                            with_video(folder_ / "missing.mp4"), no_response, odd_times});
 
