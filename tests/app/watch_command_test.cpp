@@ -234,7 +234,7 @@ TEST_F(WatchCommand, WrongInputsAreNamed) {
   const CommandResult no_model = shell(command("--model nowhere --video a.mp4"));
   EXPECT_EQ(no_model.exit_code, 12);
   EXPECT_THAT(no_model.err,
-              AllOf(HasSubstr("no such model directory, nowhere"), HasSubstr("final")));
+              AllOf(HasSubstr("nowhere: no such model directory"), HasSubstr("final")));
   const CommandResult wrong_model =
       shell("mkdir -p empty; " + command("--model empty --video a.mp4"));
   EXPECT_EQ(wrong_model.exit_code, 12);
