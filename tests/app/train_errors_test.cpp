@@ -267,7 +267,7 @@ TEST_F(TrainErrors, BadSamplesAreListedAndTheRestIsTrainedOn) {
   write("mixed.json", json{good_, with_video(text), with_video(truncated), with_video(sound),
                            with_video(folder_ / "missing.mp4"), no_response, odd_times});
 
-  const CommandResult result = train("data.train=mixed.json data.max_bad_fraction=0.8");
+  const CommandResult result = train("data.train=mixed.json data.max_bad_fraction=0.9");
   EXPECT_EQ(result.exit_code, kDone) << result.err;
   EXPECT_THAT(result.err, HasSubstr("6 samples skipped"));
   const auto reasons = skipped();
