@@ -5,7 +5,7 @@
 #include <exception>
 #include <iostream>
 
-#include "streamo/data/conversation.h"
+#include "data/samples/conversation.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/stream/session.h"
 #include "streamo/video/sampler.h"
@@ -21,7 +21,7 @@ int watch(const std::string& folder, const std::string& path, const std::string&
   model::load_weights(*model, folder, torch::kFloat32, torch::kCPU);
 
   // Rate, picture size and system prompt as in training: streamo.json beside the weights has them.
-  auto video = video::SecondSampler::open(path, {.fps = 1, .pixel_limits = video::PixelLimits{}});
+  auto video = video::FrameSampler::open(path, {.fps = 1, .pixel_limits = video::PixelLimits{}});
   if (!video) {
     std::cerr << "error: " << video.reason() << "\n";
     return 1;

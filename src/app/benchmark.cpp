@@ -7,14 +7,14 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/dump_json.h"
+#include "config/run_config.h"
+#include "core/io/output.h"
+#include "core/json/dump_json.h"
+#include "core/log.h"
+#include "core/print.h"
+#include "eval/benchmark_runner.h"
+#include "eval/benchmark_score.h"
 #include "streamo/core/error.h"
-#include "streamo/core/log.h"
-#include "streamo/core/output.h"
-#include "streamo/core/print.h"
-#include "streamo/eval/benchmark_runner.h"
-#include "streamo/eval/benchmark_score.h"
-#include "streamo/train/run_config.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -93,7 +93,7 @@ eval::BenchmarkRun play(const Arguments& arguments) {
   warn_of_long_cuts(plays);
   const fs::path model_dir = arguments.model;
   train::require_model_directory(model_dir, "check --model");
-  train::RunConfig config;
+  config::RunConfig config;
   config.model.path = arguments.model;
   config.data.frame_cache = arguments.frame_cache;
   train::adopt_conversation_settings(config, model_dir);

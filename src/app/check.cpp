@@ -9,16 +9,16 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/dump_json.h"
+#include "config/run_config.h"
+#include "core/io/scratch_folder.h"
+#include "core/json/dump_json.h"
+#include "core/log.h"
+#include "core/print.h"
+#include "core/process/machine.h"
+#include "data/check/dataset_check.h"
 #include "streamo/core/error.h"
-#include "streamo/core/log.h"
-#include "streamo/core/machine.h"
-#include "streamo/core/print.h"
-#include "streamo/core/scratch_folder.h"
-#include "streamo/data/dataset_check.h"
-#include "streamo/train/run_config.h"
-#include "streamo/video/frame_cache.h"
 #include "train/model_setup.h"
+#include "video/cache/frame_cache.h"
 
 namespace streamo::app {
 namespace {
@@ -60,19 +60,19 @@ bool is_annotation_file(const fs::path& path) {
   }
 }
 
-train::RunConfig settings_of(const Arguments& arguments) {
+config::RunConfig settings_of(const Arguments& arguments) {
   if (!is_annotation_file(arguments.input)) {
-    return train::load_run_config(arguments.input, arguments.overrides);
+    return config::load_run_config(arguments.input, arguments.overrides);
   }
-  train::RunConfig config;
-  train::schema_of(config).apply_overrides(arguments.overrides);
+  config::RunConfig config;
+  config::schema_of(config).apply_overrides(arguments.overrides);
   config.data.train = {arguments.input};
   return config;
 }
 
 // The model's directory as a run would have it: its tokenizer and its pictures' limits. Empty when
 // no model is named, or when a preset finds no text to train a tokenizer on.
-fs::path model_directory(const train::RunConfig& config, const fs::path& scratch,
+fs::path model_directory(const config::RunConfig& config, const fs::path& scratch,
                          const data::SampleSource& source) {
   if (config.model.path.empty() && config.model.preset.empty()) return {};
   try {
@@ -86,13 +86,13 @@ fs::path model_directory(const train::RunConfig& config, const fs::path& scratch
 }
 
 // What the cache knows of a video need not be read from the video again.
-std::shared_ptr<video::FrameCache> known_videos(const train::RunConfig& config) {
+std::shared_ptr<video::FrameCache> known_videos(const config::RunConfig& config) {
   if (!fs::is_directory(config.data.frame_cache)) return nullptr;
   return std::make_shared<video::FrameCache>(
       video::FrameCacheOptions{.folder = config.data.frame_cache, .is_read_only = true});
 }
 
-std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
+std::vector<CheckedSet> check(config::RunConfig config, int num_workers) {
   config.data.num_workers = num_workers;
   const core::ScratchFolder scratch;
   const auto known = known_videos(config);
@@ -126,7 +126,7 @@ std::vector<CheckedSet> check(train::RunConfig config, int num_workers) {
 
 // Of the first set that has one.
 std::optional<std::pair<std::string, std::string>> first_problem(
-    const std::vector<CheckedSet>& sets, const train::RunConfig& config) {
+    const std::vector<CheckedSet>& sets, const config::RunConfig& config) {
   for (const CheckedSet& set : sets) {
     // An evaluation leaves out what it cannot read, and says so.
     const double limit = set.key == "train" ? config.data.max_bad_fraction : 1;
@@ -136,7 +136,7 @@ std::optional<std::pair<std::string, std::string>> first_problem(
 }
 
 void run(const Arguments& arguments) {
-  const train::RunConfig config = settings_of(arguments);
+  const config::RunConfig config = settings_of(arguments);
   const double started = core::monotonic_seconds();
   const std::vector<CheckedSet> sets = check(config, arguments.num_workers);
   const auto problem = first_problem(sets, config);

@@ -5,8 +5,8 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/print.h"
-#include "streamo/train/run_comparison.h"
+#include "compare/compare_runs.h"
+#include "core/print.h"
 
 namespace streamo::app {
 namespace {
@@ -19,9 +19,9 @@ struct Arguments {
 };
 
 void compare(const Arguments& arguments) {
-  const train::RunComparison comparison =
-      train::compare_runs(arguments.first, arguments.second, arguments.tolerance);
-  core::print_result("{}", train::describe(comparison));
+  const compare::RunComparison comparison =
+      compare::compare_runs(arguments.first, arguments.second, arguments.tolerance);
+  core::print_result("{}", compare::describe(comparison));
   if (!comparison.equal()) throw CLI::RuntimeError(kDifferent);
 }
 

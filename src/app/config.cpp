@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
-#include "streamo/core/print.h"
-#include "streamo/train/run_config.h"
+#include "config/run_config.h"
+#include "core/print.h"
 
 namespace streamo::app {
 
@@ -20,8 +20,8 @@ void add_config_command(CLI::App& app) {
   command->add_flag("--schema", arguments->schema, "Print a JSON Schema for editors instead");
   command->add_option("KEY", arguments->key, "One setting (optim.lr) or section (optim)");
   command->callback([arguments] {
-    train::RunConfig config;
-    const core::ConfigSchema schema = train::schema_of(config);
+    config::RunConfig config;
+    const core::ConfigSchema schema = config::schema_of(config);
     core::print_result("{}", arguments->schema ? schema.json_schema().dump(2) + "\n"
                                                : schema.describe(arguments->key));
   });

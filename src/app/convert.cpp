@@ -1,5 +1,5 @@
 // streamo convert to-stream | to-image: annotation files from one format to another.
-#include "streamo/data/convert.h"
+#include "data/convert/convert.h"
 
 #include <algorithm>
 #include <memory>
@@ -7,9 +7,9 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/machine.h"
-#include "streamo/core/output.h"
-#include "streamo/core/parallel.h"
+#include "core/io/output.h"
+#include "core/process/machine.h"
+#include "core/process/parallel.h"
 #include "streamo/text/chat_format.h"
 
 namespace streamo::app {

@@ -10,8 +10,8 @@ extern "C" {
 #include <filesystem>
 
 #include "app/command.h"
-#include "streamo/core/machine.h"
-#include "streamo/core/print.h"
+#include "core/print.h"
+#include "core/process/machine.h"
 
 namespace streamo::app {
 namespace {

@@ -6,15 +6,15 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/dump_json.h"
+#include "config/run_config.h"
+#include "core/io/file.h"
+#include "core/io/output.h"
+#include "core/json/dump_json.h"
+#include "core/log.h"
+#include "core/print.h"
+#include "eval/evaluator.h"
+#include "run/run_folder.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/log.h"
-#include "streamo/core/output.h"
-#include "streamo/core/print.h"
-#include "streamo/eval/evaluator.h"
-#include "streamo/train/run_config.h"
-#include "streamo/train/run_folder.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -29,15 +29,15 @@ struct Arguments {
 };
 
 // The config file's settings, or the defaults, with what the command line says instead.
-train::RunConfig settings_of(const Arguments& arguments) {
+config::RunConfig settings_of(const Arguments& arguments) {
   if (arguments.config.empty() && arguments.model.empty()) {
     throw core::Error(core::ErrorKind::kUsage, "nothing to evaluate", "streamo eval",
                       "give the config of a finished run, or --model DIR");
   }
-  train::RunConfig config;
-  if (!arguments.config.empty()) config = train::load_run_config(arguments.config, {});
+  config::RunConfig config;
+  if (!arguments.config.empty()) config = config::load_run_config(arguments.config, {});
   config.model.preset.clear();  // the trained weights, not new ones
-  config.model.path = arguments.model.empty() ? train::RunFolder::final_model(config.checkpoint.dir)
+  config.model.path = arguments.model.empty() ? run::RunFolder::final_model(config.checkpoint.dir)
                                               : fs::path(arguments.model);
   if (!arguments.data.empty()) config.data.eval = {arguments.data};
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
@@ -57,7 +57,7 @@ train::RunConfig settings_of(const Arguments& arguments) {
   return config;
 }
 
-eval::EvalReport evaluate(const train::RunConfig& config) {
+eval::EvalReport evaluate(const config::RunConfig& config) {
   const fs::path model_dir = config.model.path;
   const auto tokenizer = text::load_tokenizer(model_dir);
   const text::ChatFormat format(*tokenizer);

@@ -4,8 +4,8 @@
 
 #include "app/command.h"
 #include "app/sound_checkpoint.h"
-#include "streamo/core/log.h"
-#include "streamo/core/output.h"
+#include "core/io/output.h"
+#include "core/log.h"
 #include "streamo/model/hf_directory.h"
 
 namespace streamo::app {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "streamo/core/system_error.h"
+#include "core/io/system_error.h"
 
 namespace streamo::app {
 namespace {

@@ -9,16 +9,16 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/dump_json.h"
+#include "core/io/output.h"
+#include "core/json/dump_json.h"
+#include "core/log.h"
+#include "core/print.h"
+#include "core/url.h"
 #include "streamo/core/error.h"
-#include "streamo/core/log.h"
-#include "streamo/core/output.h"
-#include "streamo/core/print.h"
-#include "streamo/core/url.h"
-#include "streamo/video/contact_sheet.h"
-#include "streamo/video/picture.h"
-#include "streamo/video/png.h"
 #include "streamo/video/sampler.h"
+#include "video/image/contact_sheet.h"
+#include "video/image/picture.h"
+#include "video/image/png.h"
 
 namespace streamo::app {
 namespace {
@@ -141,8 +141,8 @@ Shown show_picture(const FramesArguments& arguments) {
 }
 
 Shown show_video(const FramesArguments& arguments) {
-  video::SecondSampler sampler =
-      value_or_throw(video::SecondSampler::open(arguments.video, sample_options(arguments)));
+  video::FrameSampler sampler =
+      value_or_throw(video::FrameSampler::open(arguments.video, sample_options(arguments)));
   Shown shown(arguments, sampler.info());
   while (const auto frame = value_or_throw(sampler.next())) shown.add(*frame);
   return shown;

@@ -8,13 +8,13 @@
 #include "app/command.h"
 #include "app/number_option.h"
 #include "app/sound_checkpoint.h"
-#include "streamo/checkpoint/snapshot.h"
+#include "checkpoint/snapshot.h"
+#include "core/io/file.h"
+#include "core/print.h"
+#include "data/samples/sample_source.h"
+#include "model/weights/safetensors.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/print.h"
-#include "streamo/data/sample_source.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/safetensors.h"
 #include "streamo/video/sampler.h"
 
 namespace streamo::app {

@@ -8,12 +8,12 @@
 #include "app/command.h"
 #include "app/failure.h"
 #include "app/threads.h"
+#include "core/log.h"
+#include "core/print.h"
+#include "core/process/machine.h"
+#include "core/process/stop_signal.h"
+#include "core/suggest.h"
 #include "streamo/core/error.h"
-#include "streamo/core/log.h"
-#include "streamo/core/machine.h"
-#include "streamo/core/print.h"
-#include "streamo/core/stop_signal.h"
-#include "streamo/core/suggest.h"
 
 namespace {
 

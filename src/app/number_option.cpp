@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "streamo/core/json.h"
-#include "streamo/core/whole_number.h"
+#include "core/json/json.h"
+#include "core/whole_number.h"
 
 namespace streamo::app {
 

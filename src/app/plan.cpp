@@ -6,10 +6,10 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "core/io/scratch_folder.h"
+#include "core/print.h"
+#include "estimate/run_estimate.h"
 #include "streamo/core/error.h"
-#include "streamo/core/print.h"
-#include "streamo/core/scratch_folder.h"
-#include "train/run_plan.h"
 
 namespace streamo::app {
 namespace {
@@ -22,18 +22,18 @@ struct Arguments {
 };
 
 void plan(const Arguments& arguments) {
-  const train::RunConfig config = train::load_run_config(arguments.config, arguments.overrides);
+  const config::RunConfig config = config::load_run_config(arguments.config, arguments.overrides);
   const core::ScratchFolder scratch;
-  const train::RunPlan plan = train::plan_run(config, arguments.gpus, scratch.path());
-  const train::Hardware hardware{.memory_bytes = arguments.memory_gb * 1e9,
-                                 .peak_flops = arguments.peak_tflops * 1e12,
-                                 .mfu = arguments.mfu};
-  core::print_result("{}", train::describe(plan, hardware));
+  const estimate::RunEstimate plan = estimate::estimate_run(config, arguments.gpus, scratch.path());
+  const estimate::Hardware hardware{.memory_bytes = arguments.memory_gb * 1e9,
+                                    .peak_flops = arguments.peak_tflops * 1e12,
+                                    .mfu = arguments.mfu};
+  core::print_result("{}", estimate::describe(plan, hardware));
   core::flush_results();
   const auto mode = std::find_if(plan.modes.begin(), plan.modes.end(), [&](const auto& each) {
     return each.shard == plan.configured_shard;
   });
-  if (train::fits(mode->memory, hardware)) return;
+  if (estimate::fits(mode->memory, hardware)) return;
   throw core::Error(core::ErrorKind::kMemory,
                     fmt::format("the run does not fit: {:.1f} GB are needed at the peak",
                                 mode->memory.peak() / 1e9),

@@ -1,5 +1,5 @@
 // streamo prepare CONFIG [key=value ...]: fills data.frame_cache before a run.
-#include "streamo/data/prepare.h"
+#include "data/loading/prepare.h"
 
 #include <fmt/format.h>
 
@@ -10,12 +10,12 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "config/run_config.h"
+#include "core/log.h"
+#include "core/print.h"
+#include "core/process/machine.h"
+#include "core/process/stop_signal.h"
 #include "streamo/core/error.h"
-#include "streamo/core/log.h"
-#include "streamo/core/machine.h"
-#include "streamo/core/print.h"
-#include "streamo/core/stop_signal.h"
-#include "streamo/train/run_config.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -49,7 +49,7 @@ void print(const data::PrepareResult& result, double elapsed) {
       progress.seconds / std::max(elapsed, 1e-3), static_cast<double>(progress.bytes) / 1e9);
 }
 
-void check(const data::PrepareResult& result, const train::RunConfig& config,
+void check(const data::PrepareResult& result, const config::RunConfig& config,
            const std::string& why_not_writing) {
   if (!why_not_writing.empty()) {
     throw core::Error(core::ErrorKind::kDisk, "the frame cache is not complete: " + why_not_writing,
@@ -71,7 +71,7 @@ void check(const data::PrepareResult& result, const train::RunConfig& config,
 }
 
 void prepare(const Arguments& arguments) {
-  const train::RunConfig config = train::load_run_config(arguments.config, arguments.overrides);
+  const config::RunConfig config = config::load_run_config(arguments.config, arguments.overrides);
   const auto cache = train::open_frame_cache(config);
   if (!cache) {
     throw core::Error(core::ErrorKind::kConfig, "data.frame_cache is not set", arguments.config,

@@ -1,5 +1,5 @@
 // streamo report: the page of a run, made again from what its folder holds.
-#include "streamo/train/report.h"
+#include "report/report.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 
 #include "app/command.h"
-#include "streamo/core/print.h"
+#include "core/print.h"
 
 namespace streamo::app {
 
@@ -19,7 +19,7 @@ void add_report_command(CLI::App& app) {
       ->required();
   command->callback([run_dir] {
     const std::filesystem::path folder(*run_dir);
-    train::write_report(folder);
+    report::write_report(folder);
     core::print_result("{}\n", (folder / "report.html").string());
   });
 }

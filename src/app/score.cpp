@@ -1,14 +1,14 @@
 // streamo score: all numbers a model computes of one sample, for comparison with another
 // implementation.
-#include "streamo/train/score.h"
+#include "compare/score.h"
 
 #include <memory>
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/log.h"
-#include "streamo/core/output.h"
-#include "streamo/model/safetensors.h"
+#include "core/io/output.h"
+#include "core/log.h"
+#include "model/weights/safetensors.h"
 #include "train/model_setup.h"
 
 namespace streamo::app {
@@ -17,12 +17,12 @@ namespace {
 struct Arguments {
   std::string model, data, video_prefix, dtype = "float32", out;
   std::vector<std::string> overrides;
-  train::ScoreOptions options;
+  compare::ScoreOptions options;
 };
 
-train::RunConfig settings_of(const Arguments& arguments) {
-  train::RunConfig config;
-  train::schema_of(config).apply_overrides(arguments.overrides);
+config::RunConfig settings_of(const Arguments& arguments) {
+  config::RunConfig config;
+  config::schema_of(config).apply_overrides(arguments.overrides);
   config.model.path = arguments.model;
   config.model.dtype = arguments.dtype;
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
@@ -34,9 +34,9 @@ void run(const Arguments& arguments) {
   constexpr const char* kProducer = "streamo score";
   const std::filesystem::path out =
       core::output_file(arguments.out, {arguments.data}, core::holds_mark(kProducer));
-  const train::RunConfig config = settings_of(arguments);
+  const config::RunConfig config = settings_of(arguments);
   const data::SampleSource source = train::open_source(config, {arguments.data}, config.model.path);
-  const auto tensors = train::score(config, source, arguments.options);
+  const auto tensors = compare::score(config, source, arguments.options);
   model::write_safetensors(out, tensors, {{"format", "pt"}, {"producer", kProducer}});
   core::log_info("{}: {} tokens, loss {:.6f}, written to {}",
                  source.id(static_cast<size_t>(arguments.options.index)),

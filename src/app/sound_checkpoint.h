@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "streamo/checkpoint/snapshot.h"
+#include "checkpoint/snapshot.h"
 #include "streamo/core/error.h"
 
 namespace streamo::app {

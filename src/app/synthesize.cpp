@@ -4,7 +4,7 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/data/example_task.h"
+#include "data/synthetic/task.h"
 
 namespace streamo::app {
 

@@ -10,9 +10,9 @@
 #include <filesystem>
 #include <string_view>
 
-#include "streamo/core/log.h"
-#include "streamo/core/machine.h"
-#include "streamo/core/parallel.h"
+#include "core/log.h"
+#include "core/process/machine.h"
+#include "core/process/parallel.h"
 
 namespace streamo::app {
 namespace {

@@ -1,5 +1,5 @@
 // streamo thresholds EVAL.json: from when on a model should speak.
-#include "streamo/eval/thresholds.h"
+#include "eval/thresholds.h"
 
 #include <fmt/format.h>
 
@@ -9,10 +9,10 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "streamo/core/file.h"
-#include "streamo/core/print.h"
-#include "train/report_style.h"
-#include "train/threshold_page.h"
+#include "core/io/file.h"
+#include "core/print.h"
+#include "report/page.h"
+#include "report/threshold_page.h"
 
 namespace streamo::app {
 namespace {
@@ -27,12 +27,12 @@ struct Arguments {
 void print(const Arguments& arguments) {
   std::filesystem::path page;
   if (!arguments.html.empty())
-    page = core::output_file(arguments.html, {arguments.evaluation}, train::is_our_page());
+    page = core::output_file(arguments.html, {arguments.evaluation}, report::is_our_page());
   const eval::OperatingCurve curve =
       eval::operating_curve(eval::read_evaluation(arguments.evaluation), arguments.tolerance);
   if (!page.empty()) {
     core::write_file_atomic(
-        page, train::threshold_page(curve, arguments.evaluation, arguments.false_alarms));
+        page, report::threshold_page(curve, arguments.evaluation, arguments.false_alarms));
   }
   core::print_result("{}\n", arguments.json ? eval::to_json(curve, arguments.false_alarms).dump(2)
                                             : eval::to_table(curve, arguments.false_alarms));

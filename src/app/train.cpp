@@ -2,12 +2,12 @@
 #include <memory>
 
 #include "app/command.h"
+#include "core/log.h"
+#include "core/process/memory.h"
+#include "core/process/stop_signal.h"
+#include "parallel/launch.h"
 #include "streamo/core/error.h"
-#include "streamo/core/log.h"
-#include "streamo/core/memory.h"
-#include "streamo/core/stop_signal.h"
-#include "streamo/dist/launch.h"
-#include "streamo/train/trainer.h"
+#include "train/trainer.h"
 
 namespace streamo::app {
 namespace {
@@ -15,12 +15,12 @@ namespace {
 constexpr const char* kNothingToSave = "nothing is unsaved, the same command goes on from here";
 
 void train(const std::string& config, const std::vector<std::string>& overrides) {
-  core::keep_freed_memory();
-  const dist::Launch launch = dist::read_launch();
+  core::disable_malloc_trim();
+  const parallel::Launch launch = parallel::read_launch();
   if (launch.world_size > 1) core::set_log_rank(launch.rank);
   constexpr int kStopped = static_cast<int>(core::ErrorKind::kStopped);
   core::set_stop_rule({.said = kNothingToSave, .exit_code = kStopped});
-  const auto ranks = std::make_shared<dist::Ranks>(launch);
+  const auto ranks = std::make_shared<parallel::Ranks>(launch);
   // As long as the trainer has nothing to save. The others learn of it before this process is gone.
   core::set_stop_rule({.said = kNothingToSave,
                        .exit_code = kStopped,
@@ -34,7 +34,7 @@ void train(const std::string& config, const std::vector<std::string>& overrides)
                              return they && they->stop_requested();
                            }});
   try {
-    train::Trainer trainer(train::load_run_config(config, overrides), ranks);
+    train::Trainer trainer(config::load_run_config(config, overrides), ranks);
     if (trainer.run() == train::Outcome::kFinished) return;
   } catch (const std::exception& error) {
     ranks->announce_failure(error.what());

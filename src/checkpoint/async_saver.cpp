@@ -1,9 +1,9 @@
-#include "streamo/checkpoint/async_saver.h"
+#include "checkpoint/async_saver.h"
 
 #include <future>
 #include <optional>
 
-#include "streamo/core/log.h"
+#include "core/log.h"
 
 namespace streamo::checkpoint {
 namespace {

@@ -1,17 +1,17 @@
-#include "streamo/checkpoint/snapshot.h"
+#include "checkpoint/snapshot.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "streamo/core/dump_json.h"
-#include "streamo/core/fault_point.h"
-#include "streamo/core/file.h"
-#include "streamo/core/json.h"
-#include "streamo/core/log.h"
+#include "core/io/fault_point.h"
+#include "core/io/file.h"
+#include "core/json/dump_json.h"
+#include "core/json/json.h"
+#include "core/log.h"
+#include "model/weights/safetensors.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/safetensors.h"
 
 namespace streamo::checkpoint {
 namespace {

@@ -1,6 +1,6 @@
 // Messages on stderr, and lines that are redrawn: written as far as that goes, never a reason to
 // end.
-#include "streamo/core/log.h"
+#include "core/log.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,9 +11,9 @@
 #include <cstdio>
 #include <mutex>
 
-#include "streamo/core/print.h"
-#include "streamo/core/printable.h"
-#include "streamo/core/url.h"
+#include "core/print.h"
+#include "core/printable.h"
+#include "core/url.h"
 
 namespace streamo::core {
 namespace {

@@ -1,5 +1,5 @@
 // Writing to people and to whoever reads our results, and what happens when they are gone.
-#include "streamo/core/print.h"
+#include "core/print.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -7,8 +7,8 @@
 
 #include <cerrno>
 
-#include "streamo/core/printable.h"
-#include "streamo/core/system_error.h"
+#include "core/io/system_error.h"
+#include "core/printable.h"
 
 namespace streamo::core {
 namespace {

@@ -1,5 +1,5 @@
 // Writes out the characters of outside text that a terminal would obey.
-#include "streamo/core/printable.h"
+#include "core/printable.h"
 
 #include <fmt/format.h>
 

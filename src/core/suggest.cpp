@@ -1,4 +1,4 @@
-#include "streamo/core/suggest.h"
+#include "core/suggest.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,5 +1,5 @@
 // Telling URLs from file names, and leaving out what is secret in them.
-#include "streamo/core/url.h"
+#include "core/url.h"
 
 #include <algorithm>
 #include <system_error>

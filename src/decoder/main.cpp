@@ -1,6 +1,6 @@
 // streamo-decoder: reads video and picture files for streamo, which starts it and gives it each
 // file.
-#include "video/decoder_service.h"
+#include "video/worker/decoder_service.h"
 
 int main() {
   return streamo::video::serve_decoding();

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "streamo/eval/metrics.h"
+#include "eval/metrics.h"
 
 namespace streamo::eval {
 

@@ -1,4 +1,4 @@
-#include "streamo/eval/evaluator.h"
+#include "eval/evaluator.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,12 +9,12 @@
 #include <optional>
 #include <unordered_set>
 
-#include "eval/side_by_side.h"
-#include "streamo/core/fault_point.h"
-#include "streamo/core/progress.h"
-#include "streamo/data/example.h"
+#include "core/io/fault_point.h"
+#include "core/process/progress.h"
+#include "data/samples/training_example.h"
+#include "eval/run_concurrently.h"
 #include "streamo/stream/session.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {
@@ -86,14 +86,14 @@ std::vector<size_t> samples_to_evaluate(const data::SampleSource& source, int64_
   return chosen;
 }
 
-PlayedSamples play_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
-                           const data::SampleSource& source, const std::vector<size_t>& samples,
-                           const EvaluateOptions& options) {
+Predictions play_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                         const data::SampleSource& source, const std::vector<size_t>& samples,
+                         const EvaluateOptions& options) {
   const double fps = source.options().conversation.fps;
   std::vector<std::optional<core::Result<Timeline>>> results(samples.size());
   std::mutex progress_mutex;
   int64_t done = 0;
-  side_by_side(samples.size(), options.num_threads, [&](size_t i) {
+  run_concurrently(samples.size(), options.num_threads, [&](size_t i) {
     core::Result<data::Sample> sample = source.load(samples[i]);
     results[i] = sample ? play(model, format, *sample, fps, options)
                         : core::Result<Timeline>(sample.fault());
@@ -101,13 +101,13 @@ PlayedSamples play_samples(model::VisionLanguageModel& model, const text::ChatFo
     ++done;
     if (options.progress) options.progress(done, static_cast<int64_t>(samples.size()));
   });
-  PlayedSamples played;
+  Predictions played;
   for (auto& result : results) played.push_back(*std::move(result));
   return played;
 }
 
 EvalReport make_report(const data::SampleSource& source, const std::vector<size_t>& samples,
-                       PlayedSamples played, bool teacher_forced) {
+                       Predictions played, bool teacher_forced) {
   STREAMO_CHECK(samples.size() == played.size(), "every sample was played");
   EvalReport report;
   report.teacher_forced = teacher_forced;

@@ -1,4 +1,4 @@
-#include "streamo/eval/metrics.h"
+#include "eval/metrics.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "eval/calibration.h"
 #include "eval/response_pairs.h"
 #include "eval/spans.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "streamo/eval/evaluator.h"
+#include "eval/evaluator.h"
 
 namespace streamo::eval {
 namespace {

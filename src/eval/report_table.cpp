@@ -1,7 +1,7 @@
 // The report as a few lines, for people.
 #include <fmt/format.h>
 
-#include "streamo/eval/evaluator.h"
+#include "eval/evaluator.h"
 
 namespace streamo::eval {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "streamo/eval/timeline.h"
+#include "eval/timeline.h"
 
 namespace streamo::eval {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "streamo/eval/timeline.h"
+#include "eval/timeline.h"
 
 namespace streamo::eval {
 

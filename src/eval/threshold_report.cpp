@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "streamo/eval/thresholds.h"
+#include "eval/thresholds.h"
 
 namespace streamo::eval {
 namespace {

@@ -1,4 +1,4 @@
-#include "streamo/eval/thresholds.h"
+#include "eval/thresholds.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "streamo/eval/timeline.h"
+#include "eval/timeline.h"
 
 #include <fmt/format.h>
 
@@ -6,8 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/json/json.h"
 #include "streamo/core/error.h"
-#include "streamo/core/json.h"
 
 namespace streamo::eval {
 namespace {

@@ -1,13 +1,13 @@
-#include "cpu_head.h"
+#include "loss/cpu_head.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "cpu_head_kernels.h"
-#include "nn/block_kernels.h"
-#include "nn/block_product.h"
+#include "loss/cpu_head_kernels.h"
+#include "nn/kernels/block_kernels.h"
+#include "nn/kernels/block_product.h"
 
 namespace streamo::loss {
 namespace {

@@ -1,9 +1,9 @@
-#include "cpu_head_kernels.h"
+#include "loss/cpu_head_kernels.h"
 
 #include <math.h>
 
-#include "nn/avx512.h"
-#include "nn/block_kernels.h"
+#include "nn/kernels/avx512.h"
+#include "nn/kernels/block_kernels.h"
 
 namespace streamo::loss {
 

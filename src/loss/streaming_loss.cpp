@@ -1,13 +1,13 @@
-#include "streamo/loss/streaming_loss.h"
+#include "loss/streaming_loss.h"
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 #include <vector>
 
-#include "cpu_head.h"
+#include "core/suggest.h"
+#include "loss/cpu_head.h"
 #include "streamo/core/error.h"
-#include "streamo/core/suggest.h"
 
 namespace streamo::loss {
 namespace {

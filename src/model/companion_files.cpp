@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <set>
 
+#include "core/io/file.h"
+#include "core/log.h"
+#include "model/weights/weight_files.h"
+#include "model/weights/weight_layout.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/log.h"
 #include "streamo/model/hf_directory.h"
-#include "weight_files.h"
-#include "weight_layout.h"
 
 namespace streamo::model {
 namespace {

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "registry.h"
+#include "core/io/file.h"
+#include "core/io/output.h"
+#include "core/json/json.h"
+#include "model/registry.h"
+#include "model/weights/strict_json.h"
+#include "model/weights/weight_layout.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/json.h"
-#include "streamo/core/output.h"
-#include "strict_json.h"
-#include "weight_layout.h"
 
 namespace streamo::model {
 namespace {

@@ -1,9 +1,9 @@
 // The image processor's settings of a model directory (get_image_processor_dict of transformers 5,
 // src/transformers/image_processing_base.py).
-#include "image_processor.h"
+#include "model/image_processor.h"
 
+#include "model/weights/strict_json.h"
 #include "streamo/core/error.h"
-#include "strict_json.h"
 
 namespace streamo::model {
 

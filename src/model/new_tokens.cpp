@@ -1,4 +1,4 @@
-#include "streamo/model/new_tokens.h"
+#include "model/new_tokens.h"
 
 #include <algorithm>
 

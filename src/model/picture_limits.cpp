@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "image_processor.h"
-#include "streamo/core/brief.h"
+#include "core/brief.h"
+#include "model/image_processor.h"
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
 

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "qwen2_5_vl/config.h"
+#include "core/io/file.h"
+#include "model/qwen2_5_vl/config.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
 #include "streamo/model/hf_directory.h"
 
 namespace streamo::model {

@@ -1,10 +1,10 @@
-#include "registry.h"
+#include "model/registry.h"
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "image_processor.h"
-#include "qwen2_5_vl/model.h"
+#include "model/image_processor.h"
+#include "model/qwen2_5_vl/model.h"
 #include "streamo/core/error.h"
 
 namespace streamo::model {

@@ -1,9 +1,9 @@
-#include "streamo/nn/attention.h"
+#include "nn/attention.h"
 
 #include <vector>
 
-#include "blocked_attention.h"
-#include "blocked_cache.h"
+#include "nn/kernels/blocked_attention.h"
+#include "nn/kernels/blocked_cache.h"
 #include "streamo/core/error.h"
 
 namespace streamo::nn {

@@ -1,6 +1,6 @@
-#include "streamo/nn/linear.h"
+#include "nn/linear.h"
 
-#include "streamo/nn/product.h"
+#include "nn/kernels/product.h"
 
 namespace streamo::nn {
 namespace {

@@ -1,4 +1,4 @@
-#include "streamo/nn/patch_embed.h"
+#include "nn/patch_embed.h"
 
 namespace streamo::nn {
 

@@ -1,11 +1,11 @@
-#include "streamo/nn/rms_norm.h"
+#include "nn/rms_norm.h"
 
 #include <ATen/Parallel.h>
 
 #include <cmath>
 
-#include "block_kernels.h"
-#include "row_kernels.h"
+#include "nn/kernels/block_kernels.h"
+#include "nn/kernels/row_kernels.h"
 
 namespace streamo::nn {
 namespace {

@@ -1,11 +1,11 @@
-#include "streamo/nn/rotary.h"
+#include "nn/rotary.h"
 
 #include <ATen/Parallel.h>
 
 #include <vector>
 
-#include "block_kernels.h"
-#include "row_kernels.h"
+#include "nn/kernels/block_kernels.h"
+#include "nn/kernels/row_kernels.h"
 #include "streamo/core/error.h"
 
 namespace streamo::nn {

@@ -1,12 +1,12 @@
-#include "streamo/nn/swiglu.h"
+#include "nn/swiglu.h"
 
 #include <ATen/Parallel.h>
 
 #include <utility>
 
-#include "block_kernels.h"
-#include "row_kernels.h"
-#include "streamo/nn/product.h"
+#include "nn/kernels/block_kernels.h"
+#include "nn/kernels/product.h"
+#include "nn/kernels/row_kernels.h"
 
 namespace streamo::nn {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "streamo/core/rng.h"
+#include "core/rng.h"
 #include "streamo/stream/session.h"
 
 namespace streamo::stream {

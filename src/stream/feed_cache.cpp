@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "data/samples/training_example.h"
 #include "streamo/core/error.h"
-#include "streamo/data/example.h"
 
 namespace streamo::stream {
 

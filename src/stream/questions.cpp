@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "streamo/data/user_turn.h"
+#include "data/formats/user_turn.h"
 
 namespace streamo::stream {
 

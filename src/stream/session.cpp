@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include "data/samples/conversation.h"
+#include "data/samples/training_example.h"
 #include "stream/choose.h"
 #include "stream/questions.h"
 #include "stream/window_caches.h"
 #include "streamo/core/error.h"
-#include "streamo/data/conversation.h"
-#include "streamo/data/example.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::stream {
 namespace {

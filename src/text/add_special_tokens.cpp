@@ -4,13 +4,13 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "core/io/file.h"
+#include "core/json/json.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/json.h"
 #include "streamo/text/special_tokens.h"
-#include "text/byte_level_bpe_tokenizer.h"
+#include "text/bpe/byte_level_bpe_tokenizer.h"
 #include "text/json_text.h"
-#include "text/model_file.h"
+#include "text/sentencepiece/model_file.h"
 
 namespace streamo::text {
 namespace {

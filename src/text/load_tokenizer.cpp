@@ -5,11 +5,11 @@
 
 #include "streamo/core/error.h"
 #include "streamo/text/tokenizer.h"
-#include "text/byte_level_bpe_tokenizer.h"
-#include "text/model_file.h"
-#include "text/sentencepiece_tokenizer.h"
+#include "text/bpe/byte_level_bpe_tokenizer.h"
+#include "text/bpe/vocab_merges.h"
+#include "text/sentencepiece/model_file.h"
+#include "text/sentencepiece/sentencepiece_tokenizer.h"
 #include "text/tokenizer_json.h"
-#include "text/vocab_merges.h"
 
 namespace streamo::text {
 namespace {

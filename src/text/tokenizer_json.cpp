@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "streamo/core/brief.h"
-#include "streamo/core/dump_json.h"
+#include "core/brief.h"
+#include "core/json/dump_json.h"
+#include "core/json/json.h"
 #include "streamo/core/error.h"
-#include "streamo/core/json.h"
-#include "text/model_file.h"
+#include "text/sentencepiece/model_file.h"
 
 namespace streamo::text {
 namespace {

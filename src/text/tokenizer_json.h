@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "text/bpe_files.h"
-#include "text/byte_level_bpe_tokenizer.h"
+#include "text/bpe/bpe_files.h"
+#include "text/bpe/byte_level_bpe_tokenizer.h"
 
 namespace streamo::text {
 

@@ -1,12 +1,12 @@
 // Tells all ranks of the failure of one.
-#include "fail_together.h"
+#include "train/fail_together.h"
 
 #include <exception>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "streamo/core/dump_json.h"
+#include "core/json/dump_json.h"
 #include "streamo/core/error.h"
 
 namespace streamo::train {
@@ -30,7 +30,7 @@ std::string description_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
-void fail_together(dist::Ranks& ranks, const std::function<void()>& work) {
+void fail_together(parallel::Ranks& ranks, const std::function<void()>& work) {
   std::exception_ptr failure;
   try {
     work();

@@ -4,12 +4,12 @@
 
 #include <functional>
 
-#include "streamo/dist/ranks.h"
+#include "parallel/ranks.h"
 
 namespace streamo::train {
 
 // Collective; `work` must not be. Throws what it threw here; or, when it threw on another rank
 // only, core::Error of the same kind naming that rank.
-void fail_together(dist::Ranks& ranks, const std::function<void()>& work);
+void fail_together(parallel::Ranks& ranks, const std::function<void()>& work);
 
 }  // namespace streamo::train

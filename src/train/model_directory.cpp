@@ -1,25 +1,25 @@
-#include "model_directory.h"
+#include "train/model_directory.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>
 
-#include "model_setup.h"
-#include "streamo/checkpoint/snapshot.h"
+#include "checkpoint/snapshot.h"
+#include "core/io/file.h"
+#include "core/io/output.h"
+#include "core/json/json.h"
+#include "core/log.h"
+#include "core/process/parallel.h"
+#include "report/page.h"
+#include "report/report.h"
+#include "run/best_model.h"
+#include "run/run_folder.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/json.h"
-#include "streamo/core/log.h"
-#include "streamo/core/output.h"
-#include "streamo/core/parallel.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/text/tokenizer.h"
-#include "streamo/train/report.h"
-#include "streamo/train/run_folder.h"
-#include "train/best_model.h"
-#include "train/report_style.h"
+#include "train/model_setup.h"
 
 namespace streamo::train {
 namespace {
@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a small vocabulary
 
-void train_preset_tokenizer(const RunConfig& config, const data::SampleSource& source,
+void train_preset_tokenizer(const config::RunConfig& config, const data::SampleSource& source,
                             const fs::path& model_dir) {
   const size_t count = std::min(source.size(), kMaxTokenizerSamples);
   std::vector<std::vector<std::string>> texts_of(count);
@@ -74,9 +74,9 @@ bool has_begun(const fs::path& run_dir) {
 
 // Of a run: with every section, as nobody writes it by hand.
 bool is_effective_config(const fs::path& path) {
-  RunConfig defaults;
+  config::RunConfig defaults;
   const auto config = core::read_json(path);
-  const auto sections = schema_of(defaults).values();
+  const auto sections = config::schema_of(defaults).values();
   for (const auto& [section, settings] : sections.items()) {
     if (!config || !config->contains(section)) return false;
   }
@@ -86,9 +86,9 @@ bool is_effective_config(const fs::path& path) {
 // A run that begins in a folder with files of its user says so before it works, not at its end.
 void check_names_of_run(const fs::path& run_dir) try {
   for (const fs::path& folder :
-       {run_dir / "base", RunFolder::final_model(run_dir), BestModel::directory(run_dir)})
+       {run_dir / "base", run::RunFolder::final_model(run_dir), run::BestModel::directory(run_dir)})
     core::output_directory(folder);
-  core::output_file(report_page(run_dir), {}, is_our_page());
+  core::output_file(report::report_page(run_dir), {}, report::is_our_page());
   core::output_file(run_dir / "config.json", {}, is_effective_config);
   core::output_file(run_dir / "metrics.jsonl", {}, core::holds_mark("\"step\":"));
   core::output_file(run_dir / "skipped.jsonl", {}, core::holds_mark("\"reason\":"));
@@ -102,7 +102,7 @@ void check_names_of_run(const fs::path& run_dir) try {
 // Until there is a checkpoint nothing depends on the folder, and an earlier start that failed may
 // have had other settings or other data. Of a run that goes on it holds what the checkpoint has.
 template <typename Write>
-void write_base(const fs::path& base, const RunConfig& config, const fs::path& resume_from,
+void write_base(const fs::path& base, const config::RunConfig& config, const fs::path& resume_from,
                 const Write& write) {
   if (has_begun(base.parent_path()) && fs::exists(base)) return;
   core::write_own_directory(base, [&](const fs::path& folder) {
@@ -117,7 +117,7 @@ void write_base(const fs::path& base, const RunConfig& config, const fs::path& r
   });
 }
 
-ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
+ModelDirectory prepare_preset(const config::RunConfig& config, const fs::path& base,
                               const data::SampleSource& source, bool write,
                               const fs::path& resume_from) {
   if (!write) return {base};
@@ -129,7 +129,7 @@ ModelDirectory prepare_preset(const RunConfig& config, const fs::path& base,
   return {base};
 }
 
-ModelDirectory prepare_published(const RunConfig& config, const fs::path& base, bool write,
+ModelDirectory prepare_published(const config::RunConfig& config, const fs::path& base, bool write,
                                  const fs::path& resume_from) {
   const fs::path from = config.model.path;
   require_model_directory(from, "set model.path to a folder with config.json and *.safetensors");
@@ -163,7 +163,7 @@ void require_model_directory(const fs::path& path, const std::string& hint) {
   throw core::Error(core::ErrorKind::kModel, "no such model directory", path.string(), hint);
 }
 
-ModelDirectory prepare_model_directory(const RunConfig& config, const fs::path& run_dir,
+ModelDirectory prepare_model_directory(const config::RunConfig& config, const fs::path& run_dir,
                                        const data::SampleSource& source, bool write,
                                        const fs::path& resume_from) {
   const fs::path base = run_dir / "base";

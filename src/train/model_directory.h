@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <vector>
 
-#include "streamo/data/sample_source.h"
-#include "streamo/train/run_config.h"
+#include "config/run_config.h"
+#include "data/samples/sample_source.h"
 
 namespace streamo::train {
 
@@ -25,7 +25,7 @@ struct ModelDirectory {
 // `resume_from`: the checkpoint that the run goes on from, whose tokenizer it is then; empty: none.
 // Throws core::Error{kModel} when tokenizer and config do not belong together, {kConfig} when a
 // folder of that name was not written by this program.
-ModelDirectory prepare_model_directory(const RunConfig& config,
+ModelDirectory prepare_model_directory(const config::RunConfig& config,
                                        const std::filesystem::path& run_dir,
                                        const data::SampleSource& source, bool write,
                                        const std::filesystem::path& resume_from = {});

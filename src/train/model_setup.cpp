@@ -1,24 +1,24 @@
-#include "model_setup.h"
+#include "train/model_setup.h"
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
-#include "streamo/core/dump_json.h"
+#include "core/json/dump_json.h"
+#include "core/json/json.h"
+#include "model/new_tokens.h"
 #include "streamo/core/error.h"
-#include "streamo/core/json.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/new_tokens.h"
 #include "streamo/text/chat_format.h"
 #include "streamo/text/special_tokens.h"
-#include "streamo/video/decoder_process.h"
+#include "video/worker/decode_in_processes.h"
 
 namespace streamo::train {
 namespace {
 
 namespace fs = std::filesystem;
 
-data::SourceOptions source_options(const RunConfig& config) {
+data::SourceOptions source_options(const config::RunConfig& config) {
   data::SourceOptions options;
   options.format = config.data.format;
   options.video_prefix = config.data.video_prefix;
@@ -36,7 +36,8 @@ data::SourceOptions source_options(const RunConfig& config) {
 }
 
 // The config's own come first, then the model's.
-video::PixelLimits limits_of(const RunConfig::Data& config, const model::PictureLimits& model) {
+video::PixelLimits limits_of(const config::RunConfig::Data& config,
+                             const model::PictureLimits& model) {
   video::PixelLimits limits;
   limits.min_pixels = model.least.value_or(limits.min_pixels);
   limits.max_pixels = model.most.value_or(limits.max_pixels);
@@ -58,14 +59,14 @@ torch::Device available_device(int local_rank) {
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(local_rank)};
 }
 
-bool is_frozen(const RunConfig::Model& config, model::Part part) {
+bool is_frozen(const config::RunConfig::Model& config, model::Part part) {
   return part == model::Part::kVision     ? config.freeze_vision
          : part == model::Part::kMerger   ? config.freeze_merger
          : part == model::Part::kLanguage ? config.freeze_language
                                           : false;
 }
 
-std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
+std::shared_ptr<model::VisionLanguageModel> load_model(const config::RunConfig& config,
                                                        const ModelDirectory& directory,
                                                        torch::Device device,
                                                        const fs::path& resume_from) {
@@ -90,17 +91,17 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const RunConfig& config,
   return model;
 }
 
-video::PixelLimits pixel_limits(const RunConfig& config, const fs::path& model_dir) {
+video::PixelLimits pixel_limits(const config::RunConfig& config, const fs::path& model_dir) {
   return limits_of(config.data,
                    model_dir.empty() ? model::PictureLimits() : model::picture_limits(model_dir));
 }
 
-video::PixelLimits pixel_limits_to_be(const RunConfig& config) {
+video::PixelLimits pixel_limits_to_be(const config::RunConfig& config) {
   if (config.model.preset.empty()) return pixel_limits(config, config.model.path);
   return limits_of(config.data, model::preset_picture_limits(config.model.preset));
 }
 
-std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config) {
+std::shared_ptr<video::FrameCache> open_frame_cache(const config::RunConfig& config) {
   if (config.data.frame_cache.empty()) return nullptr;
   return std::make_shared<video::FrameCache>(video::FrameCacheOptions{
       .folder = config.data.frame_cache,
@@ -108,18 +109,18 @@ std::shared_ptr<video::FrameCache> open_frame_cache(const RunConfig& config) {
       .jpeg_quality = static_cast<int>(config.data.frame_cache_quality)});
 }
 
-video::SampleOptions sample_options(const RunConfig& config, const fs::path& model_dir) {
+video::SampleOptions sample_options(const config::RunConfig& config, const fs::path& model_dir) {
   return {.fps = config.data.fps,
           .pixel_limits = pixel_limits(config, model_dir),
           .resize = video::parse_resize(config.data.resize)};
 }
 
-std::string system_prompt(const RunConfig& config) {
+std::string system_prompt(const config::RunConfig& config) {
   return source_options(config).conversation.system_prompt;
 }
 
-data::SampleSource open_source(const RunConfig& config, const std::vector<std::string>& files,
-                               const fs::path& model_dir,
+data::SampleSource open_source(const config::RunConfig& config,
+                               const std::vector<std::string>& files, const fs::path& model_dir,
                                std::shared_ptr<video::FrameCache> frame_cache) {
   const bool apart = config.data.decoder == "process";
   video::decode_in_processes(apart ? video::decoder_program() : fs::path());
@@ -129,7 +130,7 @@ data::SampleSource open_source(const RunConfig& config, const std::vector<std::s
   return {{files.begin(), files.end()}, std::move(options)};
 }
 
-data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
+data::IndexOptions index_options(const config::RunConfig& config, int64_t token_side) {
   return {.max_length = config.data.max_length,
           .overlong = data::parse_overlong(config.data.overlong),
           .context = config.data.context,
@@ -137,7 +138,7 @@ data::IndexOptions index_options(const RunConfig& config, int64_t token_side) {
           .num_workers = static_cast<int>(config.data.num_workers)};
 }
 
-data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size) {
+data::PlanOptions plan_options(const config::RunConfig& config, int rank, int world_size) {
   return {.seed = static_cast<uint64_t>(config.data.seed),
           .packing = config.data.packing,
           .max_length = config.data.max_length,
@@ -151,7 +152,7 @@ data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size
           .in_rounds = config.parallel.shards_blocks(world_size)};
 }
 
-std::map<std::string, std::string> conversation_settings(const RunConfig& config) {
+std::map<std::string, std::string> conversation_settings(const config::RunConfig& config) {
   const data::ConversationOptions conversation = source_options(config).conversation;
   nlohmann::ordered_json settings = {{"system_prompt", conversation.system_prompt},
                                      {"default_question", conversation.default_question},
@@ -168,14 +169,14 @@ std::map<std::string, std::string> conversation_settings(const RunConfig& config
   return {{kConversationFile, core::dump_json(settings, 2) + "\n"}};
 }
 
-void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
+void adopt_conversation_settings(config::RunConfig& config, const fs::path& model_dir) {
   const fs::path path = model_dir / kConversationFile;
   if (!fs::exists(path)) return;
   const char* const hint = "remove the file to evaluate with the default settings";
   const auto settings = core::require_json_object(path, core::ErrorKind::kModel, hint);
   config.data.context = {};  // not in every file, and "resize" not in older ones
   config.data.resize = "fast";
-  core::ConfigSchema schema = schema_of(config);
+  core::ConfigSchema schema = config::schema_of(config);
   try {
     config.data.system_prompt = settings.at("system_prompt");
     config.data.default_question = settings.at("default_question");
@@ -194,16 +195,16 @@ void adopt_conversation_settings(RunConfig& config, const fs::path& model_dir) {
                            path.string() + ", default_question");
 }
 
-std::vector<NamedParameter> named_parameters(const RunConfig& config,
-                                             model::VisionLanguageModel& model,
-                                             const text::SpecialTokens& special) {
+std::vector<optim::NamedParameter> named_parameters(const config::RunConfig& config,
+                                                    model::VisionLanguageModel& model,
+                                                    const text::SpecialTokens& special) {
   const torch::Device device = model.lm_head_weight().device();
   const std::vector<int64_t> states(special.states.begin(), special.states.end());
-  std::vector<NamedParameter> parameters;
+  std::vector<optim::NamedParameter> parameters;
   for (const auto& item : model.named_parameters()) {
     const model::Part part = model.part_of(item.key());
     const bool sees = part == model::Part::kVision || part == model::Part::kMerger;
-    NamedParameter parameter{.name = item.key(), .tensor = item.value()};
+    optim::NamedParameter parameter{.name = item.key(), .tensor = item.value()};
     if (sees && config.optim.vision_lr > 0)
       parameter.lr_scale = config.optim.vision_lr / config.optim.lr;
     if (part == model::Part::kEmbedding && config.model.freeze_language)
@@ -213,7 +214,7 @@ std::vector<NamedParameter> named_parameters(const RunConfig& config,
   return parameters;
 }
 
-AdamWConfig adamw_config(const RunConfig::Optim& optim) {
+optim::AdamWConfig adamw_config(const config::RunConfig::Optim& optim) {
   return {.beta1 = optim.betas[0],
           .beta2 = optim.betas[1],
           .eps = optim.eps,

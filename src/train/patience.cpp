@@ -1,5 +1,5 @@
 // The limits after which a rank counts as hanging.
-#include "patience.h"
+#include "train/patience.h"
 
 #include <algorithm>
 

@@ -1,19 +1,19 @@
 // The lines in which a run introduces itself.
-#include "start_message.h"
+#include "train/start_message.h"
 
 #include <string>
 
-#include "model_setup.h"
-#include "streamo/core/log.h"
-#include "streamo/dist/topology.h"
-#include "work_division.h"
+#include "core/log.h"
+#include "parallel/topology.h"
+#include "train/model_setup.h"
+#include "train/work_division.h"
 
 namespace streamo::train {
 namespace {
 
 // Settings that have no effect on this data, or not the one their name promises.
 void warn_of_odd_settings(const StartFacts& facts) {
-  const RunConfig& config = facts.config;
+  const config::RunConfig& config = facts.config;
   const int64_t steps = facts.plan.total_steps();
   if (steps == 1 && config.optim.warmup_ratio > 0) {
     core::log_warning("the data are one step, which is trained at the full learning rate");
@@ -35,13 +35,14 @@ void warn_of_odd_settings(const StartFacts& facts) {
 }  // namespace
 
 void tell_start(const StartFacts& facts, const model::VisionLanguageModel& model,
-                const AdamW& optimizer, dist::Ranks& ranks) {
-  const RunConfig& config = facts.config;
-  const std::string topology = ranks.size() > 1 ? dist::topology(ranks, facts.device) : "";
+                const optim::AdamW& optimizer, parallel::Ranks& ranks) {
+  const config::RunConfig& config = facts.config;
+  const std::string topology = ranks.size() > 1 ? parallel::topology(ranks, facts.device) : "";
   if (!ranks.first()) return;
   int64_t trained = 0, all = 0;
   for (const torch::Tensor& parameter : model.parameters()) all += parameter.numel();
-  for (const NamedParameter& parameter : optimizer.parameters()) trained += parameter.numel();
+  for (const optim::NamedParameter& parameter : optimizer.parameters())
+    trained += parameter.numel();
   core::log_info("run       {}", facts.run_folder.string());
   core::log_info("device    {}, {}, {} threads", facts.device.str(), config.model.dtype,
                  at::get_num_threads());

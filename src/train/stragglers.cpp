@@ -1,5 +1,5 @@
 // Compares the ranks' own times, summed over some steps.
-#include "stragglers.h"
+#include "train/stragglers.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,25 +1,25 @@
 // Makes all that a run needs, in the order in which one needs the other.
-#include "streamo/train/trainer.h"
+#include "train/trainer.h"
 
-#include "same_run.h"
-#include "streamo/core/file.h"
-#include "trainer_impl.h"
+#include "core/io/file.h"
+#include "run/same_run.h"
+#include "train/trainer_impl.h"
 
 namespace streamo::train {
 
 namespace fs = std::filesystem;
 
-Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
+Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Ranks> ranks)
     : ranks_(std::move(ranks)),
       threads_(run_config.train.num_threads, *ranks_),
       config_(std::move(run_config)),
-      effective_config_(schema_of(config_).values()),
+      effective_config_(config::schema_of(config_).values()),
       patience_(config_.parallel.timeout, config_.data.decode_timeout),
       folder_(config_.checkpoint.dir, ranks_->first()),
       device_(take_device(*ranks_)),
       source_(
           open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
-      data_identity_(data_identity(source_.file_contents())),
+      data_identity_(run::data_identity(source_.file_contents())),
       model_dir_(make_model_directory()),
       tokenizer_(text::load_tokenizer(model_dir_.path)),
       chat_(*tokenizer_),
@@ -34,7 +34,7 @@ Trainer::Impl::Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks)
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
       groups_(shard_groups(ranks_, config_)),
       blocks_(config_.parallel.shards_blocks(ranks_->size())
-                  ? std::make_shared<ShardedBlocks>(*ranks_, groups_, *model_)
+                  ? std::make_shared<parallel::ShardedBlocks>(*ranks_, groups_, *model_)
                   : nullptr),
       optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
                  {.ranks = ranks_,
@@ -67,10 +67,11 @@ void Trainer::Impl::open_at_step() {
   data::require_answers(index_, config_.data.max_bad_fraction);
   if (ranks_->first()) {
     core::write_file_atomic(folder_.path() / "config.json", effective_config_.dump(2) + "\n");
-    metrics_ = std::make_unique<MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
+    metrics_ =
+        std::make_unique<metrics::MetricsLog>(folder_.path(), step_, config_.log.tensorboard);
   }
-  held_out_ = std::make_unique<HeldOut>(config_, ranks_, folder_.path(), model_dir_.path,
-                                        source_.options().frame_cache, step_);
+  held_out_ = std::make_unique<Validator>(config_, ranks_, folder_.path(), model_dir_.path,
+                                          source_.options().frame_cache, step_);
   loader_ = std::make_unique<data::Loader>(
       source_, chat_, index_, plan_,
       data::LoaderOptions{.num_workers = static_cast<int>(config_.data.num_workers),
@@ -79,15 +80,15 @@ void Trainer::Impl::open_at_step() {
 }
 
 ModelDirectory Trainer::Impl::make_model_directory() {
-  require_same_run(*ranks_, effective_config_, data_identity_);
-  resume_point_ = find_resume_point(config_.checkpoint.resume, folder_.path(),
-                                    {effective_config_, data_identity_}, *ranks_);
+  run::require_same_run(*ranks_, effective_config_, data_identity_);
+  resume_point_ = run::find_resume_point(config_.checkpoint.resume, folder_.path(),
+                                         {effective_config_, data_identity_}, *ranks_);
   if (!ranks_->first()) ranks_->barrier();  // until it is written
   ModelDirectory directory =
       prepare_model_directory(config_, folder_.path(), source_, /*write=*/ranks_->first(),
                               resume_point_ ? resume_point_->path : fs::path());
   if (ranks_->first()) ranks_->barrier();
-  if (resume_point_) require_same_model_files(*resume_point_, directory.path);
+  if (resume_point_) run::require_same_model_files(*resume_point_, directory.path);
   return directory;
 }
 
@@ -106,7 +107,7 @@ data::Index Trainer::Impl::make_index() {
   return index;
 }
 
-Trainer::Trainer(RunConfig config, std::shared_ptr<dist::Ranks> ranks)
+Trainer::Trainer(config::RunConfig config, std::shared_ptr<parallel::Ranks> ranks)
     : impl_(std::make_unique<Impl>(std::move(config), std::move(ranks))) {}
 Trainer::~Trainer() = default;
 Outcome Trainer::run() {

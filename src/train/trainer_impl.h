@@ -7,30 +7,30 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "held_out.h"
-#include "kept_plan.h"
-#include "model_setup.h"
-#include "patience.h"
-#include "resume.h"
-#include "sharded_blocks.h"
-#include "streamo/checkpoint/async_saver.h"
-#include "streamo/checkpoint/snapshot.h"
-#include "streamo/core/progress.h"
-#include "streamo/core/stop_signal.h"
-#include "streamo/data/loader.h"
-#include "streamo/train/metrics.h"
-#include "streamo/train/run_folder.h"
-#include "streamo/train/schedule.h"
-#include "streamo/train/terminal.h"
-#include "streamo/train/throughput.h"
-#include "streamo/train/trainer.h"
-#include "training_step.h"
-#include "work_division.h"
+#include "checkpoint/async_saver.h"
+#include "checkpoint/snapshot.h"
+#include "core/process/progress.h"
+#include "core/process/stop_signal.h"
+#include "data/loading/loader.h"
+#include "metrics/metrics_log.h"
+#include "metrics/terminal.h"
+#include "metrics/throughput.h"
+#include "optim/lr_schedule.h"
+#include "parallel/sharded_blocks.h"
+#include "run/kept_plan.h"
+#include "run/resume.h"
+#include "run/run_folder.h"
+#include "train/model_setup.h"
+#include "train/patience.h"
+#include "train/trainer.h"
+#include "train/training_step.h"
+#include "train/validator.h"
+#include "train/work_division.h"
 
 namespace streamo::train {
 
 struct Trainer::Impl {
-  Impl(RunConfig run_config, std::shared_ptr<dist::Ranks> ranks);
+  Impl(config::RunConfig run_config, std::shared_ptr<parallel::Ranks> ranks);
 
   Outcome run();
 
@@ -38,8 +38,9 @@ struct Trainer::Impl {
   bool train();
   ModelDirectory make_model_directory();
   data::Index make_index();
-  std::optional<StepMetrics> train_step(Throughput& throughput);
-  void show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display);
+  std::optional<metrics::StepMetrics> train_step(metrics::Throughput& throughput);
+  void show(metrics::StepMetrics& metrics, metrics::Throughput& throughput,
+            metrics::TerminalDisplay& display);
   bool is_finished();
   bool asked_to_stop();
   void restore();
@@ -56,29 +57,29 @@ struct Trainer::Impl {
   void by_first_rank(const char* what, const Work& work);
 
   core::SaveOnSignal save_on_signal_;
-  std::shared_ptr<dist::Ranks> ranks_;
+  std::shared_ptr<parallel::Ranks> ranks_;
   RankThreads threads_;
-  RunConfig config_;
+  config::RunConfig config_;
   nlohmann::ordered_json effective_config_;
   Patience patience_;
-  RunFolder folder_;
+  run::RunFolder folder_;
   torch::Device device_;
   data::SampleSource source_;
   nlohmann::ordered_json data_identity_;
-  std::optional<ResumePoint> resume_point_;  // until it is restored
+  std::optional<run::ResumePoint> resume_point_;  // until it is restored
   ModelDirectory model_dir_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::ChatFormat chat_;
   std::shared_ptr<model::VisionLanguageModel> model_;
   data::SampleReport report_;
-  KeptPlan kept_plan_;
+  run::KeptPlan kept_plan_;
   data::Index index_;
   data::Plan plan_;
   loss::StreamingLoss loss_;
-  dist::ShardGroups groups_;
-  std::shared_ptr<ShardedBlocks> blocks_;  // null unless parallel.shard is full
-  AdamW optimizer_;
-  Schedule schedule_;
+  parallel::ShardGroups groups_;
+  std::shared_ptr<parallel::ShardedBlocks> blocks_;  // null unless parallel.shard is full
+  optim::AdamW optimizer_;
+  optim::LrSchedule schedule_;
   checkpoint::SnapshotStore snapshots_;
   checkpoint::AsyncSaver saver_{snapshots_};  // the first rank's
   int64_t step_ = 0;                          // updates done
@@ -87,9 +88,9 @@ struct Trainer::Impl {
   bool stopping_ = false, saving_ = false;    // all ranks agree
   TrainingStep training_step_;
   std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<MetricsLog> metrics_;  // the first rank's, like the next
+  std::unique_ptr<metrics::MetricsLog> metrics_;  // the first rank's, like the next
   bool log_is_behind_ = false;
-  std::unique_ptr<HeldOut> held_out_;
+  std::unique_ptr<Validator> held_out_;
 };
 
 }  // namespace streamo::train

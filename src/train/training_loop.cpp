@@ -4,14 +4,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "start_message.h"
-#include "step_sums.h"
-#include "streamo/core/fault_point.h"
-#include "streamo/core/file.h"
-#include "streamo/core/log.h"
+#include "core/io/fault_point.h"
+#include "core/io/file.h"
+#include "core/log.h"
+#include "report/report.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/train/report.h"
-#include "trainer_impl.h"
+#include "train/start_message.h"
+#include "train/step_loss.h"
+#include "train/trainer_impl.h"
 
 namespace streamo::train {
 
@@ -43,8 +43,8 @@ Outcome Trainer::Impl::run() {
 
 // All steps that are left; false when a signal ended it, and all is saved.
 bool Trainer::Impl::train() {
-  TerminalDisplay display;
-  Throughput throughput(config_.data.fps);
+  metrics::TerminalDisplay display;
+  metrics::Throughput throughput(config_.data.fps);
   first_step_ = step_ + 1;
   const auto due = [&](int64_t every) {
     return every > 0 && step_ > 0 && step_ % every == 0 && step_ != plan_.total_steps();
@@ -74,7 +74,7 @@ bool Trainer::Impl::train() {
 
 // Also when the process ended in the last evaluation, which comes behind everything else.
 bool Trainer::Impl::is_finished() {
-  const bool exported = ranks_->first() && fs::exists(RunFolder::final_model(folder_.path()));
+  const bool exported = ranks_->first() && fs::exists(run::RunFolder::final_model(folder_.path()));
   return ranks_->sum(exported ? 1 : 0) > 0 && saved_step_ == plan_.total_steps() &&
          (config_.data.eval.empty() || held_out_->evaluated(step_));
 }
@@ -82,14 +82,14 @@ bool Trainer::Impl::is_finished() {
 // With its data: as long as this rank's files get on, the others wait for it.
 void Trainer::Impl::begin_step(double median_step_seconds) {
   const Patience::Duration patience = patience_.in_step(median_step_seconds);
-  ranks_->set_patience(patience);
+  ranks_->set_timeout(patience);
   ranks_->set_activity(fmt::format("step {}", step_ + 1), core::reading(),
                        patience_.for_data(patience));
 }
 
 void Trainer::Impl::begin_outside_steps(const char* what, const core::Progress& progress) {
   const Patience::Duration patience = patience_.outside(what);
-  ranks_->set_patience(patience);
+  ranks_->set_timeout(patience);
   ranks_->set_activity(fmt::format("{} after step {}", what, step_), progress,
                        &progress == &core::reading() ? patience_.for_data(patience) : patience);
 }
@@ -104,7 +104,8 @@ void Trainer::Impl::by_first_rank(const char* what, const Work& work) {
   patience_.took(what, core::monotonic_seconds() - started);
 }
 
-void Trainer::Impl::show(StepMetrics& metrics, Throughput& throughput, TerminalDisplay& display) {
+void Trainer::Impl::show(metrics::StepMetrics& metrics, metrics::Throughput& throughput,
+                         metrics::TerminalDisplay& display) {
   const bool due = step_ == first_step_ ||  // shown always: a sign of life
                    step_ % config_.log.every_steps == 0 || step_ == plan_.total_steps();
   if (!due || !ranks_->first()) return;
@@ -122,7 +123,7 @@ bool Trainer::Impl::asked_to_stop() {
 }
 
 // One optimizer step. nullopt when some rank was stopped in the middle: nothing has changed then.
-std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
+std::optional<metrics::StepMetrics> Trainer::Impl::train_step(metrics::Throughput& throughput) {
   const double started = core::monotonic_seconds();
   const data::StepBatch step = loader_->next();  // decoded ahead of time
   ranks_->set_activity(fmt::format("step {}", step_ + 1));
@@ -131,7 +132,8 @@ std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
   for (const data::BadSample& bad : totals.bad) report_.add(bad.id, bad.reason);
   report_.check_fraction(config_.data.max_bad_fraction, source_.size());
 
-  StepMetrics metrics{.step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
+  metrics::StepMetrics metrics{
+      .step = step_ + 1, .total_steps = plan_.total_steps(), .epoch = step.epoch};
   const StepOutcome outcome = training_step_.run(step, totals, metrics);
   stopping_ = outcome.stopping;
   saving_ = outcome.saving;
@@ -147,8 +149,11 @@ std::optional<StepMetrics> Trainer::Impl::train_step(Throughput& throughput) {
 void Trainer::Impl::restore() {
   const auto from = std::exchange(resume_point_, std::nullopt);
   if (!from) return;
-  restore_state(*from, optimizer_, loss_);
-  for (const auto& [id, reason] : skipped_before(*from, data_identity_)) report_.add(id, reason);
+  optimizer_.load_state(checkpoint::read_optimizer(from->path));
+  loss_.set_running_counts(
+      from->trainer_state.at("loss_running_counts").get<std::array<double, 3>>());
+  for (const auto& [id, reason] : run::skipped_before(*from, data_identity_))
+    report_.add(id, reason);
   step_ = saved_step_ = from->trainer_state.at("step").get<int64_t>();
   if (ranks_->first() && fs::equivalent(from->path.parent_path(), folder_.path()))
     snapshots_.finish_save(step_);
@@ -222,19 +227,20 @@ bool Trainer::Impl::evaluate(int64_t max_samples) {
 
 // The last evaluation comes behind everything that must not be lost by it.
 Outcome Trainer::Impl::finish() {
-  const fs::path final_dir = RunFolder::final_model(folder_.path());
+  const fs::path final_dir = run::RunFolder::final_model(folder_.path());
   if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
   by_first_rank("export", [&] {
     core::fault_point("train.export");
     model::save_model_directory(*model_, model_dir_.path, final_dir,
                                 conversation_settings(config_));
-    core::unless_the_disk_fails([&] { write_report(folder_.path()); });
+    core::unless_the_disk_fails([&] { report::write_report(folder_.path()); });
   });
   if (blocks_) blocks_->make_parts(/*changed=*/false);
   if (!config_.data.eval.empty() && !held_out_->evaluated(step_)) {
     if (!evaluate(/*max_samples=*/0)) return Outcome::kStoppedAndSaved;
-    by_first_rank("report",
-                  [&] { core::unless_the_disk_fails([&] { write_report(folder_.path()); }); });
+    by_first_rank("report", [&] {
+      core::unless_the_disk_fails([&] { report::write_report(folder_.path()); });
+    });
   }
   core::log_info("finished: {} steps, {} samples skipped\n  model   {}\n  report  {}", step_,
                  report_.size(), final_dir.string(), (folder_.path() / "report.html").string());

@@ -1,4 +1,4 @@
-#include "training_step.h"
+#include "train/training_step.h"
 
 #include <fmt/format.h>
 
@@ -10,13 +10,13 @@
 #include <span>
 #include <vector>
 
-#include "streamo/core/dump_json.h"
+#include "core/io/fault_point.h"
+#include "core/io/file.h"
+#include "core/json/dump_json.h"
+#include "core/log.h"
+#include "core/process/stop_signal.h"
 #include "streamo/core/error.h"
-#include "streamo/core/fault_point.h"
-#include "streamo/core/file.h"
-#include "streamo/core/log.h"
-#include "streamo/core/stop_signal.h"
-#include "streamo/train/batch_tensors.h"
+#include "train/model_inputs.h"
 
 namespace streamo::train {
 namespace {
@@ -25,7 +25,8 @@ using Json = nlohmann::ordered_json;
 
 // Collective. Names the samples of every rank's micro-batches, and which loss was not finite.
 void write_nonfinite_step(const std::filesystem::path& path, int64_t step_number,
-                          const data::StepBatch& step, const StepSums& sums, dist::Ranks& ranks) {
+                          const data::StepBatch& step, const StepLoss& sums,
+                          parallel::Ranks& ranks) {
   Json own = Json::array();
   for (const data::MicroBatch& batch : step.micro_batches) {
     const double loss = sums.losses[static_cast<size_t>(batch.number)];
@@ -60,7 +61,7 @@ double balance_of(std::span<const double> seconds) {
   return most > 0 ? all / static_cast<double>(seconds.size()) / most : 1;
 }
 
-void fill_in(StepMetrics& metrics, const StepSums& sums, const StepTotals& totals) {
+void fill_in(metrics::StepMetrics& metrics, const StepLoss& sums, const StepTotals& totals) {
   const auto states = static_cast<double>(sums.targets[0] + sums.targets[1] + sums.targets[2]);
   const auto supervised = static_cast<double>(totals.supervised_tokens);
   metrics.loss = sums.loss;
@@ -73,9 +74,9 @@ void fill_in(StepMetrics& metrics, const StepSums& sums, const StepTotals& total
 }  // namespace
 
 StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& totals,
-                              StepMetrics& metrics) {
+                              metrics::StepMetrics& metrics) {
   parts_.loss.count_states(totals.states);
-  StepSums sums(parts_.micro_batches);
+  StepLoss sums(parts_.micro_batches);
   // Without what it waits for the others: all of them would need as long as the slowest.
   const auto own_seconds = [&] {
     return core::monotonic_seconds() - parts_.ranks.seconds_waited();
@@ -126,7 +127,7 @@ bool TrainingStep::stops_here() {
 
 // Forward and backward of this rank's micro-batches; false when it was stopped before the last.
 bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& totals,
-                              StepSums& sums) {
+                              StepLoss& sums) {
   const size_t rounds = in_rounds() ? static_cast<size_t>(step.rounds) : step.micro_batches.size();
   for (size_t round = 0; round < rounds; ++round) {
     if (stops_here()) return false;
@@ -140,7 +141,7 @@ bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& tot
 }
 
 void TrainingStep::compute(const data::MicroBatch& batch, const StepTotals& totals,
-                           StepSums& sums) {
+                           StepLoss& sums) {
   if (batch.targets.empty()) return;  // nothing in it carries a loss
   const torch::Tensor hidden_states =
       parts_.model.forward(to_model_input(batch, parts_.model, parts_.device));
@@ -153,7 +154,8 @@ void TrainingStep::compute(const data::MicroBatch& batch, const StepTotals& tota
 }
 
 // False when the step is skipped.
-bool TrainingStep::update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics) {
+bool TrainingStep::update(const data::StepBatch& step, const StepLoss& sums,
+                          metrics::StepMetrics& metrics) {
   metrics.grad_norm = parts_.optimizer.clip_grad_norm(parts_.config.optim.clip_grad_norm);
   if (!require_finite(step, sums, metrics)) return false;  // before the weights change
   metrics.lr = parts_.schedule.lr(metrics.step - 1);
@@ -162,8 +164,8 @@ bool TrainingStep::update(const data::StepBatch& step, const StepSums& sums, Ste
 }
 
 // All ranks know the same numbers, so they take the same way. False: the step is to be skipped.
-bool TrainingStep::require_finite(const data::StepBatch& step, const StepSums& sums,
-                                  const StepMetrics& metrics) {
+bool TrainingStep::require_finite(const data::StepBatch& step, const StepLoss& sums,
+                                  const metrics::StepMetrics& metrics) {
   if (std::isfinite(sums.loss) && std::isfinite(metrics.grad_norm)) {
     skipped_in_a_row_ = 0;
     return true;
@@ -172,7 +174,7 @@ bool TrainingStep::require_finite(const data::StepBatch& step, const StepSums& s
   write_nonfinite_step(list, metrics.step, step, sums, parts_.ranks);
   const std::string what = fmt::format("loss {} and gradient norm {} at step {}", sums.loss,
                                        metrics.grad_norm, metrics.step);
-  const RunConfig::Train& train = parts_.config.train;
+  const config::RunConfig::Train& train = parts_.config.train;
   const bool may_skip = train.nonfinite == "skip";
   if (may_skip && skipped_in_a_row_++ < train.max_nonfinite_skips) {
     core::log_warning("{}, {} names its samples, the step is skipped", what, list.string());

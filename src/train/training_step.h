@@ -7,16 +7,16 @@
 #include <functional>
 #include <memory>
 
-#include "step_sums.h"
-#include "stragglers.h"
-#include "streamo/data/batch.h"
-#include "streamo/dist/ranks.h"
-#include "streamo/loss/streaming_loss.h"
+#include "config/run_config.h"
+#include "data/loading/batch.h"
+#include "loss/streaming_loss.h"
+#include "metrics/metrics_log.h"
+#include "optim/adamw.h"
+#include "optim/lr_schedule.h"
+#include "parallel/ranks.h"
 #include "streamo/model/vision_language_model.h"
-#include "streamo/train/metrics.h"
-#include "streamo/train/optimizer.h"
-#include "streamo/train/run_config.h"
-#include "streamo/train/schedule.h"
+#include "train/step_loss.h"
+#include "train/stragglers.h"
 
 namespace streamo::train {
 
@@ -30,13 +30,13 @@ class TrainingStep {
  public:
   // What the run owns, and the step works on.
   struct Parts {
-    const RunConfig& config;
-    dist::Ranks& ranks;
+    const config::RunConfig& config;
+    parallel::Ranks& ranks;
     model::VisionLanguageModel& model;
     torch::Device device;
     loss::StreamingLoss& loss;
-    AdamW& optimizer;
-    const Schedule& schedule;
+    optim::AdamW& optimizer;
+    const optim::LrSchedule& schedule;
     int64_t micro_batches;             // of a step, over all ranks
     std::filesystem::path run_folder;  // for nonfinite_step.json
   };
@@ -50,17 +50,18 @@ class TrainingStep {
   // them and the weights as they are. Throws core::Error{kNonFinite}, before the weights change,
   // when train.nonfinite is stop, or too many in a row were skipped; the samples are in
   // nonfinite_step.json then.
-  StepOutcome run(const data::StepBatch& step, const StepTotals& totals, StepMetrics& metrics);
+  StepOutcome run(const data::StepBatch& step, const StepTotals& totals,
+                  metrics::StepMetrics& metrics);
 
  private:
   void name_straggler(std::span<const double> seconds);
   bool in_rounds() const;
   bool stops_here();
-  bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepSums& sums);
-  void compute(const data::MicroBatch& batch, const StepTotals& totals, StepSums& sums);
-  bool update(const data::StepBatch& step, const StepSums& sums, StepMetrics& metrics);
-  bool require_finite(const data::StepBatch& step, const StepSums& sums,
-                      const StepMetrics& metrics);
+  bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepLoss& sums);
+  void compute(const data::MicroBatch& batch, const StepTotals& totals, StepLoss& sums);
+  bool update(const data::StepBatch& step, const StepLoss& sums, metrics::StepMetrics& metrics);
+  bool require_finite(const data::StepBatch& step, const StepLoss& sums,
+                      const metrics::StepMetrics& metrics);
 
   Parts parts_;
   std::function<bool()> asked_to_stop_;

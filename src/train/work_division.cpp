@@ -1,23 +1,23 @@
-#include "work_division.h"
+#include "train/work_division.h"
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "model_setup.h"
 #include "streamo/core/error.h"
+#include "train/model_setup.h"
 
 namespace streamo::train {
 
-torch::Device take_device(dist::Ranks& ranks) {
+torch::Device take_device(parallel::Ranks& ranks) {
   const torch::Device device = available_device(ranks.local_rank());
   if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   ranks.exchange_on(device);
   return device;
 }
 
-RankThreads::RankThreads(int64_t wanted, const dist::Ranks& ranks) {
+RankThreads::RankThreads(int64_t wanted, const parallel::Ranks& ranks) {
   if (wanted > 0) {
     at::set_num_threads(static_cast<int>(wanted));
   } else if (ranks.size() > 1) {
@@ -29,7 +29,7 @@ model::Workload workload_of(const data::Item& item) {
   return model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames);
 }
 
-model::Training training_of(const RunConfig::Model& config, bool recomputed) {
+model::Training training_of(const config::RunConfig::Model& config, bool recomputed) {
   return {.vision = !config.freeze_vision,
           .merger = !config.freeze_merger,
           .language = !config.freeze_language,
@@ -38,7 +38,7 @@ model::Training training_of(const RunConfig::Model& config, bool recomputed) {
 
 std::vector<data::PlanItem> plan_items(const data::Index& index,
                                        const model::VisionLanguageModel& model,
-                                       const RunConfig::Model& config) {
+                                       const config::RunConfig::Model& config) {
   const model::Training training = training_of(config, config.gradient_checkpointing);
   std::vector<data::PlanItem> items;
   for (const data::Item& item : index.items) {
@@ -49,7 +49,7 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
   return items;
 }
 
-int shard_group_size(const RunConfig::Parallel& parallel, int ranks) {
+int shard_group_size(const config::RunConfig::Parallel& parallel, int ranks) {
   const auto size = static_cast<int>(parallel.shard_group_size);
   if (size == 0) return ranks;
   if (parallel.shard == "none" || ranks % size != 0) {
@@ -63,11 +63,12 @@ int shard_group_size(const RunConfig::Parallel& parallel, int ranks) {
   return size;
 }
 
-dist::ShardGroups shard_groups(const std::shared_ptr<dist::Ranks>& ranks, const RunConfig& config) {
-  return dist::ShardGroups::split(ranks, shard_group_size(config.parallel, ranks->size()));
+parallel::ShardGroups shard_groups(const std::shared_ptr<parallel::Ranks>& ranks,
+                                   const config::RunConfig& config) {
+  return parallel::ShardGroups::split(ranks, shard_group_size(config.parallel, ranks->size()));
 }
 
-std::string sharding_in_words(const RunConfig::Parallel& parallel) {
+std::string sharding_in_words(const config::RunConfig::Parallel& parallel) {
   if (parallel.shard == "none") return "none: every rank keeps everything";
   std::string words = parallel.shard == "full"
                           ? "full: each rank keeps a part of the blocks' weights, gradients and "

@@ -7,11 +7,11 @@
 #include <system_error>
 #include <utility>
 
-#include "decoder.h"
-#include "ffmpeg_versions.h"
-#include "frame_converter.h"
-#include "streamo/core/url.h"
-#include "timeline.h"
+#include "core/url.h"
+#include "video/decode/decoder.h"
+#include "video/decode/timeline.h"
+#include "video/ffmpeg/ffmpeg_versions.h"
+#include "video/pixels/frame_converter.h"
 
 namespace streamo::video {
 namespace fs = std::filesystem;

@@ -5,11 +5,11 @@
 #include <cmath>
 #include <utility>
 
-#include "decoder_process.h"
-#include "ffmpeg_versions.h"
-#include "frame_converter.h"
-#include "frame_reader.h"
-#include "picture_source.h"
+#include "video/decode/frame_reader.h"
+#include "video/decode/picture_source.h"
+#include "video/ffmpeg/ffmpeg_versions.h"
+#include "video/pixels/frame_converter.h"
+#include "video/worker/decoder_process.h"
 
 namespace streamo::video {
 namespace fs = std::filesystem;
@@ -61,7 +61,7 @@ std::optional<core::Fault> OpenVideo::start(const SampleOptions& options) {
   info.duration = seconds(timeline.end - timeline.start);
   info.frame_rate = av_q2d(source.demuxer().frame_rate());
   info.num_pictures = timeline.pictures;
-  info.longest_still = seconds(timeline.longest_still);
+  info.longest_frame_duration = seconds(timeline.longest_frame_duration);
   info.announced_duration = source.demuxer().announced_duration();
   info.size = converter->original();
   info.num_samples = source.grid().count(timeline);
@@ -137,41 +137,40 @@ class LocalReader : public FrameReader {
 
 }  // namespace
 
-core::Result<SecondSampler> SecondSampler::open(const fs::path& path,
-                                                const SampleOptions& options) {
+core::Result<FrameSampler> FrameSampler::open(const fs::path& path, const SampleOptions& options) {
   check_options(options);
   auto reader =
       is_decoded_elsewhere(path) ? open_elsewhere(path, options) : LocalReader::open(path, options);
   if (!reader) return reader.fault();
-  return SecondSampler(*std::move(reader));
+  return FrameSampler(*std::move(reader));
 }
 
-SecondSampler::SecondSampler(std::unique_ptr<FrameReader> reader) : reader_(std::move(reader)) {}
-SecondSampler::SecondSampler(SecondSampler&&) noexcept = default;
-SecondSampler& SecondSampler::operator=(SecondSampler&&) noexcept = default;
-SecondSampler::~SecondSampler() = default;
+FrameSampler::FrameSampler(std::unique_ptr<FrameReader> reader) : reader_(std::move(reader)) {}
+FrameSampler::FrameSampler(FrameSampler&&) noexcept = default;
+FrameSampler& FrameSampler::operator=(FrameSampler&&) noexcept = default;
+FrameSampler::~FrameSampler() = default;
 
-const VideoInfo& SecondSampler::info() const {
+const VideoInfo& FrameSampler::info() const {
   return reader_->info();
 }
 
-DecodeCounters SecondSampler::counters() const {
+DecodeCounters FrameSampler::counters() const {
   return reader_->counters();
 }
 
-core::Result<std::optional<Frame>> SecondSampler::next() {
+core::Result<std::optional<Frame>> FrameSampler::next() {
   return reader_->next();
 }
 
 core::Result<VideoInfo> probe(const fs::path& path, const SampleOptions& options) {
-  const core::Result<SecondSampler> sampler = SecondSampler::open(path, options);
+  const core::Result<FrameSampler> sampler = FrameSampler::open(path, options);
   if (!sampler) return sampler.fault();
   return sampler->info();
 }
 
 core::Result<std::vector<Frame>> sample_video(const fs::path& path, const SampleOptions& options,
                                               int64_t last_index) {
-  core::Result<SecondSampler> sampler = SecondSampler::open(path, options);
+  core::Result<FrameSampler> sampler = FrameSampler::open(path, options);
   if (!sampler) return sampler.fault();
   std::vector<Frame> frames;
   while (last_index < 0 || static_cast<int64_t>(frames.size()) <= last_index) {

@@ -5,9 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "streamo/video/picture.h"
 #include "support/numbered_clip.h"
 #include "support/run_command.h"
+#include "video/image/picture.h"
 
 namespace streamo {
 namespace {

@@ -202,7 +202,7 @@ TEST_F(RankedTraining, EvaluatesTheSameOnAnyNumberOfRanks) {
   EXPECT_EQ(last.at("skipped"), 1);
 }
 
-// Dealt by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
+// Assignment by cost, sums in the order they come: equal to rounding after 20 steps, fp32.
 TEST_F(RankedTraining, BalancedRanksAgreeToRounding) {
   const std::string overrides = "train.deterministic=false train.max_steps=20 optim.lr=1e-4";
   expect_all(run(1, "1", overrides), 0);

@@ -30,21 +30,30 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"decoder", {"core", "video"}},  // a program of its own
     {"text", {"core"}},
     {"data", {"core", "video", "text"}},
+    {"metrics", {"core", "text"}},
     {"nn", {"core"}},
     {"model", {"core", "nn"}},
     {"loss", {"core", "nn"}},
-    {"dist", {"core"}},
+    {"parallel", {"core", "nn", "model"}},
+    {"optim", {"core", "nn", "model", "parallel"}},
     {"checkpoint", {"core", "model"}},
     {"stream", {"core", "video", "text", "data", "model"}},
-    {"eval", {"core", "video", "text", "data", "model", "stream"}},
+    {"eval", {"core", "video", "text", "data", "nn", "model", "stream"}},
+    {"config", {"core", "video", "text", "data", "model", "eval"}},
+    {"run", {"core", "video", "text", "data", "model", "parallel", "checkpoint", "eval", "config"}},
+    {"report", {"core", "text", "eval", "metrics", "run"}},
     {"train",
-     {"core", "video", "text", "data", "nn", "model", "loss", "dist", "checkpoint", "stream",
-      "eval"}},
+     {"core", "video", "text", "data", "metrics", "nn", "model", "loss", "parallel", "optim",
+      "checkpoint", "stream", "eval", "config", "run", "report"}},
+    {"estimate", {"core", "text", "data", "model", "loss", "parallel", "optim", "config", "train"}},
+    {"compare",
+     {"core", "video", "text", "data", "model", "loss", "parallel", "optim", "checkpoint", "config",
+      "run", "train"}},
     {"app",
-     {"core", "video", "text", "data", "nn", "model", "loss", "dist", "checkpoint", "stream",
-      "eval", "train"}},
+     {"core", "video", "text", "data", "metrics", "nn", "model", "loss", "parallel", "optim",
+      "checkpoint", "stream", "eval", "config", "run", "report", "train", "estimate", "compare"}},
 };
-const std::set<std::string> kWithoutTorch = {"core", "video", "decoder", "text", "data"};
+const std::set<std::string> kWithoutTorch = {"core", "video", "decoder", "text", "data", "metrics"};
 
 bool may_use(const std::string& module, const std::string& other) {
   return other == module || kAllowed.at(module).count(other) > 0;

@@ -9,9 +9,9 @@
 #include <numeric>
 #include <vector>
 
+#include "core/rng.h"
+#include "data/loading/plan.h"
 #include "model/qwen2_5_vl/flops.h"
-#include "streamo/core/rng.h"
-#include "streamo/data/plan.h"
 
 namespace streamo {
 namespace {

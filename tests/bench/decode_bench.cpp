@@ -57,7 +57,7 @@ Json measure(const std::string& file, const Options& options) {
   video::DecodeCounters counters;
   for (int i = 0; i < options.repeat; ++i) {
     const double before = cpu_seconds();
-    auto sampler = video::SecondSampler::open(file, sampling);
+    auto sampler = video::FrameSampler::open(file, sampling);
     if (!sampler) return {{"file", file}, {"error", sampler.reason()}};
     frames.clear();
     for (;;) {

@@ -49,7 +49,7 @@ struct Counts {
 void decode(const std::string& file, Counts& counts) {
   video::SampleOptions options;
   options.pixel_limits = video::PixelLimits{};
-  auto sampler = video::SecondSampler::open(file, options);
+  auto sampler = video::FrameSampler::open(file, options);
   while (sampler) {
     const auto frame = sampler->next();
     if (frame && !*frame) return;

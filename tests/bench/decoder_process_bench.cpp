@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "streamo/video/decoder_process.h"
 #include "streamo/video/sampler.h"
+#include "video/worker/decode_in_processes.h"
 
 namespace streamo::bench {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "streamo/core/log.h"
-#include "streamo/video/frame_cache.h"
+#include "core/log.h"
+#include "video/cache/frame_cache.h"
 
 namespace streamo::bench {
 namespace {

@@ -9,11 +9,11 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "streamo/core/file.h"
-#include "streamo/core/rng.h"
-#include "streamo/data/example.h"
+#include "core/io/file.h"
+#include "core/rng.h"
+#include "data/samples/training_example.h"
+#include "model/weights/safetensors.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/safetensors.h"
 #include "streamo/stream/session.h"
 
 namespace streamo::bench {

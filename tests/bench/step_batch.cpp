@@ -1,8 +1,8 @@
-#include "step_batch.h"
+#include "bench/step_batch.h"
 
 #include <utility>
 
-#include "streamo/core/rng.h"
+#include "core/rng.h"
 
 namespace streamo::bench {
 namespace {

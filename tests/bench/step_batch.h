@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "streamo/data/batch.h"
+#include "data/loading/batch.h"
 
 namespace streamo::bench {
 

@@ -9,15 +9,15 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "step_batch.h"
-#include "step_floor.h"
-#include "streamo/core/file.h"
-#include "streamo/core/memory.h"
-#include "streamo/loss/streaming_loss.h"
+#include "bench/step_batch.h"
+#include "bench/step_floor.h"
+#include "core/io/file.h"
+#include "core/process/memory.h"
+#include "loss/streaming_loss.h"
+#include "model/weights/safetensors.h"
+#include "optim/adamw.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/safetensors.h"
-#include "streamo/train/batch_tensors.h"
-#include "streamo/train/optimizer.h"
+#include "train/model_inputs.h"
 
 namespace streamo::bench {
 namespace {
@@ -126,8 +126,8 @@ class Step {
   }
 
  private:
-  static std::vector<train::NamedParameter> parameters(model::VisionLanguageModel& model) {
-    std::vector<train::NamedParameter> parameters;
+  static std::vector<optim::NamedParameter> parameters(model::VisionLanguageModel& model) {
+    std::vector<optim::NamedParameter> parameters;
     for (const auto& item : model.named_parameters()) {
       parameters.push_back({item.key(), item.value()});
     }
@@ -137,7 +137,7 @@ class Step {
   model::VisionLanguageModel& model_;
   const data::MicroBatch& batch_;
   loss::StreamingLoss loss_;
-  train::AdamW optimizer_;
+  optim::AdamW optimizer_;
 };
 
 StepShape shape_of(const Json& config, const data::MicroBatch& batch,
@@ -154,7 +154,7 @@ StepShape shape_of(const Json& config, const data::MicroBatch& batch,
 
 // Steps and floors in turn, so that whatever else the machine does falls on both.
 Json run(const Options& options) {
-  core::keep_freed_memory();
+  core::disable_malloc_trim();
   const Json config = write_config(options);
   const auto model = make_model(options);
   const data::MicroBatch batch = make_step_batch(options.vocab, kSeed);

@@ -1,4 +1,4 @@
-#include "step_floor.h"
+#include "bench/step_floor.h"
 
 #include <chrono>
 #include <functional>

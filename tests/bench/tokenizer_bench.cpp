@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "streamo/core/file.h"
+#include "core/io/file.h"
 #include "streamo/text/tokenizer.h"
 
 namespace {

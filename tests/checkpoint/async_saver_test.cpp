@@ -1,13 +1,13 @@
 // What the trainer relies on: the state at the moment of the call is saved, however it changes
 // afterwards; a failure is told, and the next save tries again.
-#include "streamo/checkpoint/async_saver.h"
+#include "checkpoint/async_saver.h"
 
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "streamo/core/file.h"
-#include "streamo/model/safetensors.h"
+#include "core/io/file.h"
+#include "model/weights/safetensors.h"
 
 namespace streamo::checkpoint {
 namespace {

@@ -6,10 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "streamo/checkpoint/snapshot.h"
-#include "streamo/core/file.h"
-#include "streamo/core/scratch_folder.h"
-#include "streamo/model/safetensors.h"
+#include "checkpoint/snapshot.h"
+#include "core/io/file.h"
+#include "core/io/scratch_folder.h"
+#include "model/weights/safetensors.h"
 
 namespace streamo::checkpoint {
 namespace {

@@ -12,9 +12,9 @@
 #include <cstring>
 #include <set>
 
-#include "streamo/checkpoint/async_saver.h"
-#include "streamo/core/file.h"
-#include "streamo/model/safetensors.h"
+#include "checkpoint/async_saver.h"
+#include "core/io/file.h"
+#include "model/weights/safetensors.h"
 #include "support/fault_sample.h"
 #include "support/power_loss.h"
 

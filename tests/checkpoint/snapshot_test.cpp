@@ -1,4 +1,4 @@
-#include "streamo/checkpoint/snapshot.h"
+#include "checkpoint/snapshot.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <fstream>
 #include <random>
 
-#include "streamo/core/file.h"
-#include "streamo/model/safetensors.h"
+#include "core/io/file.h"
+#include "model/weights/safetensors.h"
 
 namespace streamo::checkpoint {
 namespace {

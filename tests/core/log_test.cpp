@@ -1,5 +1,5 @@
 // Truth: what is written, read back from a pseudo-terminal and from a file.
-#include "streamo/core/log.h"
+#include "core/log.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Shares for people. Truth: as one would write them.
-#include "streamo/core/percent.h"
+#include "core/percent.h"
 
 #include <gtest/gtest.h>
 

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "streamo/core/file.h"
-#include "streamo/core/scratch_folder.h"
+#include "core/io/file.h"
+#include "core/io/scratch_folder.h"
 
 namespace streamo::core {
 namespace {

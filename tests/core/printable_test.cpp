@@ -1,5 +1,5 @@
 // Truth: written out by hand, after Unicode's names of the characters.
-#include "streamo/core/printable.h"
+#include "core/printable.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Truth: RFC 3986 for the parts of a URL, and the promise that no secret is printed.
-#include "streamo/core/url.h"
+#include "core/url.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

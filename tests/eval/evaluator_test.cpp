@@ -1,14 +1,14 @@
 // A model that answers by script, so what the report must say is known.
-#include "streamo/eval/evaluator.h"
+#include "eval/evaluator.h"
 
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
 
+#include "core/io/file.h"
 #include "stream/scripted_model.h"
-#include "streamo/core/file.h"
-#include "streamo/video/png.h"
 #include "text/tokenizer_fixture.h"
+#include "video/image/png.h"
 
 namespace streamo::eval {
 namespace {

@@ -1,5 +1,5 @@
 // Truth: worked out by hand beside each case.
-#include "streamo/eval/metrics.h"
+#include "eval/metrics.h"
 
 #include <gmock/gmock.h>
 

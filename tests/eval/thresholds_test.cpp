@@ -1,14 +1,14 @@
 // Truth: each threshold applied to the timelines by hand (replayed below) and scored by
 // compute_metrics(), which is tested by itself; and small cases worked out.
-#include "streamo/eval/thresholds.h"
+#include "eval/thresholds.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/rng.h"
 #include "streamo/core/error.h"
-#include "streamo/core/rng.h"
 
 namespace streamo::eval {
 namespace {

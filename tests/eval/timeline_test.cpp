@@ -1,5 +1,5 @@
 // What becomes of a timeline between processes, and in a file.
-#include "streamo/eval/timeline.h"
+#include "eval/timeline.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 // Annotation files: records or an Error, and of each record a conversation or a Fault.
 #include <nlohmann/json.hpp>
 
-#include "fuzz.h"
-#include "streamo/data/conversation.h"
-#include "streamo/data/record_file.h"
+#include "data/formats/record_file.h"
+#include "data/samples/conversation.h"
+#include "fuzz/fuzz.h"
 
 namespace streamo {
 namespace {

@@ -1,9 +1,9 @@
 // Annotation and result files of benchmarks: plays and answers, or an Error{kData}.
 #include <cmath>
 
-#include "fuzz.h"
+#include "eval/benchmark.h"
+#include "fuzz/fuzz.h"
 #include "streamo/core/error.h"
-#include "streamo/eval/benchmark.h"
 
 namespace streamo {
 namespace {

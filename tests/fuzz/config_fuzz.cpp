@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "fuzz.h"
+#include "config/run_config.h"
+#include "fuzz/fuzz.h"
 #include "streamo/core/error.h"
-#include "streamo/train/run_config.h"
 
 namespace streamo {
 
@@ -13,8 +13,8 @@ namespace {
 
 std::string effective(std::string_view text, const std::vector<std::string>& overrides) {
   const fuzz::InputFile file(text);
-  train::RunConfig config = train::load_run_config(file.path(), overrides);
-  return train::schema_of(config).values().dump();
+  config::RunConfig config = config::load_run_config(file.path(), overrides);
+  return config::schema_of(config).values().dump();
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 
 #include <cstring>
 
-#include "fuzz.h"
-#include "video/frame_entry.h"
-#include "video/source_note.h"
+#include "fuzz/fuzz.h"
+#include "video/cache/frame_entry.h"
+#include "video/cache/video_fingerprint.h"
 
 namespace streamo {
 namespace {
@@ -56,7 +56,7 @@ FUZZ_TARGET(frame_entry, 5000) {
       fuzz::require(frame.rgb.size() == static_cast<size_t>(frame.size.height) *
                                             static_cast<size_t>(frame.size.width) * 3);
   }
-  (void)video::read_note(file.fd(), kKey);
+  (void)video::read_fingerprint(file.fd(), kKey);
 }
 
 }  // namespace streamo

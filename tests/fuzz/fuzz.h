@@ -18,7 +18,7 @@
 #include <string_view>
 
 #ifndef STREAMO_LIBFUZZER
-#include "replay.h"
+#include "fuzz/replay.h"
 #endif
 
 namespace streamo::fuzz {

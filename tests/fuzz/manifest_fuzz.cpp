@@ -2,9 +2,9 @@
 // or passed over with a reason. An input is the manifest, a zero byte, and the state.
 #include <fstream>
 
-#include "fuzz.h"
-#include "streamo/checkpoint/snapshot.h"
-#include "streamo/core/scratch_folder.h"
+#include "checkpoint/snapshot.h"
+#include "core/io/scratch_folder.h"
+#include "fuzz/fuzz.h"
 
 namespace streamo {
 

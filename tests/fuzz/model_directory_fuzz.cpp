@@ -4,11 +4,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "fuzz.h"
+#include "core/io/scratch_folder.h"
+#include "fuzz/fuzz.h"
 #include "model/qwen2_5_vl/config.h"
-#include "model/strict_json.h"
+#include "model/weights/strict_json.h"
 #include "streamo/core/error.h"
-#include "streamo/core/scratch_folder.h"
 #include "streamo/model/hf_directory.h"
 
 namespace streamo {

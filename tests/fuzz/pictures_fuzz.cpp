@@ -1,8 +1,8 @@
 // Picture files: a picture as large as its head says, or a Fault that names the file.
-#include "fuzz.h"
-#include "streamo/video/picture.h"
-#include "video/picture_file.h"
-#include "video/picture_header.h"
+#include "fuzz/fuzz.h"
+#include "video/image/picture.h"
+#include "video/image/picture_file.h"
+#include "video/image/picture_header.h"
 
 namespace streamo {
 namespace {

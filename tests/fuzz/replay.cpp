@@ -1,6 +1,6 @@
 // Replays a corpus and mutates it as libFuzzer does, but always in the same way, so that a plain
 // build finds what it found before.
-#include "replay.h"
+#include "fuzz/replay.h"
 
 #include <algorithm>
 #include <array>

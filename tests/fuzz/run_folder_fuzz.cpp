@@ -3,11 +3,11 @@
 // bytes in between.
 #include <fstream>
 
-#include "fuzz.h"
+#include "core/io/file.h"
+#include "core/io/scratch_folder.h"
+#include "fuzz/fuzz.h"
+#include "report/report.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/scratch_folder.h"
-#include "streamo/train/report.h"
 
 namespace streamo {
 
@@ -18,7 +18,7 @@ FUZZ_TARGET(run_folder, 300) {
        {"metrics.jsonl", "config.json", "eval-1.json", "best/best.json", "skipped.jsonl"})
     std::ofstream(scratch.path() / name, std::ios::binary) << fuzz::take_part(input);
   try {
-    train::write_report(scratch.path());
+    report::write_report(scratch.path());
     const std::string page = core::read_file(scratch.path() / "report.html");
     fuzz::require(page.find("<script") == std::string::npos);
   } catch (const core::Error& error) {

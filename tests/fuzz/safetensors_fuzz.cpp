@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
-#include "fuzz.h"
-#include "streamo/model/safetensors_header.h"
+#include "fuzz/fuzz.h"
+#include "model/weights/safetensors_header.h"
 
 namespace streamo {
 namespace {

@@ -1,8 +1,8 @@
 // The times of annotations: a turn, absent, or a Fault.
 #include <nlohmann/json.hpp>
 
-#include "fuzz.h"
-#include "streamo/data/annotation.h"
+#include "data/formats/annotation.h"
+#include "fuzz/fuzz.h"
 
 namespace streamo {
 

@@ -5,9 +5,9 @@
 #include <fstream>
 #include <vector>
 
-#include "fuzz.h"
+#include "core/io/scratch_folder.h"
+#include "fuzz/fuzz.h"
 #include "streamo/core/error.h"
-#include "streamo/core/scratch_folder.h"
 #include "streamo/text/tokenizer.h"
 
 namespace streamo {

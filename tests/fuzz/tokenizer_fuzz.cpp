@@ -7,13 +7,13 @@
 #include <string>
 #include <string_view>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "streamo/core/error.h"
-#include "text/byte_alphabet.h"
-#include "text/byte_level_bpe_tokenizer.h"
+#include "text/bpe/byte_alphabet.h"
+#include "text/bpe/byte_level_bpe_tokenizer.h"
 #include "text/json_text.h"
 #include "text/tokenizer_json.h"
-#include "text/utf8.h"
+#include "text/unicode/utf8.h"
 
 namespace streamo::text {
 namespace {

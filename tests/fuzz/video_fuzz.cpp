@@ -5,7 +5,7 @@
 // for new paths is our reading of packets, times and headers. Seeds: a few small clips a container.
 #include <string>
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "streamo/video/sampler.h"
 
 namespace streamo {
@@ -20,7 +20,7 @@ void sample(const std::string& path, video::Decoding decoding) {
                                      .pixel_limits = video::PixelLimits{.max_pixels = 3136},
                                      .decoding = decoding,
                                      .time_limit = 10};
-  auto sampler = video::SecondSampler::open(path, options);
+  auto sampler = video::FrameSampler::open(path, options);
   if (!sampler) return require(sampler.reason().starts_with(path + ": "));
   double last_time = 0;
   for (int64_t k = 0; k < kSamples; ++k) {

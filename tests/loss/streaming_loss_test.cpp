@@ -1,6 +1,6 @@
 // Truth: the formula written out as a double loop below; finite differences; autograd's own
 // gradient of the composed formula. CPU, double unless said.
-#include "streamo/loss/streaming_loss.h"
+#include "loss/streaming_loss.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <functional>
 #include <vector>
 
+#include "nn/thread_count_guard.h"
 #include "streamo/core/error.h"
-#include "streamo/model/keep_num_threads.h"
 
 namespace streamo::loss {
 namespace {
@@ -249,7 +249,7 @@ TEST_P(LargeVocabulary, LossAndGradients) {
 }
 
 TEST_P(LargeVocabulary, SameBitsForAnyNumberOfThreads) {
-  const model::KeepNumThreads keep;
+  const nn::ThreadCountGuard keep;
   const Tensor hidden = torch::randn({kMany, kWidth}).to(GetParam());
   const Tensor weight = torch::randn({kWords, kWidth}).to(GetParam());
   std::vector<Tensor> hidden_gradients, head_gradients;

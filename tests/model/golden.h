@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "core/io/file.h"
+#include "model/weights/safetensors.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/safetensors.h"
 
 namespace streamo::model {
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "golden.h"
+#include "model/golden.h"
 #include "streamo/core/error.h"
 
 namespace streamo::model {

@@ -1,8 +1,8 @@
 // Rows of new tokens. Truth: the mean in double, computed by LibTorch; the golden weights (fp32).
-#include "streamo/model/new_tokens.h"
+#include "model/new_tokens.h"
 
-#include "golden.h"
-#include "streamo/model/keep_num_threads.h"
+#include "model/golden.h"
+#include "nn/thread_count_guard.h"
 
 namespace streamo::model {
 namespace {
@@ -65,7 +65,7 @@ TEST_F(NewTokens, TheModelComputesWithThem) {
 TEST_F(NewTokens, SixteenBitsAndThreadsDoNotChangeTheBits) {
   model_->to(torch::kBFloat16);
   const Tensor before = weight("lm_head.weight").detach().clone();
-  const model::KeepNumThreads keep;
+  const nn::ThreadCountGuard keep;
   torch::set_num_threads(3);
   add_token_rows(*model_, std::vector<int64_t>{64}, 64);
   EXPECT_EQ(weight("lm_head.weight").scalar_type(), torch::kBFloat16);

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/io/file.h"
+#include "core/io/scratch_folder.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/scratch_folder.h"
 #include "streamo/model/hf_directory.h"
 
 namespace streamo::model {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "streamo/video/bicubic_resize.h"
+#include "video/pixels/bicubic_resize.h"
 
 namespace streamo::model {
 namespace {

@@ -1,7 +1,7 @@
 // Truth: transformers on the same weights and inputs, fp32 on the CPU
 // (tests/oracle/qwen2_5_vl_golden.py). Tolerance 1e-4 of the largest magnitude: transformers' own
 // attention implementations differ by 2e-6.
-#include "golden.h"
+#include "model/golden.h"
 
 namespace streamo::model {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "golden.h"
+#include "model/golden.h"
 
 namespace streamo::model {
 namespace {

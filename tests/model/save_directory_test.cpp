@@ -5,11 +5,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "golden.h"
-#include "streamo/core/output.h"
-#include "streamo/core/scratch_folder.h"
+#include "core/io/output.h"
+#include "core/io/scratch_folder.h"
+#include "model/golden.h"
+#include "model/new_tokens.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/new_tokens.h"
 
 namespace streamo::model {
 namespace {

@@ -1,5 +1,5 @@
 // Truth: softmax(q k^T / sqrt(D) + mask) v written out in fp64 with one mask for the whole pack.
-#include "streamo/nn/attention.h"
+#include "nn/attention.h"
 
 #include <gtest/gtest.h>
 

@@ -2,9 +2,9 @@
 // gradients: the formula in fp64 on the same rounded inputs.
 #include <gtest/gtest.h>
 
-#include "streamo/nn/rms_norm.h"
-#include "streamo/nn/rotary.h"
-#include "streamo/nn/swiglu.h"
+#include "nn/rms_norm.h"
+#include "nn/rotary.h"
+#include "nn/swiglu.h"
 
 namespace streamo::nn {
 namespace {

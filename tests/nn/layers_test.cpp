@@ -2,9 +2,9 @@
 // CPU.
 #include <gtest/gtest.h>
 
-#include "streamo/nn/linear.h"
-#include "streamo/nn/patch_embed.h"
-#include "streamo/nn/swiglu.h"
+#include "nn/linear.h"
+#include "nn/patch_embed.h"
+#include "nn/swiglu.h"
 
 namespace streamo::nn {
 namespace {

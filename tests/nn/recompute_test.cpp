@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 
-#include "streamo/nn/linear.h"
+#include "nn/linear.h"
 
 namespace streamo::nn {
 namespace {

@@ -1,9 +1,9 @@
 // Truth: the formula composed of operators in fp64, gradients by autograd. fp32, CPU.
-#include "streamo/nn/rms_norm.h"
+#include "nn/rms_norm.h"
 
 #include <gtest/gtest.h>
 
-#include "streamo/model/keep_num_threads.h"
+#include "nn/thread_count_guard.h"
 
 namespace streamo::nn {
 namespace {
@@ -59,7 +59,7 @@ TEST(RmsNorm, RoundsTwiceIn16Bit) {
 
 // The sum over rows must not depend on how many threads share them.
 TEST(RmsNorm, GradientIsTheSameForAnyNumberOfThreads) {
-  const model::KeepNumThreads keep;
+  const nn::ThreadCountGuard keep;
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     const Tensor x = torch::randn({1000, 48}).to(type), grad = torch::randn({1000, 48}).to(type);
     std::vector<Tensor> results;

@@ -1,6 +1,6 @@
 // Truth: the definition (pairs turned by position * frequency as complex numbers), written out
 // here.
-#include "streamo/nn/rotary.h"
+#include "nn/rotary.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the tables of src/text/unicode_ranges.h, found by asking the package `tokenizers` about each character.
+"""Prints the tables of src/text/unicode/unicode_ranges.h, found by asking the package `tokenizers` about each character.
 
 usage: unicode_ranges.py      with Python 3.11 or 3.12 (Unicode 14 and 15), tokenizers 0.23, unicodedata2 (the newest)
 """

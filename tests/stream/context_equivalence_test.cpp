@@ -3,10 +3,10 @@
 // cuts it). float32 on the CPU; logits of the whole vocabulary within 1e-4 of their largest.
 #include <gtest/gtest.h>
 
+#include "data/samples/index.h"
+#include "data/samples/training_example.h"
 #include "stream/small_model.h"
 #include "stream/window_caches.h"
-#include "streamo/data/example.h"
-#include "streamo/data/index.h"
 #include "streamo/stream/session.h"
 
 namespace streamo::stream {

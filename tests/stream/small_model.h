@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "streamo/core/file.h"
-#include "streamo/core/rng.h"
+#include "core/io/file.h"
+#include "core/rng.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/video/sampler.h"

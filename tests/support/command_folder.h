@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "streamo/core/scratch_folder.h"
+#include "core/io/scratch_folder.h"
 #include "support/run_command.h"
 
 namespace streamo::test {

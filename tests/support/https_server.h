@@ -43,7 +43,7 @@ server.serve_forever()
   HttpsServer(const HttpsServer&) = delete;
   HttpsServer& operator=(const HttpsServer&) = delete;
 
-  bool is_up() const { return port_ > 0; }  // openssl and python3 are there
+  bool expired() const { return port_ > 0; }  // openssl and python3 are there
   std::string url(const std::string& name) const {
     return "https://localhost:" + std::to_string(port_) + "/" + name;
   }

@@ -20,7 +20,7 @@ inline Sampled sample(const std::filesystem::path& path, video::SampleOptions op
                       video::Decoding decoding) {
   options.decoding = decoding;
   Sampled sampled;
-  auto sampler = video::SecondSampler::open(path, options);
+  auto sampler = video::FrameSampler::open(path, options);
   if (!sampler) {
     ADD_FAILURE() << sampler.reason();
     return sampled;

@@ -7,13 +7,13 @@
 #include <thread>
 #include <vector>
 
-#include "streamo/dist/ranks.h"
+#include "parallel/ranks.h"
 #include "support/free_port.h"
 
 namespace streamo::test {
 
 inline void with_ranks(int size,
-                       const std::function<void(const std::shared_ptr<dist::Ranks>&)>& work) {
+                       const std::function<void(const std::shared_ptr<parallel::Ranks>&)>& work) {
   // c10d's record of collectives is one a process, and takes entries of several groups at once
   // badly.
   ::setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
@@ -21,10 +21,10 @@ inline void with_ranks(int size,
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([=] {
-      dist::Launch launch{.rank = rank, .world_size = size};
+      parallel::Launch launch{.rank = rank, .world_size = size};
       launch.master_address = "127.0.0.1";
       launch.master_port = port;
-      work(std::make_shared<dist::Ranks>(launch));
+      work(std::make_shared<parallel::Ranks>(launch));
     });
   }
   for (std::thread& thread : threads) thread.join();

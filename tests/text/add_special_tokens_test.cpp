@@ -1,7 +1,7 @@
 // That transformers loads what is written here is checked by tests/oracle/tokenizer_oracle.py.
 #include <gmock/gmock.h>
 
-#include "streamo/core/file.h"
+#include "core/io/file.h"
 #include "streamo/text/special_tokens.h"
 #include "text/byte_level_fixture.h"
 #include "text/tokenizer_fixture.h"

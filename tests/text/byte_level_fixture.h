@@ -13,7 +13,7 @@
 
 #include "streamo/core/error.h"
 #include "streamo/text/special_tokens.h"
-#include "text/byte_alphabet.h"
+#include "text/bpe/byte_alphabet.h"
 
 namespace streamo::text {
 

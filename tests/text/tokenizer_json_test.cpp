@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "streamo/core/rng.h"
+#include "core/rng.h"
 #include "text/byte_level_fixture.h"
 
 namespace streamo::text {

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "core/io/file.h"
+#include "core/rng.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/rng.h"
 #include "streamo/text/special_tokens.h"
 #include "text/tokenizer_fixture.h"
 

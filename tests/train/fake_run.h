@@ -12,18 +12,18 @@
 #include <string>
 #include <vector>
 
-#include "streamo/core/rng.h"
-#include "streamo/train/metrics.h"
+#include "core/rng.h"
+#include "metrics/metrics_log.h"
 
 namespace streamo::train {
 
 inline void write_fake_metrics(const std::filesystem::path& folder, int64_t steps) {
   core::Rng rng({1});
-  MetricsLog log(folder, 0, /*tensorboard=*/false);
+  metrics::MetricsLog log(folder, 0, /*tensorboard=*/false);
   const auto total = static_cast<double>(steps);
   for (int64_t step = 5; step <= steps; step += 5) {
     const double t = static_cast<double>(step) / total, noise = rng.uniform(0.85, 1.15);
-    StepMetrics metrics{.step = step, .total_steps = steps, .epoch = 2 * t};
+    metrics::StepMetrics metrics{.step = step, .total_steps = steps, .epoch = 2 * t};
     metrics.loss = noise * (0.12 + 2.1 * std::exp(-7 * t));
     metrics.loss_state = noise * (0.05 + 1.05 * std::exp(-9 * t));
     metrics.loss_text = noise * (0.2 + 3.4 * std::exp(-6 * t));

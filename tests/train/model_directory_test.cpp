@@ -4,12 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include "streamo/core/file.h"
+#include "core/io/file.h"
+#include "model/weights/safetensors.h"
 #include "streamo/model/hf_directory.h"
-#include "streamo/model/safetensors.h"
-#include "streamo/train/trainer.h"
 #include "text/byte_level_fixture.h"
 #include "train/model_setup.h"
+#include "train/trainer.h"
 
 namespace streamo::train {
 namespace {
@@ -41,8 +41,8 @@ fs::path write_published(const fs::path& folder, int64_t spare) {
   return folder;
 }
 
-RunConfig run_config(const fs::path& model_dir, const fs::path& run_dir) {
-  RunConfig config;
+config::RunConfig run_config(const fs::path& model_dir, const fs::path& run_dir) {
+  config::RunConfig config;
   config.model.path = model_dir;
   config.model.freeze_vision = config.model.freeze_merger = config.model.freeze_language = true;
   config.data.train = {STREAMO_SOURCE_DIR "/dataset/example/raw_data.json"};
@@ -64,7 +64,7 @@ class ModelDirectories : public testing::TestWithParam<int64_t> {
 
 TEST_P(ModelDirectories, StatesGetTheMeanOfTheKnownRows) {
   const fs::path published = write_published(scratch_ / "published", GetParam());
-  const RunConfig config = run_config(published, scratch_ / "run");
+  const config::RunConfig config = run_config(published, scratch_ / "run");
   const data::SampleSource source = open_source(config, config.data.train, {});
   const ModelDirectory directory =
       prepare_model_directory(config, scratch_ / "run", source, /*write=*/true);
@@ -88,7 +88,7 @@ TEST_P(ModelDirectories, StatesGetTheMeanOfTheKnownRows) {
 
 TEST_P(ModelDirectories, TheirRowsAreTrainedAndNothingElseIsWhenAllIsFrozen) {
   const fs::path published = write_published(scratch_ / "published", GetParam());
-  const RunConfig config = run_config(published, scratch_ / "run");
+  const config::RunConfig config = run_config(published, scratch_ / "run");
   ASSERT_EQ(Trainer(config).run(), Outcome::kFinished);
   const fs::path final_dir = (scratch_ / "run") / "final";
   const model::SafetensorsFile before(published / "model.safetensors"),
@@ -112,7 +112,7 @@ TEST_P(ModelDirectories, TheirRowsAreTrainedAndNothingElseIsWhenAllIsFrozen) {
   EXPECT_EQ(core::read_file(saved / "weight_layout.json"),
             core::read_file(base / "weight_layout.json"));
   // What was written is a model directory of its own: nothing is added a second time.
-  const RunConfig again = run_config(final_dir, scratch_ / "again");
+  const config::RunConfig again = run_config(final_dir, scratch_ / "again");
   const data::SampleSource source = open_source(again, again.data.train, {});
   EXPECT_TRUE(prepare_model_directory(again, scratch_ / "again", source, /*write=*/true)
                   .new_token_ids.empty());

@@ -1,6 +1,6 @@
 // Whole small runs on the committed example clips: what is stopped and resumed is the run that
 // never stopped.
-#include "streamo/train/trainer.h"
+#include "train/trainer.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -9,10 +9,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "streamo/checkpoint/snapshot.h"
+#include "checkpoint/snapshot.h"
+#include "core/io/file.h"
+#include "model/weights/safetensors.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/model/safetensors.h"
 
 namespace streamo::train {
 namespace {
@@ -24,8 +24,8 @@ class TrainerTest : public ::testing::Test {
   void SetUp() override { fs::remove_all(root_); }
   void TearDown() override { fs::remove_all(root_); }
 
-  RunConfig config(const std::string& run) const {
-    RunConfig config;
+  config::RunConfig config(const std::string& run) const {
+    config::RunConfig config;
     config.model.preset = "example";
     config.model.vocab_size = 400;
     config.data.train = {STREAMO_SOURCE_DIR "/dataset/example/raw_data.json"};
@@ -44,7 +44,7 @@ class TrainerTest : public ::testing::Test {
     return config;
   }
 
-  static void train(const RunConfig& config) {
+  static void train(const config::RunConfig& config) {
     Trainer trainer(config);
     ASSERT_EQ(trainer.run(), Outcome::kFinished);
   }
@@ -94,11 +94,11 @@ TEST_F(TrainerTest, ResumingAfterAnyStepEqualsNeverStopping) {  // fp32 on the C
 }
 
 TEST_F(TrainerTest, TheNumberOfLoaderThreadsChangesNothing) {
-  RunConfig one = config("one");
+  config::RunConfig one = config("one");
   one.data.num_workers = 1;
   one.data.frame_memory_mb = 0;
   one.train.max_steps = 3;
-  RunConfig four = config("four");
+  config::RunConfig four = config("four");
   four.data.num_workers = 4;
   four.train.max_steps = 3;
   train(one);
@@ -109,7 +109,7 @@ TEST_F(TrainerTest, TheNumberOfLoaderThreadsChangesNothing) {
 
 TEST_F(TrainerTest, LeavesTheCallersNumberOfThreadsAsItWas) {
   const int before = at::get_num_threads();
-  RunConfig c = config("threads");
+  config::RunConfig c = config("threads");
   c.train.num_threads = before + 1;
   c.train.max_steps = 1;
   {
@@ -124,7 +124,7 @@ TEST_F(TrainerTest, AccumulationAndPackingGiveTheGradientOfOneBatch) {
   // first step (fp32: 1e-5 relative; sums are taken in another order).
   const auto first_loss = [&](const std::string& run, int64_t micro_batch_size,
                               int64_t accumulation, bool packing) {
-    RunConfig c = config(run);
+    config::RunConfig c = config(run);
     c.loss.alpha_scope = "sample";
     c.train.max_steps = 2;
     c.train.micro_batch_size = micro_batch_size;
@@ -144,7 +144,7 @@ TEST_F(TrainerTest, AccumulationAndPackingGiveTheGradientOfOneBatch) {
 }
 
 TEST_F(TrainerTest, GradientCheckpointingChangesNoBit) {
-  RunConfig plain = config("plain"), recomputed = config("recomputed");
+  config::RunConfig plain = config("plain"), recomputed = config("recomputed");
   plain.train.max_steps = recomputed.train.max_steps = 2;
   recomputed.model.gradient_checkpointing = true;
   train(plain);
@@ -154,7 +154,7 @@ TEST_F(TrainerTest, GradientCheckpointingChangesNoBit) {
 }
 
 TEST_F(TrainerTest, FrozenPartsKeepTheirWeights) {
-  RunConfig c = config("frozen");
+  config::RunConfig c = config("frozen");
   c.model.freeze_vision = true;
   c.train.max_steps = 2;
   train(c);
@@ -168,7 +168,7 @@ TEST_F(TrainerTest, FrozenPartsKeepTheirWeights) {
 
 // Two updates of Adam move no weight by much more than their rates.
 TEST_F(TrainerTest, TheVisionTowerLearnsAtItsOwnRate) {
-  RunConfig c = config("rates");
+  config::RunConfig c = config("rates");
   c.train.max_steps = 2;
   c.optim.schedule = "constant";
   c.optim.warmup_ratio = 0;
@@ -186,7 +186,7 @@ TEST_F(TrainerTest, TheVisionTowerLearnsAtItsOwnRate) {
 }
 
 TEST_F(TrainerTest, Bfloat16LearnsOnFloat32Masters) {
-  RunConfig c = config("bf16");
+  config::RunConfig c = config("bf16");
   c.model.dtype = "bfloat16";
   c.train.max_steps = 4;
   train(c);
@@ -197,7 +197,7 @@ TEST_F(TrainerTest, Bfloat16LearnsOnFloat32Masters) {
 }
 
 TEST_F(TrainerTest, AnotherConfigInTheRunFolderIsRefused) {
-  RunConfig c = config("run");
+  config::RunConfig c = config("run");
   c.train.max_steps = 1;
   train(c);
   c.optim.lr = 5e-4;
@@ -211,7 +211,7 @@ TEST_F(TrainerTest, AnotherConfigInTheRunFolderIsRefused) {
 }
 
 TEST_F(TrainerTest, ADamagedCheckpointIsPassedOver) {
-  RunConfig c = config("run");
+  config::RunConfig c = config("run");
   c.train.max_steps = 2;
   train(c);
   const auto expected = losses("run");
@@ -224,7 +224,7 @@ TEST_F(TrainerTest, ADamagedCheckpointIsPassedOver) {
 // The record against the evaluations that the run wrote; the weights against the checkpoint of that
 // step.
 TEST_F(TrainerTest, TheBestModelIsKeptWhateverIsPruned) {
-  RunConfig c = config("run");
+  config::RunConfig c = config("run");
   c.data.eval = c.data.train;
   c.eval.every_steps = 2;
   c.eval.max_samples = 4;

@@ -9,10 +9,10 @@
 #include <cmath>
 #include <cstdio>
 
-#include "streamo/video/bicubic_resize.h"
 #include "streamo/video/sampler.h"
 #include "support/numbered_clip.h"
 #include "support/psnr.h"
+#include "video/pixels/bicubic_resize.h"
 
 namespace streamo::video {
 namespace {
@@ -68,7 +68,7 @@ constexpr std::array<std::array<int, 3>, 8> kPatches{{{200, 30, 40},
                                                       {90, 160, 200}}};
 constexpr int kPatchSide = 32;
 
-// Eight patches in a row, as one lossless picture.
+// Int16x8 patches in a row, as one lossless picture.
 fs::path patches(const fs::path& path, const Matrix& matrix, bool full, const std::string& format) {
   const int width = kPatchSide * static_cast<int>(kPatches.size());
   // Tagged behind the encoder: told of it before, newer ffmpegs convert.

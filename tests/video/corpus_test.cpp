@@ -13,11 +13,11 @@
 #include <iterator>
 #include <numeric>
 
-#include "corpus_kinds.h"
-#include "streamo/video/decoder_process.h"
 #include "streamo/video/sampler.h"
 #include "support/numbered_clip.h"
 #include "support/sample_both_ways.h"
+#include "video/corpus_kinds.h"
+#include "video/worker/decode_in_processes.h"
 
 namespace streamo::video {
 namespace {

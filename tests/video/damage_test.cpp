@@ -77,7 +77,7 @@ class DamageTest : public testing::TestWithParam<Kind> {
   // Checks of each sample what holds for any file whatsoever.
   static Outcome sample(const fs::path& path) {
     Outcome outcome;
-    auto sampler = SecondSampler::open(path, {.fps = 2.0, .time_limit = 5});
+    auto sampler = FrameSampler::open(path, {.fps = 2.0, .time_limit = 5});
     if (!sampler) return with_reason(path, sampler.reason());
     double last_time = 0;
     while (true) {

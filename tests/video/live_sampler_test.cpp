@@ -1,4 +1,4 @@
-// Truth: SecondSampler, which knows a file's whole timeline before it takes a sample.
+// Truth: FrameSampler, which knows a file's whole timeline before it takes a sample.
 #include "streamo/video/live_sampler.h"
 
 #include <gtest/gtest.h>
@@ -52,7 +52,7 @@ TEST_F(LiveSamplers, TakeTheSamplesOfAFile) {
     for (const double fps : {1.0, 2.0}) {
       SampleOptions options = small;
       options.fps = fps;
-      expect_equal(all_of<LiveSampler>(clip, options), all_of<SecondSampler>(clip, options));
+      expect_equal(all_of<LiveSampler>(clip, options), all_of<FrameSampler>(clip, options));
     }
   }
 }
@@ -66,7 +66,7 @@ TEST_F(LiveSamplers, ReadAPipe) {
   std::thread writer([&] { std::ofstream(pipe) << std::ifstream(clip).rdbuf(); });
   const std::vector<Frame> frames = all_of<LiveSampler>(pipe, {});
   writer.join();
-  expect_equal(frames, all_of<SecondSampler>(clip, {}));
+  expect_equal(frames, all_of<FrameSampler>(clip, {}));
 }
 
 TEST_F(LiveSamplers, SayWhatIsWrong) {

@@ -11,9 +11,9 @@
 #include <iterator>
 #include <sstream>
 
-#include "streamo/video/bicubic_resize.h"
 #include "support/numbered_clip.h"
 #include "support/psnr.h"
+#include "video/pixels/bicubic_resize.h"
 
 namespace streamo::video {
 namespace {
@@ -298,7 +298,7 @@ TEST_F(SamplerTest, ProbesWhatLooksOdd) {
   const auto regular = probe(clip("regular.mp4", {.frames = 60}), {});
   ASSERT_TRUE(regular) << regular.reason();
   EXPECT_EQ(regular->num_pictures, 60);
-  EXPECT_NEAR(regular->longest_still, 0.04, 1e-9);
+  EXPECT_NEAR(regular->longest_frame_duration, 0.04, 1e-9);
   EXPECT_NEAR(regular->announced_duration, 2.4, 1e-3);
 
   // 10 pictures a second; those of 3 s to 9 s are missing: the one at 2.9 s stays for 6.1 s.
@@ -309,7 +309,7 @@ TEST_F(SamplerTest, ProbesWhatLooksOdd) {
       {});
   ASSERT_TRUE(gap) << gap.reason();
   EXPECT_EQ(gap->num_pictures, 60);
-  EXPECT_NEAR(gap->longest_still, 6.1, 1e-9);
+  EXPECT_NEAR(gap->longest_frame_duration, 6.1, 1e-9);
 
   const fs::path whole =
       clip("whole.mkv", {.frames = 200, .rate = "10", .encode = "-c:v libx264 -g 10"});

@@ -1,5 +1,5 @@
 // One picture a second of a video that is read once, as it comes: a network stream, a pipe, a
-// camera piped through ffmpeg. The same definition of samples as SecondSampler (sampler.h), which
+// camera piped through ffmpeg. The same definition of samples as FrameSampler (sampler.h), which
 // needs a file that can be read twice; sample k comes when the picture after it has come.
 #pragma once
 

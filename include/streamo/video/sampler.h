@@ -39,7 +39,8 @@ struct VideoInfo {
   double duration = 0;       // D, seconds from o to the end of the last frame
   double frame_rate = 0;     // average, for display only
   int64_t num_pictures = 0;  // displayed, as far as packets tell
-  double longest_still = 0;  // seconds that one picture stays on screen at most, the last apart
+  double longest_frame_duration =
+      0;  // seconds that one picture stays on screen at most, the last apart
   double announced_duration = 0;  // seconds the file claims to last; 0: it makes no claim
   FrameSize size;                 // as shown: after rotation, before resizing
   int64_t num_samples = 0;        // n at the asked fps
@@ -71,13 +72,13 @@ core::Result<VideoInfo> probe(const std::filesystem::path& path, const SampleOpt
 
 // A forward-only reader. Each wanted frame is converted and scaled once; others are only decoded.
 class FrameReader;
-class SecondSampler {
+class FrameSampler {
  public:
-  static core::Result<SecondSampler> open(const std::filesystem::path& path,
-                                          const SampleOptions& options);
-  SecondSampler(SecondSampler&&) noexcept;
-  SecondSampler& operator=(SecondSampler&&) noexcept;
-  ~SecondSampler();
+  static core::Result<FrameSampler> open(const std::filesystem::path& path,
+                                         const SampleOptions& options);
+  FrameSampler(FrameSampler&&) noexcept;
+  FrameSampler& operator=(FrameSampler&&) noexcept;
+  ~FrameSampler();
 
   const VideoInfo& info() const;
   DecodeCounters counters() const;  // so far
@@ -86,7 +87,7 @@ class SecondSampler {
   core::Result<std::optional<Frame>> next();
 
  private:
-  explicit SecondSampler(std::unique_ptr<FrameReader> reader);
+  explicit FrameSampler(std::unique_ptr<FrameReader> reader);
   std::unique_ptr<FrameReader> reader_;
 };
 

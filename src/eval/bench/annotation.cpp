@@ -5,10 +5,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "core/io/file.h"
+#include "core/json/json.h"
+#include "core/log.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/json.h"
-#include "streamo/core/log.h"
 
 namespace streamo::eval {
 

@@ -8,12 +8,12 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "streamo/core/dump_json.h"
+#include "core/io/file.h"
+#include "core/io/system_error.h"
+#include "core/json/dump_json.h"
+#include "core/json/json.h"
+#include "core/log.h"
 #include "streamo/core/error.h"
-#include "streamo/core/file.h"
-#include "streamo/core/json.h"
-#include "streamo/core/log.h"
-#include "streamo/core/system_error.h"
 
 namespace streamo::eval {
 namespace {

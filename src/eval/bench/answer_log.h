@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "streamo/eval/benchmark.h"
+#include "eval/benchmark.h"
 
 namespace streamo::eval {
 

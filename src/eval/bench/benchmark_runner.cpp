@@ -1,4 +1,4 @@
-#include "streamo/eval/benchmark_runner.h"
+#include "eval/benchmark_runner.h"
 
 #include <fmt/format.h>
 
@@ -10,11 +10,11 @@
 #include <optional>
 #include <span>
 
+#include "data/samples/conversation.h"
 #include "eval/bench/answer_log.h"
 #include "eval/bench/silent_watch.h"
-#include "eval/side_by_side.h"
+#include "eval/run_concurrently.h"
 #include "streamo/core/error.h"
-#include "streamo/data/conversation.h"
 #include "streamo/stream/session.h"
 
 namespace streamo::eval {
@@ -233,8 +233,8 @@ BenchmarkRun run_benchmark(model::VisionLanguageModel& model, const text::ChatFo
   const std::vector<Reel> reels = reels_of(std::move(plays), log, run);
   const Player player(model, format, options);
   Ledger ledger(log, run, options);
-  side_by_side(reels.size(), options.num_threads,
-               [&](size_t i) { play_reel(reels[i], player, videos, options, ledger); });
+  run_concurrently(reels.size(), options.num_threads,
+                   [&](size_t i) { play_reel(reels[i], player, videos, options, ledger); });
   std::stable_sort(run.unplayed.begin(), run.unplayed.end(),
                    [](const auto& a, const auto& b) { return a.video < b.video; });
   int64_t lost = 0;

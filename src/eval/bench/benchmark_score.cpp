@@ -1,4 +1,4 @@
-#include "streamo/eval/benchmark_score.h"
+#include "eval/benchmark_score.h"
 
 #include <fmt/format.h>
 

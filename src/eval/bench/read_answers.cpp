@@ -9,7 +9,7 @@
 #include "eval/bench/ovo_bench.h"
 #include "eval/bench/streaming_bench.h"
 #include "streamo/core/error.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {

@@ -8,9 +8,9 @@
 
 #include "eval/bench/annotation.h"
 #include "eval/bench/ovo_bench.h"
+#include "eval/benchmark_score.h"
 #include "streamo/core/error.h"
-#include "streamo/eval/benchmark_score.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {

@@ -3,9 +3,9 @@
 #include <cctype>
 
 #include "eval/bench/ovo_bench.h"
+#include "eval/benchmark.h"
 #include "streamo/core/error.h"
-#include "streamo/eval/benchmark.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "data/samples/conversation.h"
+#include "data/samples/training_example.h"
 #include "stream/feed_cache.h"
-#include "streamo/data/conversation.h"
-#include "streamo/data/example.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {

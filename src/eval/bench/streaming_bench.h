@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "streamo/eval/benchmark.h"
+#include "eval/benchmark.h"
 
 namespace streamo::eval {
 

@@ -1,7 +1,7 @@
 // What autograd keeps, tensor by tensor, of the operators that text.cpp and vision.cpp call. Each
 // count is numbers a token (decoder) or patch (vision tower); tests/train/memory_plan_test.cpp
 // holds them against what is allocated.
-#include "activations.h"
+#include "model/qwen2_5_vl/activations.h"
 
 #include <algorithm>
 

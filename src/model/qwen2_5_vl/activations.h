@@ -1,7 +1,7 @@
 // The arithmetic of the family.
 #pragma once
 
-#include "config.h"
+#include "model/qwen2_5_vl/config.h"
 #include "streamo/model/activations.h"
 #include "streamo/model/flops.h"
 

@@ -1,4 +1,4 @@
-#include "config.h"
+#include "model/qwen2_5_vl/config.h"
 
 #include <fmt/format.h>
 

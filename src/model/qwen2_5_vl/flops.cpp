@@ -1,4 +1,4 @@
-#include "flops.h"
+#include "model/qwen2_5_vl/flops.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "model.h"
+#include "model/qwen2_5_vl/model.h"
 
 #include <algorithm>
 

@@ -4,12 +4,12 @@
 
 #include <memory>
 
-#include "activations.h"
-#include "config.h"
-#include "flops.h"
+#include "model/qwen2_5_vl/activations.h"
+#include "model/qwen2_5_vl/config.h"
+#include "model/qwen2_5_vl/flops.h"
+#include "model/qwen2_5_vl/text.h"
+#include "model/qwen2_5_vl/vision.h"
 #include "streamo/model/vision_language_model.h"
-#include "text.h"
-#include "vision.h"
 
 namespace streamo::model::qwen2_5_vl {
 

@@ -1,8 +1,8 @@
-#include "text.h"
+#include "model/qwen2_5_vl/text.h"
 
 #include <algorithm>
 
-#include "streamo/nn/attention.h"
+#include "nn/attention.h"
 #include "streamo/nn/block_hooks.h"
 
 namespace streamo::model::qwen2_5_vl {

@@ -9,12 +9,12 @@
 #include <span>
 #include <vector>
 
-#include "config.h"
+#include "model/qwen2_5_vl/config.h"
+#include "nn/linear.h"
+#include "nn/rms_norm.h"
+#include "nn/rotary.h"
+#include "nn/swiglu.h"
 #include "streamo/model/vision_language_model.h"
-#include "streamo/nn/linear.h"
-#include "streamo/nn/rms_norm.h"
-#include "streamo/nn/rotary.h"
-#include "streamo/nn/swiglu.h"
 
 namespace streamo::model::qwen2_5_vl {
 

@@ -1,9 +1,9 @@
-#include "vision.h"
+#include "model/qwen2_5_vl/vision.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "streamo/nn/attention.h"
+#include "nn/attention.h"
 #include "streamo/nn/block_hooks.h"
 
 namespace streamo::model::qwen2_5_vl {

@@ -1,5 +1,5 @@
 // A scripted model or a small random one; clips are encoded by ffmpeg when the test runs.
-#include "streamo/eval/benchmark_runner.h"
+#include "eval/benchmark_runner.h"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // Truth: worked out by hand.
-#include "streamo/eval/benchmark_score.h"
+#include "eval/benchmark_score.h"
 
 #include <gmock/gmock.h>
 

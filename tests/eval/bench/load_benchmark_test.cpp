@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 
 #include "eval/bench/published.h"
+#include "eval/benchmark.h"
 #include "streamo/core/error.h"
-#include "streamo/eval/benchmark.h"
 
 namespace streamo::eval {
 namespace {

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "streamo/core/file.h"
+#include "core/io/file.h"
 
 namespace streamo::eval {
 

@@ -1,10 +1,10 @@
 // Truth: what the benchmarks' own scripts write, with made-up answers in it.
 #include <gmock/gmock.h>
 
+#include "core/rng.h"
 #include "eval/bench/published.h"
+#include "eval/benchmark.h"
 #include "streamo/core/error.h"
-#include "streamo/core/rng.h"
-#include "streamo/eval/benchmark.h"
 
 namespace streamo::eval {
 namespace {

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 
 #include "eval/bench/published.h"
+#include "eval/benchmark_score.h"
 #include "streamo/core/error.h"
-#include "streamo/eval/benchmark_score.h"
 
 namespace streamo::eval {
 namespace {

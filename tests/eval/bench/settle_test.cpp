@@ -1,7 +1,7 @@
 // Truth: worked out by hand beside each case; how we read a watch is in docs/evaluation.md.
 #include <gmock/gmock.h>
 
-#include "streamo/eval/benchmark.h"
+#include "eval/benchmark.h"
 
 namespace streamo::eval {
 namespace {

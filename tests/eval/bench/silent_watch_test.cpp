@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "stream/small_model.h"
-#include "streamo/text/trim.h"
+#include "text/trim.h"
 
 namespace streamo::eval {
 namespace {
