@@ -27,19 +27,21 @@ fi
 
 bash scripts/build.sh fuzz "${targets[@]/%/_fuzz}"
 mkdir -p build/fuzz/crashes
-failed=()
-for target in "${targets[@]}"; do
-  found=build/fuzz/corpus/$target log=build/fuzz/$target.log
+rm -f build/fuzz/crashed
+
+fuzz_target() {  # TARGET SECONDS
+  local target=$1 found=build/fuzz/corpus/$1 log=build/fuzz/$1.log dictionary=
   mkdir -p "$found"
-  dictionary=
   [ ! -e "tests/fuzz/$target.dict" ] || dictionary=-dict=tests/fuzz/$target.dict
   # shellcheck disable=SC2086
-  "build/fuzz/tests/fuzz/${target}_fuzz" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 -max_len=2500000 \
+  "build/fuzz/tests/fuzz/${target}_fuzz" -max_total_time="$2" -timeout=30 -rss_limit_mb=4096 -max_len=2500000 \
     -print_final_stats=1 -artifact_prefix="build/fuzz/crashes/$target-" $dictionary \
-    "$found" "tests/fuzz/corpus/$target" >"$log" 2>&1 || failed+=("$target")
+    "$found" "tests/fuzz/corpus/$target" >"$log" 2>&1 || echo "$target" >>build/fuzz/crashed
   printf 'fuzz: %-16s %s inputs\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
-done
-[ ${#failed[@]} = 0 ] || {
-  printf 'error: %s: crashes, see build/fuzz/TARGET.log\n  hint: run build/fuzz/tests/fuzz/TARGET_fuzz with the file in build/fuzz/crashes\n' "${failed[*]}" >&2
+}
+export -f fuzz_target
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I TARGET bash -c 'fuzz_target "$@"' bash TARGET "$seconds"
+[ ! -e build/fuzz/crashed ] || {
+  printf 'error: %s: crashes, see build/fuzz/TARGET.log\n  hint: run build/fuzz/tests/fuzz/TARGET_fuzz with the file in build/fuzz/crashes\n' "$(xargs <build/fuzz/crashed)" >&2
   exit 1
 }

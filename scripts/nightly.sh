@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 readonly kParts="debug asan tsan faults fuzz tidy"
 readonly kFuzzSeconds="${STREAMO_FUZZ_SECONDS:-300}"  # each target
-readonly kResults=build/nightly                       # PART: its row of the table; PART.log: all it printed
+readonly kResults=build/nightly                       # PART.log: all it printed
+readonly kTable=docs/nightly.md                       # the row of a part stays until it is run again
 
 usage() {
   cat <<TEXT
@@ -19,8 +20,8 @@ usage: bash scripts/nightly.sh [PART...]     default: all of: $kParts
   fuzz    each target of tests/fuzz for $kFuzzSeconds s (STREAMO_FUZZ_SECONDS)
   tidy    clang-tidy over all sources
 
-A part that has passed for this commit is not run again: after a break the same command goes on. The table of all parts
-is docs/nightly.md. Needs clang with compiler-rt and clang-tidy (Debian: clang libclang-rt-14-dev clang-tidy).
+All of it takes some ten hours of one core. A part that has passed for this commit is not run again: after a break the
+same command goes on, and so it does on another machine with the table, $kTable. Needs clang with compiler-rt and clang-tidy (Debian: clang libclang-rt-14-dev clang-tidy).
 TEXT
 }
 
@@ -52,8 +53,8 @@ test_preset() {  # PRESET CTEST-ARGUMENT...
 run_debug() { what="all tests, preset debug"; test_preset debug; }
 run_asan() { what="all tests, address and undefined-behaviour sanitizers"; test_preset asan; }
 run_tsan() {
-  what="tests of core, video, text, data, dist, checkpoint, thread sanitizer"
-  test_preset tsan -L '^(core|video|text|data|dist|checkpoint)$'
+  what="tests of core, video, text, data, parallel, run, checkpoint, thread sanitizer"
+  test_preset tsan -L '^(core|video|text|data|parallel|run|checkpoint)$'
 }
 run_faults() {
   what="every fault point of a save and of whole runs, 204 kills, 100 signals"
@@ -81,25 +82,29 @@ run_tidy() {
   return $status
 }
 
-write_table() {
+row_of() {  # PART
+  grep -s -m1 "^| $1 |" "$kTable" || echo "| $1 | | | not run | | | | |"
+}
+write_table() {  # PART ROW
   {
     echo "# Nightly"
     echo
-    echo "What takes too long for every change, as \`bash scripts/nightly.sh\` found it last ($(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | sed 's/^ //'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GB", $2 / 1e6}' /proc/meminfo))."
+    echo "What takes too long for every change, as \`bash scripts/nightly.sh\` found it last, each part at its commit."
     echo
-    echo "| part | what ran | counts | result | minutes | date | commit |"
-    echo "| --- | --- | --- | --- | --- | --- | --- |"
+    echo "| part | what ran | counts | result | minutes | date | commit | machine |"
+    echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for part in $kParts; do
-      if [ -e "$kResults/$part" ]; then cat "$kResults/$part"; else echo "| $part | | | not run | | | |"; fi
+      if [ "$part" = "$1" ]; then echo "$2"; else row_of "$part"; fi
     done
   } >"$kResults/table"
-  mv "$kResults/table" docs/nightly.md
+  mv "$kResults/table" "$kTable"
 }
 
 mkdir -p "$kResults"
+machine="$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | sed 's/^ //'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GB", $2 / 1e6}' /proc/meminfo)"
 failed=()
 for part in ${*:-$kParts}; do
-  if [[ $commit != *-changed ]] && grep -qs "| passed |.*| $commit |" "$kResults/$part"; then
+  if [[ $commit != *-changed ]] && row_of "$part" | grep -q "| passed |.*| $commit |"; then
     echo "nightly: $part has passed for $commit"
     continue
   fi
@@ -108,10 +113,9 @@ for part in ${*:-$kParts}; do
   # Not in a subshell, which would lose what it counts.
   "run_$part" >"$kResults/$part.log" 2>&1 || result=failed
   [ $result = passed ] || failed+=("$part")
-  echo "| $part | $what | $counts | $result | $(((SECONDS - started + 59) / 60)) | $(date +%F) | $commit |" >"$kResults/$part"
-  write_table
+  write_table "$part" "| $part | $what | $counts | $result | $(((SECONDS - started + 59) / 60)) | $(date +%F) | $commit | $machine |"
 done
-cat docs/nightly.md
+cat "$kTable"
 [ ${#failed[@]} = 0 ] || {
   printf 'error: %s: failed\n  hint: see build/nightly/PART.log\n' "${failed[*]}" >&2
   exit 1

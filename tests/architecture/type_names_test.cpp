@@ -155,9 +155,9 @@ TEST(TypeNames, StandOnceInANamespace) {
 
 TEST(TypeNames, ThatScanSeesTheTypesOfTheSources) {
   Definitions found;
-  const fs::path include = fs::path(STREAMO_SOURCE_DIR) / "include/streamo";
-  collect(include / "core/error.h", found);
-  collect(include / "video/picture.h", found);
+  const fs::path root = STREAMO_SOURCE_DIR;
+  collect(root / "include/streamo/core/error.h", found);
+  collect(root / "src/video/image/picture.h", found);
   for (const char* name :
        {"streamo::core::Error", "streamo::core::ErrorKind", "streamo::core::Result",
         "streamo::core::Fault", "streamo::video::Picture"})

@@ -7,7 +7,7 @@
 namespace streamo::model {
 
 // Reads a JSON object. Throws core::Error{kModel} naming the file when it is missing, no JSON
-// object, names a key twice or nests deeper than any such file (core/json.h).
+// object, names a key twice or nests deeper than any such file (core/json/json.h).
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
 }  // namespace streamo::model

@@ -1,4 +1,4 @@
-// What core/file.h promises when the power is lost: the system calls of each function are recorded
+// What core/io/file.h promises when the power is lost: the system calls of each function are recorded
 // and replayed up to every one of them, with all that was not flushed missing, there, or there in
 // another order. (A test that kills the process cannot see a missing fsync: the page cache lives
 // on.)
