@@ -30,7 +30,8 @@ void write_kind(ByteWriter& writer, Kind kind) {
   writer.number(static_cast<uint8_t>(kind));
 }
 
-// Each field once, for both directions: `coder` reads it or writes it.
+// Each field once, for both directions: `coder` reads it or writes it. The structures are taken
+// apart by name so that a field added to one does not compile until it is in its message.
 struct Write {
   ByteWriter& writer;
   template <typename Number>
@@ -48,51 +49,58 @@ struct Read {
 
 template <typename Size, typename Coder>
 void code_size(Size& size, Coder coder) {
-  coder(size.height);
-  coder(size.width);
+  auto& [height, width] = size;
+  coder(height);
+  coder(width);
 }
 
 template <typename Info, typename Coder>
 void code_info(Info& info, Coder coder) {
-  coder(info.start);
-  coder(info.duration);
-  coder(info.frame_rate);
-  coder(info.num_pictures);
-  coder(info.longest_frame_duration);
-  coder(info.announced_duration);
-  code_size(info.size, coder);
-  coder(info.num_samples);
+  auto& [start, duration, frame_rate, num_pictures, longest_frame_duration, announced_duration,
+         size, num_samples] = info;
+  coder(start);
+  coder(duration);
+  coder(frame_rate);
+  coder(num_pictures);
+  coder(longest_frame_duration);
+  coder(announced_duration);
+  code_size(size, coder);
+  coder(num_samples);
 }
 
 template <typename OneFrame, typename Coder>
 void code_frame(OneFrame& frame, Coder coder) {
-  coder(frame.index);
-  coder(frame.time);
-  coder(frame.pts_time);
-  coder(frame.keyframe);
-  code_size(frame.size, coder);
+  auto& [index, time, pts_time, keyframe, size, rgb] = frame;  // pixels go by shared memory
+  coder(index);
+  coder(time);
+  coder(pts_time);
+  coder(keyframe);
+  code_size(size, coder);
 }
 
 template <typename Counters, typename Coder>
 void code_counters(Counters& counters, Coder coder) {
-  coder(counters.packets);
-  coder(counters.pictures);
-  coder(counters.conversions);
-  coder(counters.plan_given_up);
+  auto& [packets, pictures, conversions, plan_given_up] = counters;
+  coder(packets);
+  coder(pictures);
+  coder(conversions);
+  coder(plan_given_up);
 }
 
 template <typename Limits, typename Coder>
 void code_limits(Limits& limits, Coder coder) {
-  coder(limits.min_pixels);
-  coder(limits.max_pixels);
-  coder(limits.factor);
+  auto& [min_pixels, max_pixels, factor] = limits;
+  coder(min_pixels);
+  coder(max_pixels);
+  coder(factor);
 }
 
 template <typename Options, typename Coder>
 void code_options(Options& options, Coder coder) {
-  coder(options.fps);
-  coder(options.phase);
-  coder(options.time_limit);
+  auto& [fps, phase, pixel_limits, resize, decoding, time_limit] = options;  // the others: encode()
+  coder(fps);
+  coder(phase);
+  coder(time_limit);
 }
 
 }  // namespace
