@@ -8,7 +8,8 @@
 namespace streamo::data {
 
 // Of its size, its beginning and its end: another file under the same name has another, the same
-// file under another name the same. A Fault says why it cannot be read.
+// file under another name the same. What changed only in between is not noticed. A Fault says why
+// it cannot be read. Throws core::Error{kMemory, kDisk} for trouble of the machine.
 core::Result<std::string> content_id(const std::string& path);
 
 }  // namespace streamo::data
