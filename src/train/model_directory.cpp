@@ -15,6 +15,7 @@
 #include "report/report.h"
 #include "run/best_model.h"
 #include "run/run_folder.h"
+#include "run/run_records.h"
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
@@ -94,6 +95,12 @@ void check_names_of_run(const fs::path& run_dir) try {
   core::output_file(run_dir / "skipped.jsonl", {}, core::holds_mark("\"reason\":"));
   core::output_file(run_dir / "plan.jsonl", {}, core::holds_mark("[["));
   core::output_file(run_dir / "latest", {}, core::holds_mark("checkpoint-"));
+  core::output_file(run_dir / "skipped-eval.jsonl", {}, core::holds_mark("\"reason\":"));
+  core::output_file(run_dir / "nonfinite_step.json", {}, core::holds_mark("\"micro_batches\":"));
+  for (const auto& entry : std::filesystem::directory_iterator(run_dir)) {
+    if (run::step_of_evaluation(entry.path()))
+      core::output_file(entry.path(), {}, core::holds_mark("\"macro_f1\":"));
+  }
 } catch (const core::Error& taken) {
   throw core::Error(core::ErrorKind::kConfig, taken.summary(), {},
                     "move it, or choose another checkpoint.dir");

@@ -89,8 +89,10 @@ void require_held_out(const config::RunConfig& config, const fs::path& run_folde
   if (report.size() == 0) return;
   const auto [id, reason] = *report.entries().begin();
   if (report.size() == static_cast<int64_t>(source.size())) {
-    throw core::Error(core::ErrorKind::kData, "no held-out sample can be used", id + ": " + reason,
-                      "check data.eval and data.video_prefix");
+    throw core::Error(
+        core::ErrorKind::kData,
+        fmt::format("no held-out sample can be used, the first is {}: {}", id, reason), "data.eval",
+        "check data.eval and data.video_prefix");
   }
   if (ranks.first())
     core::log_warning("{} of {} held-out samples cannot be used, for example {}: {}", report.size(),

@@ -181,8 +181,8 @@ TEST_F(Outputs, ARunLeavesTheUsersFoldersOfItsNamesAlone) {
     EXPECT_EQ(folder_->read(run + "/" + name + "/notes.txt"), "mine");
     EXPECT_FALSE(fs::exists(*folder_ / run / "metrics.jsonl"));
   }
-  for (const char* name :
-       {"report.html", "metrics.jsonl", "skipped.jsonl", "config.json", "latest"}) {
+  for (const char* name : {"report.html", "metrics.jsonl", "skipped.jsonl", "config.json", "latest",
+                           "eval-1.json", "skipped-eval.jsonl", "nonfinite_step.json"}) {
     const std::string run = std::string("own-") + name;
     fs::create_directory(*folder_ / run);
     folder_->write(run + "/" + name, "my own");

@@ -226,9 +226,9 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
   const bool teaches = std::any_of(index.items.begin(), index.items.end(),
                                    [](const Item& item) { return item.supervised > 0; });
   if (!index.items.empty() && !teaches) {
-    throw core::Error(core::ErrorKind::kData, "no sample has a token to learn from",
-                      fmt::format("{} samples", of_sample.size()),
-                      "check that assistant turns have content, and data.max_length");
+    throw core::Error(core::ErrorKind::kData,
+                      fmt::format("none of {} samples has a token to learn from", of_sample.size()),
+                      "data.train", "check that assistant turns have content, and data.max_length");
   }
   if (index.items.empty()) {
     const auto skipped = report.entries();
