@@ -1,7 +1,7 @@
-// What core/io/file.h promises when the power is lost: the system calls of each function are recorded
-// and replayed up to every one of them, with all that was not flushed missing, there, or there in
-// another order. (A test that kills the process cannot see a missing fsync: the page cache lives
-// on.)
+// What core/io/file.h promises when the power is lost: the system calls of each function are
+// recorded and replayed up to every one of them, with all that was not flushed missing, there, or
+// there in another order. (A test that kills the process cannot see a missing fsync: the page cache
+// lives on.)
 #include "support/power_loss.h"
 
 #include <gmock/gmock.h>
