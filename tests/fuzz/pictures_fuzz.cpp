@@ -18,7 +18,7 @@ FUZZ_TARGET(pictures, 1500) {
   const video::PictureFile in_memory(input);
   (void)video::png_size(in_memory);
   (void)video::is_jpeg_in_tiff(in_memory);
-  (void)video::exif_turn(in_memory, format);
+  (void)video::exif_orientation(in_memory, format);
   const fuzz::InputFile file(input);
   const std::string path = file.path().string();
   const auto size = video::picture_size(path);
