@@ -97,7 +97,8 @@ void check_names_of_run(const fs::path& run_dir) try {
   core::output_file(run_dir / "latest", {}, core::holds_mark("checkpoint-"));
   core::output_file(run_dir / "skipped-eval.jsonl", {}, core::holds_mark("\"reason\":"));
   core::output_file(run_dir / "nonfinite_step.json", {}, core::holds_mark("\"micro_batches\":"));
-  for (const auto& entry : std::filesystem::directory_iterator(run_dir)) {
+  std::error_code none_yet;
+  for (const auto& entry : std::filesystem::directory_iterator(run_dir, none_yet)) {
     if (run::step_of_evaluation(entry.path()))
       core::output_file(entry.path(), {}, core::holds_mark("\"macro_f1\":"));
   }
