@@ -5,9 +5,7 @@
 #include <exception>
 #include <iostream>
 
-#include "data/samples/conversation.h"
-#include "streamo/model/hf_directory.h"
-#include "streamo/stream/session.h"
+#include "streamo/stream/model_bundle.h"
 #include "streamo/video/sampler.h"
 
 namespace {
@@ -15,21 +13,16 @@ namespace {
 using namespace streamo;
 
 int watch(const std::string& folder, const std::string& path, const std::string& question) {
-  const auto tokenizer = text::load_tokenizer(folder);
-  const text::ChatFormat format(*tokenizer);
-  const auto model = model::build_model(folder + "/config.json");
-  model::load_weights(*model, folder, torch::kFloat32, torch::kCPU);
-
-  // Rate, picture size and system prompt as in training: streamo.json beside the weights has them.
-  auto video = video::FrameSampler::open(path, {.fps = 1, .pixel_limits = video::PixelLimits{}});
+  // What the model was trained with, system prompt, rate, picture size and context, comes with it.
+  const auto bundle = stream::ModelBundle::open(folder);
+  auto video = video::FrameSampler::open(path, bundle.sample_options());
   if (!video) {
     std::cerr << "error: " << video.reason() << "\n";
     return 1;
   }
 
-  stream::Session session(*model, format,
-                          {.context = {.max_rounds = 120, .overlap_rounds = 60}, .fps = 1});
-  session.begin(data::default_system_prompt());
+  stream::Session session(*bundle.model, bundle.format, bundle.session_options());
+  session.begin(bundle.settings.system_prompt);
   const stream::QuestionId id = session.ask(question);
   session.ask("What else is there?", /*second=*/90);  // several may be open
 

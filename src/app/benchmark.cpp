@@ -7,7 +7,6 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
-#include "config/run_config.h"
 #include "core/io/output.h"
 #include "core/json/dump_json.h"
 #include "core/log.h"
@@ -15,7 +14,9 @@
 #include "eval/benchmark_runner.h"
 #include "eval/benchmark_score.h"
 #include "streamo/core/error.h"
-#include "train/model_setup.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/stream/model_bundle.h"
+#include "video/cache/frame_cache.h"
 
 namespace streamo::app {
 namespace {
@@ -80,6 +81,13 @@ void warn_of_long_cuts(const std::vector<eval::Play>& plays) {
       longest);
 }
 
+std::shared_ptr<video::FrameCache> open_frame_cache(const Arguments& arguments) {
+  constexpr int64_t kMaxBytes = 1'000'000'000'000;  // as a run's cache has by default
+  if (arguments.frame_cache.empty()) return nullptr;
+  return std::make_shared<video::FrameCache>(
+      video::FrameCacheOptions{.folder = arguments.frame_cache, .max_bytes = kMaxBytes});
+}
+
 eval::BenchmarkRun play(const Arguments& arguments) {
   std::vector<fs::path> inputs = {arguments.verdicts};
   inputs.insert(inputs.end(), arguments.files.begin(), arguments.files.end());
@@ -91,21 +99,14 @@ eval::BenchmarkRun play(const Arguments& arguments) {
     for (eval::Play& play : eval::load_benchmark(file, load)) plays.push_back(std::move(play));
   }
   warn_of_long_cuts(plays);
-  const fs::path model_dir = arguments.model;
-  train::require_model_directory(model_dir, "check --model");
-  config::RunConfig config;
-  config.model.path = arguments.model;
-  config.data.frame_cache = arguments.frame_cache;
-  train::adopt_conversation_settings(config, model_dir);
-  const auto tokenizer = text::load_tokenizer(model_dir);
-  const text::ChatFormat format(*tokenizer);
-  const auto model = train::load_model(config, {.path = model_dir}, train::available_device());
+  model::require_model_directory(arguments.model, "check --model");
+  const auto bundle = stream::ModelBundle::open(arguments.model);
   std::unique_ptr<core::ProgressBar> bar;
   int64_t shown = 0;
   eval::BenchmarkOptions options;
-  options.video = train::sample_options(config, model_dir);
-  options.system_prompt = train::system_prompt(config);
-  options.frame_cache = train::open_frame_cache(config);
+  options.video = bundle.sample_options();
+  options.system_prompt = bundle.settings.system_prompt;
+  options.frame_cache = open_frame_cache(arguments);
   options.model_name = arguments.model;
   options.context = arguments.context;
   options.progress = [&](int64_t done, int64_t total) {
@@ -114,7 +115,7 @@ eval::BenchmarkRun play(const Arguments& arguments) {
     shown = done;
   };
   const data::VideoRoot videos(arguments.videos, /*allow_outside=*/false, ".");
-  return eval::run_benchmark(*model, format, std::move(plays), videos, out, options);
+  return eval::run_benchmark(*bundle.model, bundle.format, std::move(plays), videos, out, options);
 }
 
 // What was not played, before the scores that leave it out.

@@ -9,6 +9,7 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "config/options.h"
 #include "config/run_config.h"
 #include "core/io/scratch_folder.h"
 #include "core/json/dump_json.h"
@@ -16,8 +17,8 @@
 #include "core/print.h"
 #include "core/process/machine.h"
 #include "data/check/dataset_check.h"
+#include "run/model_directory.h"
 #include "streamo/core/error.h"
-#include "train/model_setup.h"
 #include "video/cache/frame_cache.h"
 
 namespace streamo::app {
@@ -78,7 +79,7 @@ fs::path model_directory(const config::RunConfig& config, const fs::path& scratc
   try {
     if (!config.model.preset.empty())
       core::log_info("training the preset's tokenizer on the texts");
-    return train::prepare_model_directory(config, scratch, source, /*write=*/true).path;
+    return run::prepare_model_directory(config, scratch, source, /*write=*/true).path;
   } catch (const core::Error& error) {
     if (error.kind() != core::ErrorKind::kData) throw;
     return {};  // no sample can be used: that is listed in a moment
@@ -97,18 +98,18 @@ std::vector<CheckedSet> check(config::RunConfig config, int num_workers) {
   const core::ScratchFolder scratch;
   const auto known = known_videos(config);
   data::SampleSource source =
-      train::open_source(config, config.data.train, /*model_dir=*/{}, known);
+      config::open_source(config, config.data.train, /*model_dir=*/{}, known);
   const fs::path model_dir = model_directory(config, scratch.path(), source);
-  source.set_pixel_limits(train::pixel_limits(config, model_dir));
+  source.set_pixel_limits(config::pixel_limits(config, model_dir));
   std::unique_ptr<text::Tokenizer> tokenizer;
   std::unique_ptr<text::ChatFormat> chat;
   data::CheckOptions options;
-  options.index = train::index_options(config, options.index.token_side);
+  options.index = config::index_options(config, options.index.token_side);
   if (!model_dir.empty()) {
     tokenizer = text::load_tokenizer(model_dir);
     chat = std::make_unique<text::ChatFormat>(*tokenizer);
     options.chat = chat.get();
-    options.plan = train::plan_options(config);
+    options.plan = config::plan_options(config);
   }
   data::DatasetChecker checker;
   std::vector<CheckedSet> sets;
@@ -116,7 +117,7 @@ std::vector<CheckedSet> check(config::RunConfig config, int num_workers) {
   if (!config.data.eval.empty()) {
     // Played turn by turn, whatever its length: no windows, no steps.
     const data::SampleSource held_out =
-        train::open_source(config, config.data.eval, model_dir, known);
+        config::open_source(config, config.data.eval, model_dir, known);
     sets.push_back(
         {"eval", checker.check("checking data.eval", held_out,
                                {.chat = nullptr, .index = options.index, .for_training = false})});

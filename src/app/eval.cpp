@@ -6,6 +6,7 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "config/options.h"
 #include "config/run_config.h"
 #include "core/io/file.h"
 #include "core/io/output.h"
@@ -14,8 +15,10 @@
 #include "core/print.h"
 #include "eval/evaluator.h"
 #include "run/run_folder.h"
+#include "stream/source_options.h"
 #include "streamo/core/error.h"
-#include "train/model_setup.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/stream/model_bundle.h"
 
 namespace streamo::app {
 namespace {
@@ -28,52 +31,78 @@ struct Arguments {
   int64_t max_samples = 0;
 };
 
-// The config file's settings, or the defaults, with what the command line says instead.
-config::RunConfig settings_of(const Arguments& arguments) {
+// What is evaluated, and how.
+struct Evaluation {
+  fs::path model_dir;
+  stream::InferenceSettings settings;
+  torch::ScalarType dtype = torch::kFloat32;
+  bool teacher_forced = false;
+  std::unique_ptr<const data::SampleSource> source;  // which cannot be moved
+};
+
+// As the config of the run says, or the command line instead.
+Evaluation evaluation_of_run(const Arguments& arguments) {
+  config::RunConfig config = config::load_run_config(arguments.config, {});
+  const fs::path model_dir = arguments.model.empty()
+                                 ? run::RunFolder::final_model(config.checkpoint.dir)
+                                 : fs::path(arguments.model);
+  model::require_model_directory(
+      model_dir, arguments.model.empty() ? "train first, or give --model DIR" : "check --model");
+  if (!arguments.data.empty()) config.data.eval = {arguments.data};
+  if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
+  config.data.allow_outside_prefix |= arguments.allow_outside_prefix;
+  if (config.data.eval.empty()) {
+    throw core::Error(core::ErrorKind::kData, "no annotations to evaluate on", arguments.config,
+                      "set data.eval, or give --data FILE");
+  }
+  return {.model_dir = model_dir,
+          .settings = config::inference_settings(config),
+          .dtype = config::weight_dtype(config),
+          .teacher_forced = config.eval.teacher_forced || arguments.teacher_forced,
+          .source =
+              std::unique_ptr<const data::SampleSource>(new data::SampleSource(config::open_source(
+                  config, config.data.eval, model_dir, config::open_frame_cache(config))))};
+}
+
+// As the model was trained.
+Evaluation evaluation_of_model(const Arguments& arguments) {
+  const fs::path model_dir = arguments.model;
+  model::require_model_directory(model_dir, "check --model");
+  const auto settings = stream::InferenceSettings::read(model_dir);
+  if (arguments.data.empty()) {
+    throw core::Error(core::ErrorKind::kData, "no annotations to evaluate on", "streamo eval",
+                      "give --data FILE");
+  }
+  data::SourceOptions options =
+      stream::source_options(settings, *settings.sample_options(model_dir).pixel_limits);
+  options.video_prefix = arguments.video_prefix;
+  options.allow_outside_prefix = arguments.allow_outside_prefix;
+  return {.model_dir = model_dir,
+          .settings = settings,
+          .teacher_forced = arguments.teacher_forced,
+          .source = std::make_unique<const data::SampleSource>(
+              std::vector<fs::path>{arguments.data}, std::move(options))};
+}
+
+eval::EvalReport evaluate(const Arguments& arguments) {
   if (arguments.config.empty() && arguments.model.empty()) {
     throw core::Error(core::ErrorKind::kUsage, "nothing to evaluate", "streamo eval",
                       "give the config of a finished run, or --model DIR");
   }
-  config::RunConfig config;
-  if (!arguments.config.empty()) config = config::load_run_config(arguments.config, {});
-  config.model.preset.clear();  // the trained weights, not new ones
-  config.model.path = arguments.model.empty() ? run::RunFolder::final_model(config.checkpoint.dir)
-                                              : fs::path(arguments.model);
-  if (!arguments.data.empty()) config.data.eval = {arguments.data};
-  if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
-  config.data.allow_outside_prefix |= arguments.allow_outside_prefix;
-  config.eval.max_samples = arguments.max_samples;  // the config's is for those while training
-  config.eval.teacher_forced |= arguments.teacher_forced;
-  train::require_model_directory(config.model.path, arguments.model.empty()
-                                                        ? "train first, or give --model DIR"
-                                                        : "check --model");
-  if (arguments.config.empty()) train::adopt_conversation_settings(config, config.model.path);
-  if (config.data.eval.empty()) {
-    throw core::Error(
-        core::ErrorKind::kData, "no annotations to evaluate on",
-        arguments.config.empty() ? "streamo eval" : arguments.config,
-        arguments.config.empty() ? "give --data FILE" : "set data.eval, or give --data FILE");
-  }
-  return config;
-}
-
-eval::EvalReport evaluate(const config::RunConfig& config) {
-  const fs::path model_dir = config.model.path;
-  const auto tokenizer = text::load_tokenizer(model_dir);
-  const text::ChatFormat format(*tokenizer);
-  const data::SampleSource source =
-      train::open_source(config, config.data.eval, model_dir, train::open_frame_cache(config));
-  const auto model = train::load_model(config, {.path = model_dir}, train::available_device());
+  const Evaluation evaluation =
+      arguments.config.empty() ? evaluation_of_model(arguments) : evaluation_of_run(arguments);
+  const auto bundle = stream::ModelBundle::open(evaluation.model_dir, evaluation.settings,
+                                                model::available_device(), evaluation.dtype);
   std::unique_ptr<core::ProgressBar> bar;
   eval::EvaluateOptions options;
-  options.teacher_forced = config.eval.teacher_forced;
-  options.max_samples = config.eval.max_samples;
-  options.context = data::session_context(config.data.context);
+  options.teacher_forced = evaluation.teacher_forced;
+  options.max_samples = arguments.max_samples;  // the config's is for those while training
+  options.context = bundle.session_options().context;
   options.progress = [&bar](int64_t, int64_t total) {
     if (!bar) bar = std::make_unique<core::ProgressBar>("evaluating", total);
     bar->advance();
   };
-  return eval::evaluate(*model, format, source, options);
+  return eval::evaluate(*bundle.model, bundle.format, *evaluation.source, options);
 }
 
 // Where the file goes that is asked for; empty: none is.
@@ -120,7 +149,7 @@ void add_eval_command(CLI::App& app) {
       std::string("Also write a JSON file, with every turn's outcome") + core::kReplaced);
   command->callback([arguments] {
     const fs::path out = out_file(*arguments);
-    print(evaluate(settings_of(*arguments)), out, *arguments);
+    print(evaluate(*arguments), out, *arguments);
   });
 }
 

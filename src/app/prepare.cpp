@@ -10,13 +10,13 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "config/options.h"
 #include "config/run_config.h"
 #include "core/log.h"
 #include "core/print.h"
 #include "core/process/machine.h"
 #include "core/process/stop_signal.h"
 #include "streamo/core/error.h"
-#include "train/model_setup.h"
 
 namespace streamo::app {
 namespace {
@@ -72,19 +72,19 @@ void check(const data::PrepareResult& result, const config::RunConfig& config,
 
 void prepare(const Arguments& arguments) {
   const config::RunConfig config = config::load_run_config(arguments.config, arguments.overrides);
-  const auto cache = train::open_frame_cache(config);
+  const auto cache = config::open_frame_cache(config);
   if (!cache) {
     throw core::Error(core::ErrorKind::kConfig, "data.frame_cache is not set", arguments.config,
                       "name the folder to fill, as in data.frame_cache=/scratch/frames");
   }
   check({.complete = true}, config, cache->why_not_writing());
-  const video::PixelLimits limits = train::pixel_limits_to_be(config);
+  const video::PixelLimits limits = config::pixel_limits_to_be(config);
   std::vector<std::unique_ptr<data::SampleSource>> sources;
   std::vector<const data::SampleSource*> views;
   for (const auto& files : {config.data.train, config.data.eval}) {
     if (files.empty()) continue;
     sources.emplace_back(new data::SampleSource(  // which cannot be moved
-        train::open_source(config, files, /*model_dir=*/{}, cache)));
+        config::open_source(config, files, /*model_dir=*/{}, cache)));
     sources.back()->set_pixel_limits(limits);
     views.push_back(sources.back().get());
   }

@@ -6,10 +6,11 @@
 
 #include "app/command.h"
 #include "app/number_option.h"
+#include "config/options.h"
 #include "core/io/output.h"
 #include "core/log.h"
 #include "model/weights/safetensors.h"
-#include "train/model_setup.h"
+#include "streamo/model/hf_directory.h"
 
 namespace streamo::app {
 namespace {
@@ -26,7 +27,7 @@ config::RunConfig settings_of(const Arguments& arguments) {
   config.model.path = arguments.model;
   config.model.dtype = arguments.dtype;
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
-  train::require_model_directory(config.model.path, "check --model");
+  model::require_model_directory(config.model.path, "check --model");
   return config;
 }
 
@@ -35,7 +36,8 @@ void run(const Arguments& arguments) {
   const std::filesystem::path out =
       core::output_file(arguments.out, {arguments.data}, core::holds_mark(kProducer));
   const config::RunConfig config = settings_of(arguments);
-  const data::SampleSource source = train::open_source(config, {arguments.data}, config.model.path);
+  const data::SampleSource source =
+      config::open_source(config, {arguments.data}, config.model.path);
   const auto tensors = compare::score(config, source, arguments.options);
   model::write_safetensors(out, tensors, {{"format", "pt"}, {"producer", kProducer}});
   core::log_info("{}: {} tokens, loss {:.6f}, written to {}",

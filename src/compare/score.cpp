@@ -6,14 +6,17 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "config/options.h"
 #include "core/io/scratch_folder.h"
 #include "core/json/json.h"
 #include "data/samples/training_example.h"
 #include "loss/streaming_loss.h"
 #include "optim/adamw.h"
 #include "optim/lr_schedule.h"
+#include "run/model_directory.h"
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
+#include "streamo/stream/model_bundle.h"
 #include "train/model_inputs.h"
 #include "train/model_setup.h"
 
@@ -62,18 +65,27 @@ std::set<int64_t> end_tokens(const fs::path& model_dir) {
   return {};
 }
 
+// For training, too: with rows for the tokens that `directory` adds to the model's, and a gradient
+// where the config does not freeze.
+stream::ModelBundle open_bundle(const config::RunConfig& config,
+                                const run::ModelDirectory& directory) {
+  std::unique_ptr<const text::Tokenizer> tokenizer = text::load_tokenizer(directory.path);
+  const text::ChatFormat format(*tokenizer);
+  auto model = train::load_model(config, directory, model::available_device());
+  return {directory.path, config::inference_settings(config), std::move(tokenizer), format,
+          std::move(model)};
+}
+
 class Scorer {
  public:
   Scorer(const config::RunConfig& config, const data::SampleSource& source, int64_t index)
       : config_(config),
-        model_dir_(train::prepare_model_directory(config, folder_.path(), source, /*write=*/true)),
-        tokenizer_(text::load_tokenizer(model_dir_.path)),
-        chat_(*tokenizer_),
-        device_(train::available_device()),
-        model_(load_model(config, model_dir_, device_)),
+        bundle_(open_bundle(
+            config, run::prepare_model_directory(config, folder_.path(), source, /*write=*/true))),
+        model_(*bundle_.model),
         stored_names_(model::stored_weight_names(config.model.path)) {
-    batch_.append(read_example(source, index, chat_, model_->pixels_per_token_side()));
-    input_ = train::to_model_input(batch_, *model_, device_);
+    batch_.append(read_example(source, index, bundle_.format, model_.pixels_per_token_side()));
+    input_ = train::to_model_input(batch_, model_, device());
   }
 
   void forward(Tensors& out) {
@@ -86,14 +98,14 @@ class Scorer {
         grid.insert(grid.end(), {picture.t, picture.h, picture.w});
       out["image_grid_thw"] = torch::tensor(grid, torch::kLong).view({-1, 3});
       out["pixel_values"] = input_.pixel_values;
-      out["image_embeds"] = model_->encode_images(input_.pixel_values, input_.image_grid);
+      out["image_embeds"] = model_.encode_images(input_.pixel_values, input_.image_grid);
     }
-    const Tensor hidden_states = model_->forward(input_);
-    out["logits"] = at::linear(hidden_states, model_->lm_head_weight()).to(torch::kFloat);
+    const Tensor hidden_states = model_.forward(input_);
+    out["logits"] = at::linear(hidden_states, model_.lm_head_weight()).to(torch::kFloat);
 
     const loss::SupervisedRows rows = train::supervised_rows(batch_, hidden_states);
     const Tensor predicted =
-        torch::tensor(batch_.rows, torch::kLong).to(device_) + 1;  // where the targets stand
+        torch::tensor(batch_.rows, torch::kLong).to(device()) + 1;  // where the targets stand
     const loss::LossTerms terms = stream_loss(rows);
     out["labels"] =
         torch::full_like(input_.input_ids, text::kIgnore).index_copy_(0, predicted, rows.targets);
@@ -103,7 +115,7 @@ class Scorer {
   }
 
   void gradients(Tensors& out) {
-    const auto parameters = train::named_parameters(config_, *model_, chat_.special());
+    const auto parameters = train::named_parameters(config_, model_, bundle_.format.special());
     for (const optim::NamedParameter& parameter : parameters) {
       if (parameter.tensor.requires_grad()) parameter.tensor.set_grad_dtype(torch::kFloat);
     }
@@ -121,7 +133,7 @@ class Scorer {
   }
 
   void train(int64_t steps, Tensors& out) {
-    optim::AdamW optimizer(train::named_parameters(config_, *model_, chat_.special()),
+    optim::AdamW optimizer(train::named_parameters(config_, model_, bundle_.format.special()),
                            train::adamw_config(config_.optim));  // gradients in fp32
     const optim::LrSchedule schedule(config_.optim.schedule, config_.optim.lr,
                                      config_.optim.warmup_ratio, steps);
@@ -133,20 +145,20 @@ class Scorer {
       optimizer.zero_grad();
     }
     out["losses"] = torch::stack(losses);
-    for (const auto& [name, parameter] : model::named_weights(*model_))
+    for (const auto& [name, parameter] : model::named_weights(model_))
       out["param." + stored(name)] = parameter.detach();
   }
 
   void generate(int64_t count, Tensors& out) {
     const torch::NoGradGuard no_grad;
-    const std::set<int64_t> ends = end_tokens(model_dir_.path);
+    const std::set<int64_t> ends = end_tokens(bundle_.directory);
     model::KvCache cache;
     model::ModelInput next = input_;
     int64_t position = input_.position_ids.max().item<int64_t>() + 1;
     std::vector<int64_t> chosen;
     while (static_cast<int64_t>(chosen.size()) < count) {
-      const Tensor hidden_state = model_->forward_cached(next, cache);
-      const Tensor logits = at::linear(hidden_state, model_->lm_head_weight());
+      const Tensor hidden_state = model_.forward_cached(next, cache);
+      const Tensor logits = at::linear(hidden_state, model_.lm_head_weight());
       chosen.push_back(logits.argmax().item<int64_t>());
       if (ends.contains(chosen.back())) break;
       next = {.input_ids = input_.input_ids.new_full({1}, chosen.back()),
@@ -167,7 +179,7 @@ class Scorer {
         {.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope});
     loss.count_states(batch_.state_targets());
     const auto supervised = static_cast<double>(std::max<size_t>(batch_.rows.size(), 1));
-    return loss(rows, model_->lm_head_weight(), supervised);
+    return loss(rows, model_.lm_head_weight(), supervised);
   }
 
   Tensor backward() {
@@ -175,19 +187,18 @@ class Scorer {
       throw core::Error(core::ErrorKind::kData, "no assistant turn, nothing has a gradient",
                         batch_.ids.front(), "give a sample with answers");
     }
-    const Tensor hidden_states = model_->forward(input_);
+    const Tensor hidden_states = model_.forward(input_);
     const Tensor loss = stream_loss(train::supervised_rows(batch_, hidden_states)).loss;
     loss.backward();
     return loss.detach();
   }
 
+  torch::Device device() { return model_.lm_head_weight().device(); }
+
   config::RunConfig config_;
   core::ScratchFolder folder_;  // of a tokenizer with added tokens
-  train::ModelDirectory model_dir_;
-  std::unique_ptr<text::Tokenizer> tokenizer_;
-  text::ChatFormat chat_;
-  torch::Device device_;
-  std::shared_ptr<model::VisionLanguageModel> model_;
+  stream::ModelBundle bundle_;
+  model::VisionLanguageModel& model_;
   std::map<std::string, std::string> stored_names_;
   data::MicroBatch batch_;
   model::ModelInput input_;

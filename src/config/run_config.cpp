@@ -1,8 +1,8 @@
 #include "config/run_config.h"
 
 #include "eval/best_metric.h"
+#include "stream/setting_ranges.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/text/chat_format.h"
 
 namespace streamo::config {
@@ -67,17 +67,15 @@ void describe_annotations(ConfigSchema& schema, RunConfig::Data& data) {
 }
 
 void describe_frames(ConfigSchema& schema, RunConfig::Data& data) {
-  schema.add("data.fps", &data.fps, "Turns a second of video.", between(0.01, 1000));
+  schema.add("data.fps", &data.fps, "Turns a second of video.", stream::fps_range());
   schema.add("data.min_pixels", &data.min_pixels,
-             "Of a resized frame; 0: as the model directory says.",
-             between(0, model::kMaxPixelLimit));
+             "Of a resized frame; 0: as the model directory says.", stream::pixel_limit_range());
   schema.add("data.max_pixels", &data.max_pixels,
-             "Of a resized frame; 0: as the model directory says.",
-             between(0, model::kMaxPixelLimit));
+             "Of a resized frame; 0: as the model directory says.", stream::pixel_limit_range());
   schema.add("data.resize", &data.resize,
              "Of video frames: fast, or exact: bit-equal to the image processor of transformers 5 "
              "on full-size RGB, a little slower. Pictures from files are always exact.",
-             one_of({"fast", "exact"}));
+             stream::resize_choices());
 }
 
 void describe_lengths(ConfigSchema& schema, RunConfig::Data& data) {
@@ -90,12 +88,13 @@ void describe_lengths(ConfigSchema& schema, RunConfig::Data& data) {
   schema.add("data.window_rounds", &data.context.max_rounds,
              "With overlong = split: rounds of a window at most, in training, evaluation and live "
              "(docs/live.md); 0: as many as max_length takes; evaluation and live then keep 120.",
-             between(0, 1 << 20));
+             stream::round_count_range());
   schema.add("data.window_overlap", &data.context.overlap_rounds,
              "Rounds of the window before that a new one begins with; learnt from once.",
-             between(0, 1 << 20));
+             stream::round_count_range());
   schema.add("data.window_sinks", &data.context.sink_rounds,
-             "First rounds of the conversation that every window keeps.", between(0, 1 << 20));
+             "First rounds of the conversation that every window keeps.",
+             stream::round_count_range());
   schema.add("data.packing", &data.packing,
              "Fill each micro-batch up to max_length tokens with whole samples; attention stays "
              "inside each.");

@@ -6,8 +6,9 @@
 #include <functional>
 #include <memory>
 
+#include "config/options.h"
+#include "run/model_directory.h"
 #include "streamo/model/hf_directory.h"
-#include "train/model_setup.h"
 #include "train/work_division.h"
 
 namespace streamo::estimate {
@@ -33,7 +34,7 @@ void add_epoch(const config::RunConfig& config, const model::VisionLanguageModel
 void add_steps(const config::RunConfig& config, const model::VisionLanguageModel& model,
                const data::Index& index, RunEstimate& plan, StepShape& shape) {
   const std::vector<data::PlanItem> items = train::plan_items(index, model, config.model);
-  data::PlanOptions options = train::plan_options(config, 0, plan.gpus);
+  data::PlanOptions options = config::plan_options(config, 0, plan.gpus);
   plan.total_steps = data::Plan(items, options).total_steps();
   plan.micro_batches = options.micro_batches_of_step();
   options.grad_accum_steps *= options.world_size;  // one rank that does all
@@ -72,16 +73,16 @@ void add_steps(const config::RunConfig& config, const model::VisionLanguageModel
 RunEstimate estimate_run(const config::RunConfig& config, int gpus,
                          const std::filesystem::path& scratch) {
   const int group_size = train::shard_group_size(config.parallel, gpus);
-  data::SampleSource source = train::open_source(config, config.data.train, /*model_dir=*/{});
-  const train::ModelDirectory directory =
-      train::prepare_model_directory(config, scratch, source, /*write=*/true);
+  data::SampleSource source = config::open_source(config, config.data.train, /*model_dir=*/{});
+  const run::ModelDirectory directory =
+      run::prepare_model_directory(config, scratch, source, /*write=*/true);
   const std::unique_ptr<text::Tokenizer> tokenizer = text::load_tokenizer(directory.path);
   const text::ChatFormat chat(*tokenizer);
   const auto model = model::build_model(directory.path / "config.json");
-  source.set_pixel_limits(train::pixel_limits(config, directory.path));
+  source.set_pixel_limits(config::pixel_limits(config, directory.path));
   data::SampleReport report;
   const data::Index index = data::build_index(
-      source, chat, train::index_options(config, model->pixels_per_token_side()), report);
+      source, chat, config::index_options(config, model->pixels_per_token_side()), report);
   report.check_fraction(config.data.max_bad_fraction, source.size());
 
   RunEstimate plan{.gpus = gpus, .configured_shard = config.parallel.shard};

@@ -32,6 +32,11 @@ bool names_head(const WeightLayout& layout) {
 
 }  // namespace
 
+void require_model_directory(const fs::path& model_dir, const std::string& hint) {
+  if (fs::is_directory(model_dir)) return;
+  throw core::Error(core::ErrorKind::kModel, "no such model directory", model_dir.string(), hint);
+}
+
 std::shared_ptr<VisionLanguageModel> build_model(const fs::path& config_json) {
   const Json config = read_json_object(config_json);
   try {

@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "config/options.h"
 #include "core/log.h"
 #include "parallel/topology.h"
-#include "train/model_setup.h"
 #include "train/work_division.h"
 
 namespace streamo::train {
@@ -56,7 +56,7 @@ void tell_start(const StartFacts& facts, const model::VisionLanguageModel& model
       "({})",
       facts.samples, facts.index.items.size(), facts.index.total_tokens, facts.index.total_frames,
       facts.skipped, facts.index.overlong_samples,
-      data::window_limits(index_options(config, model.pixels_per_token_side())),
+      data::window_limits(config::index_options(config, model.pixels_per_token_side())),
       config.data.overlong);
   core::log_info(
       "training  {} steps to go of {}, {} micro-batches a step, lr {} ({}, {} warm-up steps)",

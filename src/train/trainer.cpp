@@ -1,8 +1,10 @@
 // Makes all that a run needs, in the order in which one needs the other.
 #include "train/trainer.h"
 
+#include "config/options.h"
 #include "core/io/file.h"
 #include "run/same_run.h"
+#include "train/taken_names.h"
 #include "train/trainer_impl.h"
 
 namespace streamo::train {
@@ -17,8 +19,8 @@ Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Rank
       patience_(config_.parallel.timeout, config_.data.decode_timeout),
       folder_(config_.checkpoint.dir, ranks_->first()),
       device_(take_device(*ranks_)),
-      source_(
-          open_source(config_, config_.data.train, /*model_dir=*/{}, open_frame_cache(config_))),
+      source_(config::open_source(config_, config_.data.train, /*model_dir=*/{},
+                                  config::open_frame_cache(config_))),
       data_identity_(run::data_identity(source_.file_contents())),
       model_dir_(make_model_directory()),
       tokenizer_(text::load_tokenizer(model_dir_.path)),
@@ -27,10 +29,10 @@ Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Rank
                         resume_point_ ? resume_point_->path : fs::path())),
       report_(ranks_->first() ? folder_.path() / "skipped.jsonl" : fs::path()),
       kept_plan_(folder_.path(), source_, chat_,
-                 index_options(config_, model_->pixels_per_token_side()), *ranks_),
+                 config::index_options(config_, model_->pixels_per_token_side()), *ranks_),
       index_(make_index()),
       plan_(plan_items(index_, *model_, config_.model),
-            plan_options(config_, ranks_->rank(), ranks_->size())),
+            config::plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
       groups_(shard_groups(ranks_, config_)),
       blocks_(config_.parallel.shards_blocks(ranks_->size())
@@ -46,7 +48,7 @@ Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Rank
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
-                 conversation_settings(config_)),
+                 config::inference_settings(config_).files()),
       training_step_({.config = config_,
                       .ranks = *ranks_,
                       .model = *model_,
@@ -79,14 +81,15 @@ void Trainer::Impl::open_at_step() {
       step_);
 }
 
-ModelDirectory Trainer::Impl::make_model_directory() {
+run::ModelDirectory Trainer::Impl::make_model_directory() {
   run::require_same_run(*ranks_, effective_config_, data_identity_);
   resume_point_ = run::find_resume_point(config_.checkpoint.resume, folder_.path(),
                                          {effective_config_, data_identity_}, *ranks_);
   if (!ranks_->first()) ranks_->barrier();  // until it is written
-  ModelDirectory directory =
-      prepare_model_directory(config_, folder_.path(), source_, /*write=*/ranks_->first(),
-                              resume_point_ ? resume_point_->path : fs::path());
+  if (ranks_->first()) require_free_names(folder_.path());
+  run::ModelDirectory directory =
+      run::prepare_model_directory(config_, folder_.path(), source_, /*write=*/ranks_->first(),
+                                   resume_point_ ? resume_point_->path : fs::path());
   if (ranks_->first()) ranks_->barrier();
   if (resume_point_) run::require_same_model_files(*resume_point_, directory.path);
   return directory;
@@ -94,7 +97,7 @@ ModelDirectory Trainer::Impl::make_model_directory() {
 
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
 data::Index Trainer::Impl::make_index() {
-  source_.set_pixel_limits(pixel_limits(config_, model_dir_.path));
+  source_.set_pixel_limits(config::pixel_limits(config_, model_dir_.path));
   ranks_->set_silence(patience_.for_silence());
   ranks_->set_activity("indexing", core::reading(),
                        patience_.for_data(patience_.outside("indexing")));

@@ -18,6 +18,7 @@
 #include "optim/lr_schedule.h"
 #include "parallel/sharded_blocks.h"
 #include "run/kept_plan.h"
+#include "run/model_directory.h"
 #include "run/resume.h"
 #include "run/run_folder.h"
 #include "train/model_setup.h"
@@ -36,7 +37,7 @@ struct Trainer::Impl {
 
  private:
   bool train();
-  ModelDirectory make_model_directory();
+  run::ModelDirectory make_model_directory();
   data::Index make_index();
   std::optional<metrics::StepMetrics> train_step(metrics::Throughput& throughput);
   void show(metrics::StepMetrics& metrics, metrics::Throughput& throughput,
@@ -67,7 +68,7 @@ struct Trainer::Impl {
   data::SampleSource source_;
   nlohmann::ordered_json data_identity_;
   std::optional<run::ResumePoint> resume_point_;  // until it is restored
-  ModelDirectory model_dir_;
+  run::ModelDirectory model_dir_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::ChatFormat chat_;
   std::shared_ptr<model::VisionLanguageModel> model_;

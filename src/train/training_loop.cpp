@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/options.h"
 #include "core/io/fault_point.h"
 #include "core/io/file.h"
 #include "core/log.h"
@@ -232,7 +233,7 @@ Outcome Trainer::Impl::finish() {
   by_first_rank("export", [&] {
     core::fault_point("train.export");
     model::save_model_directory(*model_, model_dir_.path, final_dir,
-                                conversation_settings(config_));
+                                config::inference_settings(config_).files());
     core::unless_the_disk_fails([&] { report::write_report(folder_.path()); });
   });
   if (blocks_) blocks_->make_parts(/*changed=*/false);

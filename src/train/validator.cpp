@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/options.h"
 #include "core/io/fault_point.h"
 #include "core/io/file.h"
 #include "core/io/output.h"
@@ -17,7 +18,6 @@
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
 #include "train/fail_together.h"
-#include "train/model_setup.h"
 
 namespace streamo::train {
 
@@ -71,7 +71,7 @@ void require_held_out(const config::RunConfig& config, const fs::path& run_folde
                       parallel::Ranks& ranks) {
   if (config.data.eval.empty()) return;
   const data::SampleSource source =
-      open_source(config, config.data.eval, model_dir, std::move(frame_cache));
+      config::open_source(config, config.data.eval, model_dir, std::move(frame_cache));
   const auto own = run::samples_of_rank(ranks.rank(), ranks.size(), source.size());
   std::vector<std::string> reasons(own.size());
   core::parallel_for(own.size(), static_cast<int>(config.data.num_workers), [&](size_t i) {
@@ -166,8 +166,8 @@ bool Validator::evaluate(model::VisionLanguageModel& model, const text::ChatForm
   std::unique_ptr<const data::SampleSource> source;
   fail_together(*ranks_, [&] {
     core::fault_point("eval.open");
-    source.reset(
-        new data::SampleSource(open_source(config_, config_.data.eval, model_dir_, frame_cache_)));
+    source.reset(new data::SampleSource(
+        config::open_source(config_, config_.data.eval, model_dir_, frame_cache_)));
   });
   const std::vector<size_t> samples = eval::samples_to_evaluate(*source, max_samples);
   std::optional<eval::Predictions> played = play(model, chat, *source, samples, asked_to_stop);
@@ -203,7 +203,7 @@ void Validator::keep_if_best(model::VisionLanguageModel& model, int64_t step,
                           /*with_timelines=*/false));
   if (!record) return;
   ranks_->set_activity(fmt::format("keeping the best model after step {}", step), core::writing());
-  auto files = conversation_settings(config_);
+  auto files = config::inference_settings(config_).files();
   files[run::BestModel::kRecord] = record->dump(2) + "\n";
   model::save_model_directory(model, model_dir_, run::BestModel::directory(run_folder_), files);
 }

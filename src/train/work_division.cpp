@@ -6,12 +6,12 @@
 #include <algorithm>
 
 #include "streamo/core/error.h"
-#include "train/model_setup.h"
+#include "streamo/model/device.h"
 
 namespace streamo::train {
 
 torch::Device take_device(parallel::Ranks& ranks) {
-  const torch::Device device = available_device(ranks.local_rank());
+  const torch::Device device = model::available_device(ranks.local_rank());
   if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   ranks.exchange_on(device);
   return device;

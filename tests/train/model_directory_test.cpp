@@ -1,9 +1,10 @@
 // A published model whose tokenizer does not know the states: it gets them, and their rows are
 // trained whatever is frozen. fp32 on the CPU; what must not change is compared bit for bit.
-#include "train/model_directory.h"
+#include "run/model_directory.h"
 
 #include <gtest/gtest.h>
 
+#include "config/options.h"
 #include "core/io/file.h"
 #include "model/weights/safetensors.h"
 #include "streamo/model/hf_directory.h"
@@ -65,9 +66,9 @@ class ModelDirectories : public testing::TestWithParam<int64_t> {
 TEST_P(ModelDirectories, StatesGetTheMeanOfTheKnownRows) {
   const fs::path published = write_published(scratch_ / "published", GetParam());
   const config::RunConfig config = run_config(published, scratch_ / "run");
-  const data::SampleSource source = open_source(config, config.data.train, {});
-  const ModelDirectory directory =
-      prepare_model_directory(config, scratch_ / "run", source, /*write=*/true);
+  const data::SampleSource source = config::open_source(config, config.data.train, {});
+  const run::ModelDirectory directory =
+      run::prepare_model_directory(config, scratch_ / "run", source, /*write=*/true);
   EXPECT_EQ(directory.path, (scratch_ / "run") / "base");
   EXPECT_EQ(directory.new_token_ids, (std::vector<int64_t>{kKnown, kKnown + 1, kKnown + 2}));
   const auto tokenizer = text::load_tokenizer(directory.path);
@@ -113,8 +114,8 @@ TEST_P(ModelDirectories, TheirRowsAreTrainedAndNothingElseIsWhenAllIsFrozen) {
             core::read_file(base / "weight_layout.json"));
   // What was written is a model directory of its own: nothing is added a second time.
   const config::RunConfig again = run_config(final_dir, scratch_ / "again");
-  const data::SampleSource source = open_source(again, again.data.train, {});
-  EXPECT_TRUE(prepare_model_directory(again, scratch_ / "again", source, /*write=*/true)
+  const data::SampleSource source = config::open_source(again, again.data.train, {});
+  EXPECT_TRUE(run::prepare_model_directory(again, scratch_ / "again", source, /*write=*/true)
                   .new_token_ids.empty());
 }
 

@@ -15,6 +15,9 @@
 
 namespace streamo::model {
 
+// Throws core::Error{kModel} with this hint where there is no such folder.
+void require_model_directory(const std::filesystem::path& model_dir, const std::string& hint);
+
 // Builds the family config.json names ("model_type"), without weights. Throws core::Error{kModel}.
 std::shared_ptr<VisionLanguageModel> build_model(const std::filesystem::path& config_json);
 

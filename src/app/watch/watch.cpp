@@ -15,7 +15,6 @@
 #include "app/watch/watch_output.h"
 #include "app/watch/watch_page.h"
 #include "app/watch/watch_truth.h"
-#include "config/run_config.h"
 #include "core/io/file.h"
 #include "core/json/dump_json.h"
 #include "core/log.h"
@@ -23,10 +22,11 @@
 #include "core/process/stop_signal.h"
 #include "core/url.h"
 #include "report/page.h"
+#include "stream/source_options.h"
 #include "streamo/core/error.h"
-#include "streamo/stream/session.h"
+#include "streamo/model/hf_directory.h"
+#include "streamo/stream/model_bundle.h"
 #include "streamo/video/live_sampler.h"
-#include "train/model_setup.h"
 
 namespace streamo::app {
 namespace {
@@ -70,10 +70,11 @@ int64_t parse_window(const std::string& argument, double fps) {
   return std::llround(unit == "s" ? number * fps : number);
 }
 
-data::ContextRule context_rule(const Arguments& arguments, const config::RunConfig& config) {
-  data::ContextRule rule = data::session_context(config.data.context);
+data::ContextRule context_rule(const Arguments& arguments,
+                               const stream::InferenceSettings& settings) {
+  data::ContextRule rule = data::session_context(settings.context);
   if (!arguments.window.empty()) {
-    const int64_t rounds = parse_window(arguments.window, config.data.fps);
+    const int64_t rounds = parse_window(arguments.window, settings.fps);
     rule = {.max_rounds = rounds, .overlap_rounds = rounds / 2, .sink_rounds = 0};
   }
   if (arguments.overlap >= 0) rule.overlap_rounds = arguments.overlap;
@@ -83,10 +84,10 @@ data::ContextRule context_rule(const Arguments& arguments, const config::RunConf
 }
 
 stream::SessionOptions session_options(const Arguments& arguments,
-                                       const config::RunConfig& config) {
+                                       const stream::InferenceSettings& settings) {
   return {.max_answer_tokens = arguments.max_answer_tokens,
-          .context = context_rule(arguments, config),
-          .fps = config.data.fps,
+          .context = context_rule(arguments, settings),
+          .fps = settings.fps,
           .sampling = {arguments.temperature, arguments.top_p, arguments.seed},
           .thresholds = {arguments.response_threshold, arguments.standby_threshold}};
 }
@@ -179,7 +180,8 @@ struct Totals {
 };
 
 // The questions of the command line, else of the annotations, else the model's default one.
-std::vector<AskedQuestion> questions_of(const Arguments& arguments, const config::RunConfig& config,
+std::vector<AskedQuestion> questions_of(const Arguments& arguments,
+                                        const stream::InferenceSettings& settings,
                                         const WatchTruth* truth) {
   std::vector<AskedQuestion> questions;
   for (const std::string& argument : arguments.questions) {
@@ -188,21 +190,16 @@ std::vector<AskedQuestion> questions_of(const Arguments& arguments, const config
   }
   if (questions.empty() && truth != nullptr) {
     for (const auto& [turn, text] : truth->questions())
-      questions.push_back({text, static_cast<double>(turn) / config.data.fps});
+      questions.push_back({text, static_cast<double>(turn) / settings.fps});
   }
-  if (questions.empty()) questions.push_back({config.data.default_question});
+  if (questions.empty()) questions.push_back({settings.default_question});
   return questions;
 }
 
-config::RunConfig settings_of(const Arguments& arguments) {
-  config::RunConfig config;
-  config.model.path = arguments.model;
-  train::require_model_directory(config.model.path,
+stream::InferenceSettings settings_of(const Arguments& arguments) {
+  model::require_model_directory(arguments.model,
                                  "give a trained model's directory, such as runs/example/final");
-  config.data.system_prompt = data::default_system_prompt();
-  config.data.default_question = data::default_question();
-  train::adopt_conversation_settings(config, config.model.path);
-  return config;
+  return stream::InferenceSettings::read(arguments.model);
 }
 
 void watch(stream::Session& session, WatchFeed& feed, std::vector<AskedQuestion> questions,
@@ -240,31 +237,28 @@ void run(const Arguments& arguments) {
     html = core::output_file(arguments.html, {arguments.video, arguments.annotations},
                              report::is_our_page());
   }
-  const config::RunConfig config = settings_of(arguments);
-  const double fps = config.data.fps;
-  const video::SampleOptions options = train::sample_options(config, arguments.model);
-  const stream::SessionOptions session_settings = session_options(arguments, config);
+  const stream::InferenceSettings settings = settings_of(arguments);
+  const video::SampleOptions options = settings.sample_options(arguments.model);
+  const stream::SessionOptions session_settings = session_options(arguments, settings);
   std::optional<WatchTruth> truth;
   if (!arguments.annotations.empty()) {
-    truth.emplace(train::open_source(config, {arguments.annotations}, arguments.model),
+    truth.emplace(data::SampleSource({arguments.annotations},
+                                     stream::source_options(settings, *options.pixel_limits)),
                   arguments.video,
                   arguments.questions.empty() ? "" : parse_question(arguments.questions[0]).text);
   }
   const WatchTruth* known = truth ? &*truth : nullptr;
-  const std::vector<AskedQuestion> questions = questions_of(arguments, config, known);
-  const auto tokenizer = text::load_tokenizer(arguments.model);
-  const text::ChatFormat format(*tokenizer);
-  const auto model =
-      train::load_model(config, {.path = config.model.path}, train::available_device());
-  stream::Session session(*model, format, session_settings);
-  session.begin(config.data.system_prompt);
+  const std::vector<AskedQuestion> questions = questions_of(arguments, settings, known);
+  const auto bundle = stream::ModelBundle::open(arguments.model, settings);
+  stream::Session session(*bundle.model, bundle.format, session_settings);
+  session.begin(settings.system_prompt);
   WatchFeed feed(open_video(arguments, options),
-                 {.fps = fps,
+                 {.fps = settings.fps,
                   .realtime = arguments.realtime,
                   .behind = arguments.behind == "drop" ? Behind::kDrop : Behind::kQueue,
                   .live = is_live(arguments)});
-  Show show(arguments, html, fps, known);
-  watch(session, feed, questions, arguments, fps, show);
+  Show show(arguments, html, settings.fps, known);
+  watch(session, feed, questions, arguments, settings.fps, show);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "train/model_directory.h"
+#include "run/model_directory.h"
 
 #include <fmt/ranges.h>
 
@@ -6,23 +6,17 @@
 #include <numeric>
 
 #include "checkpoint/snapshot.h"
+#include "config/options.h"
 #include "core/io/file.h"
 #include "core/io/output.h"
-#include "core/json/json.h"
 #include "core/log.h"
 #include "core/process/parallel.h"
-#include "report/page.h"
-#include "report/report.h"
-#include "run/best_model.h"
-#include "run/run_folder.h"
-#include "run/run_records.h"
 #include "streamo/core/error.h"
 #include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/text/tokenizer.h"
-#include "train/model_setup.h"
 
-namespace streamo::train {
+namespace streamo::run {
 namespace {
 
 namespace fs = std::filesystem;
@@ -73,40 +67,6 @@ bool has_begun(const fs::path& run_dir) {
   return !checkpoint::snapshots_in(run_dir).empty();
 }
 
-// Of a run: with every section, as nobody writes it by hand.
-bool is_effective_config(const fs::path& path) {
-  config::RunConfig defaults;
-  const auto config = core::read_json(path);
-  const auto sections = config::schema_of(defaults).values();
-  for (const auto& [section, settings] : sections.items()) {
-    if (!config || !config->contains(section)) return false;
-  }
-  return true;
-}
-
-// A run that begins in a folder with files of its user says so before it works, not at its end.
-void check_names_of_run(const fs::path& run_dir) try {
-  for (const fs::path& folder :
-       {run_dir / "base", run::RunFolder::final_model(run_dir), run::BestModel::directory(run_dir)})
-    core::output_directory(folder);
-  core::output_file(report::report_page(run_dir), {}, report::is_our_page());
-  core::output_file(run_dir / "config.json", {}, is_effective_config);
-  core::output_file(run_dir / "metrics.jsonl", {}, core::holds_mark("\"step\":"));
-  core::output_file(run_dir / "skipped.jsonl", {}, core::holds_mark("\"reason\":"));
-  core::output_file(run_dir / "plan.jsonl", {}, core::holds_mark("[["));
-  core::output_file(run_dir / "latest", {}, core::holds_mark("checkpoint-"));
-  core::output_file(run_dir / "skipped-eval.jsonl", {}, core::holds_mark("\"reason\":"));
-  core::output_file(run_dir / "nonfinite_step.json", {}, core::holds_mark("\"micro_batches\":"));
-  std::error_code none_yet;
-  for (const auto& entry : std::filesystem::directory_iterator(run_dir, none_yet)) {
-    if (run::step_of_evaluation(entry.path()))
-      core::output_file(entry.path(), {}, core::holds_mark("\"macro_f1\":"));
-  }
-} catch (const core::Error& taken) {
-  throw core::Error(core::ErrorKind::kConfig, taken.summary(), {},
-                    "move it, or choose another checkpoint.dir");
-}
-
 // Until there is a checkpoint nothing depends on the folder, and an earlier start that failed may
 // have had other settings or other data. Of a run that goes on it holds what the checkpoint has.
 template <typename Write>
@@ -120,7 +80,7 @@ void write_base(const fs::path& base, const config::RunConfig& config, const fs:
       model::write_companion_files(resume_from, folder, {});
       model::write_weight_layout(resume_from, folder);
     }
-    for (const auto& [name, content] : conversation_settings(config))
+    for (const auto& [name, content] : config::inference_settings(config).files())
       core::write_file_atomic(folder / name, content);
   });
 }
@@ -140,7 +100,8 @@ ModelDirectory prepare_preset(const config::RunConfig& config, const fs::path& b
 ModelDirectory prepare_published(const config::RunConfig& config, const fs::path& base, bool write,
                                  const fs::path& resume_from) {
   const fs::path from = config.model.path;
-  require_model_directory(from, "set model.path to a folder with config.json and *.safetensors");
+  model::require_model_directory(from,
+                                 "set model.path to a folder with config.json and *.safetensors");
   model::check_companion_files(from);
   const auto tokenizer = text::load_tokenizer(from);
   const std::vector<std::string> missing =
@@ -166,18 +127,12 @@ ModelDirectory prepare_published(const config::RunConfig& config, const fs::path
 
 }  // namespace
 
-void require_model_directory(const fs::path& path, const std::string& hint) {
-  if (fs::is_directory(path)) return;
-  throw core::Error(core::ErrorKind::kModel, "no such model directory", path.string(), hint);
-}
-
 ModelDirectory prepare_model_directory(const config::RunConfig& config, const fs::path& run_dir,
                                        const data::SampleSource& source, bool write,
                                        const fs::path& resume_from) {
   const fs::path base = run_dir / "base";
-  if (write && !has_begun(run_dir)) check_names_of_run(run_dir);
   return config.model.preset.empty() ? prepare_published(config, base, write, resume_from)
                                      : prepare_preset(config, base, source, write, resume_from);
 }
 
-}  // namespace streamo::train
+}  // namespace streamo::run

@@ -8,7 +8,7 @@
 #include "config/run_config.h"
 #include "data/samples/sample_source.h"
 
-namespace streamo::train {
+namespace streamo::run {
 
 struct ModelDirectory {
   std::filesystem::path path;
@@ -30,7 +30,4 @@ ModelDirectory prepare_model_directory(const config::RunConfig& config,
                                        const data::SampleSource& source, bool write,
                                        const std::filesystem::path& resume_from = {});
 
-// Throws core::Error{kModel} with this hint where there is no such folder.
-void require_model_directory(const std::filesystem::path& path, const std::string& hint);
-
-}  // namespace streamo::train
+}  // namespace streamo::run
