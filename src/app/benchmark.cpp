@@ -13,8 +13,8 @@
 #include "core/print.h"
 #include "eval/benchmark_runner.h"
 #include "eval/benchmark_score.h"
+#include "model/hf_directory.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/stream/model_bundle.h"
 #include "video/cache/frame_cache.h"
 

@@ -14,10 +14,10 @@
 #include "core/log.h"
 #include "core/print.h"
 #include "eval/evaluator.h"
+#include "model/hf_directory.h"
 #include "run/run_folder.h"
 #include "stream/source_options.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/stream/model_bundle.h"
 
 namespace streamo::app {

@@ -6,7 +6,7 @@
 #include "app/sound_checkpoint.h"
 #include "core/io/output.h"
 #include "core/log.h"
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 
 namespace streamo::app {
 

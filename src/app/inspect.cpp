@@ -12,9 +12,9 @@
 #include "core/io/file.h"
 #include "core/print.h"
 #include "data/samples/sample_source.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/video/sampler.h"
 
 namespace streamo::app {

@@ -9,8 +9,8 @@
 #include "config/options.h"
 #include "core/io/output.h"
 #include "core/log.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::app {
 namespace {

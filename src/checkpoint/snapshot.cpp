@@ -10,8 +10,8 @@
 #include "core/json/dump_json.h"
 #include "core/json/json.h"
 #include "core/log.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::checkpoint {
 namespace {

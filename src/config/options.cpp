@@ -1,8 +1,8 @@
 // Each module gets its own options, so that none of them needs to know the config.
 #include "config/options.h"
 
+#include "model/hf_directory.h"
 #include "stream/source_options.h"
-#include "streamo/model/hf_directory.h"
 #include "video/worker/decode_in_processes.h"
 
 namespace streamo::config {

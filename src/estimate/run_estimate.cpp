@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "config/options.h"
+#include "model/hf_directory.h"
 #include "run/model_directory.h"
-#include "streamo/model/hf_directory.h"
 #include "train/work_division.h"
 
 namespace streamo::estimate {

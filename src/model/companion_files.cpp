@@ -6,10 +6,10 @@
 
 #include "core/io/file.h"
 #include "core/log.h"
+#include "model/hf_directory.h"
 #include "model/weights/weight_files.h"
 #include "model/weights/weight_layout.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 namespace {

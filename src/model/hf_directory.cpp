@@ -1,4 +1,4 @@
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/brief.h"
+#include "model/hf_directory.h"
 #include "model/image_processor.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 namespace {

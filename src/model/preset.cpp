@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/file.h"
+#include "model/hf_directory.h"
 #include "model/qwen2_5_vl/config.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 namespace {

@@ -11,8 +11,8 @@
 #include "core/io/output.h"
 #include "core/log.h"
 #include "core/process/parallel.h"
+#include "model/hf_directory.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/text/tokenizer.h"
 

@@ -1,7 +1,7 @@
 // Reads a model directory into memory, what is refused soonest first.
 #include "streamo/stream/model_bundle.h"
 
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 
 namespace streamo::stream {
 

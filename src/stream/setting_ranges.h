@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/json/config_schema.h"
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 
 namespace streamo::stream {
 

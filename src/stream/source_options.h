@@ -2,7 +2,7 @@
 #pragma once
 
 #include "data/samples/sample_source.h"
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 #include "streamo/stream/inference_settings.h"
 #include "streamo/video/resize.h"
 

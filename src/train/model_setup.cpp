@@ -1,8 +1,8 @@
 #include "train/model_setup.h"
 
 #include "config/options.h"
+#include "model/hf_directory.h"
 #include "model/new_tokens.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::train {
 namespace fs = std::filesystem;

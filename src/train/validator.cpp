@@ -13,10 +13,10 @@
 #include "core/process/parallel.h"
 #include "core/process/progress.h"
 #include "data/samples/sample_report.h"
+#include "model/hf_directory.h"
 #include "run/ranked_samples.h"
 #include "run/run_folder.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "train/fail_together.h"
 
 namespace streamo::train {

@@ -12,8 +12,8 @@
 #include "core/io/file.h"
 #include "core/rng.h"
 #include "data/samples/training_example.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/stream/session.h"
 
 namespace streamo::bench {

@@ -14,9 +14,9 @@
 #include "core/io/file.h"
 #include "core/process/memory.h"
 #include "loss/streaming_loss.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
 #include "optim/adamw.h"
-#include "streamo/model/hf_directory.h"
 #include "train/model_inputs.h"
 
 namespace streamo::bench {

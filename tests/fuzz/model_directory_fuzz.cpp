@@ -6,10 +6,10 @@
 
 #include "core/io/scratch_folder.h"
 #include "fuzz/fuzz.h"
+#include "model/hf_directory.h"
 #include "model/qwen2_5_vl/config.h"
 #include "model/weights/strict_json.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo {
 namespace {

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "core/io/file.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 

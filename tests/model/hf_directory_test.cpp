@@ -1,5 +1,5 @@
 // config.json and presets: what is built of them, and what is said about broken ones.
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 
 #include <fmt/format.h>
 

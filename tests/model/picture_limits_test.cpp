@@ -5,8 +5,8 @@
 
 #include "core/io/file.h"
 #include "core/io/scratch_folder.h"
+#include "model/hf_directory.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 namespace {

@@ -8,8 +8,8 @@
 #include "core/io/output.h"
 #include "core/io/scratch_folder.h"
 #include "model/golden.h"
+#include "model/hf_directory.h"
 #include "model/new_tokens.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <mutex>
 
+#include "model/hf_directory.h"
 #include "parallel/small_model.h"
-#include "streamo/model/hf_directory.h"
 #include "support/with_ranks.h"
 
 namespace streamo::parallel {

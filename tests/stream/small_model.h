@@ -5,7 +5,7 @@
 
 #include "core/io/file.h"
 #include "core/rng.h"
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 #include "streamo/text/special_tokens.h"
 #include "streamo/video/sampler.h"
 #include "text/tokenizer_fixture.h"

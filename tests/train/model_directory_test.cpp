@@ -6,8 +6,8 @@
 
 #include "config/options.h"
 #include "core/io/file.h"
+#include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
-#include "streamo/model/hf_directory.h"
 #include "text/byte_level_fixture.h"
 #include "train/model_setup.h"
 #include "train/trainer.h"

@@ -21,10 +21,10 @@
 #include "core/print.h"
 #include "core/process/stop_signal.h"
 #include "core/url.h"
+#include "model/hf_directory.h"
 #include "report/page.h"
 #include "stream/source_options.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "streamo/stream/model_bundle.h"
 #include "streamo/video/live_sampler.h"
 

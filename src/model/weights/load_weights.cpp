@@ -6,9 +6,9 @@
 
 #include "core/process/parallel.h"
 #include "core/suggest.h"
+#include "model/hf_directory.h"
 #include "model/weights/weight_files.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 
 namespace streamo::model {
 namespace {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/golden.h"
-#include "streamo/model/hf_directory.h"
+#include "model/hf_directory.h"
 
 namespace streamo::model {
 namespace {
