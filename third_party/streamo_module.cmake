@@ -2,6 +2,7 @@
 #   One static library `streamo_NAME` of all sources of the folder. It links only what DEPENDS names, so that
 #   an include against the direction of the architecture does not even find its symbols
 #   (tests/architecture checks the text too). TORCH: links LibTorch and shares the one precompiled header.
+#   Those of STREAMO_INSTALLED_MODULES are installed, as streamo::NAME.
 function(streamo_module name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
@@ -9,11 +10,17 @@ function(streamo_module name)
     return()
   endif()
   add_library(streamo_${name} STATIC ${sources})
-  target_include_directories(streamo_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(
+    streamo_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(streamo_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
   if(ARG_TORCH)
     target_link_libraries(streamo_${name} PUBLIC LibTorch::LibTorch)
     streamo_use_torch_pch(streamo_${name})
+  endif()
+  if(name IN_LIST STREAMO_INSTALLED_MODULES)
+    set_target_properties(streamo_${name} PROPERTIES EXPORT_NAME ${name})
+    install(TARGETS streamo_${name} EXPORT streamo)
   endif()
 endfunction()
 

@@ -1,6 +1,7 @@
 // The direction of the architecture: a module includes and links only what the table below allows,
-// and the light modules stay free of LibTorch, so that they build and start in a moment. Reads the
-// sources as text; what the truth is stands in kAllowed and nowhere else.
+// and the light modules stay free of LibTorch, so that they build and start in a moment. What is
+// installed for programs of others is what a live session needs, and sees nothing else of this
+// repository. Reads the sources as text; what the truth is stands in the tables and nowhere else.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,12 +13,14 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace streamo {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -56,6 +59,13 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
      {"core", "video", "text", "data", "metrics", "nn", "model", "loss", "parallel", "optim",
       "checkpoint", "stream", "eval", "config", "run", "report", "train", "estimate", "compare"}},
 };
+// Of some modules another may use only this: commands train, and have no part in how.
+const std::map<std::pair<std::string, std::string>, std::string> kOnlyHeader = {
+    {{"app", "train"}, "train/trainer.h"},
+};
+// What a program around a live session includes; these, and what they include, are installed.
+const std::vector<std::string> kEntrances = {"streamo/stream/model_bundle.h",
+                                             "streamo/video/live_sampler.h"};
 const std::set<std::string> kWithoutTorch = {"core", "video", "decoder", "text", "data", "metrics"};
 
 bool may_use(const std::string& module, const std::string& other) {
@@ -76,20 +86,39 @@ std::string complaint_about_include(const std::string& module, const std::string
   if (kAllowed.count(other) && path != other && !may_use(module, other)) {
     return "includes \"" + included + "\", but " + module + " may not use " + other;
   }
+  const auto only = kOnlyHeader.find({module, other});
+  if (only != kOnlyHeader.end() && path != only->second) {
+    return "includes \"" + included + "\", but of " + other + " " + module + " may use only " +
+           only->second;
+  }
   return "";
 }
 
-void check_sources(const std::string& module, const fs::path& path,
-                   std::vector<std::string>& complaints) {
-  static const std::regex include(R"re(^\s*#\s*include\s*[<"]([^>"]+)[>"].*)re");
+struct Include {
+  int line;
+  std::string name;
+  bool quoted;  // a file of ours
+};
+
+std::vector<Include> includes_of(const fs::path& path) {
+  static const std::regex include(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"].*)re");
+  std::vector<Include> includes;
   std::ifstream file(path);
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     std::smatch match;
-    if (!std::regex_match(line, match, include)) continue;
-    const std::string complaint = complaint_about_include(module, match[1]);
+    if (std::regex_match(line, match, include))
+      includes.push_back({number, match[2], match[1] == "\""});
+  }
+  return includes;
+}
+
+void check_sources(const std::string& module, const fs::path& path,
+                   std::vector<std::string>& complaints) {
+  for (const Include& include : includes_of(path)) {
+    const std::string complaint = complaint_about_include(module, include.name);
     if (complaint.empty()) continue;
-    complaints.push_back(path.string() + ":" + std::to_string(number) + ": " + complaint);
+    complaints.push_back(path.string() + ":" + std::to_string(include.line) + ": " + complaint);
   }
 }
 
@@ -135,6 +164,38 @@ std::vector<std::string> find_breaches(const fs::path& root) {
   }
   std::sort(complaints.begin(), complaints.end());
   return complaints;
+}
+
+// What an installed header includes and would not find, and headers that nobody needs to have, as
+// "header: what", sorted.
+std::vector<std::string> breaches_of_fence(const fs::path& root) {
+  std::vector<std::string> complaints, open = kEntrances;
+  std::set<std::string> needed(open.begin(), open.end());
+  while (!open.empty()) {
+    const std::string header = open.back();
+    open.pop_back();
+    if (!fs::exists(root / "include" / header)) complaints.push_back(header + ": is not there");
+    for (const Include& include : includes_of(root / "include" / header)) {
+      if (!include.quoted) continue;
+      if (include.name.rfind("streamo/", 0) != 0) {
+        complaints.push_back(header + ": includes \"" + include.name +
+                             "\", which is not installed");
+      } else if (needed.insert(include.name).second) {
+        open.push_back(include.name);
+      }
+    }
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(root / "include")) {
+    const std::string header = fs::relative(entry.path(), root / "include").string();
+    if (entry.is_regular_file() && needed.count(header) == 0)
+      complaints.push_back(header + ": no live session needs it, it belongs to src/");
+  }
+  std::sort(complaints.begin(), complaints.end());
+  return complaints;
+}
+
+TEST(Layering, WhatIsInstalledIsWhatALiveSessionNeeds) {
+  EXPECT_THAT(breaches_of_fence(STREAMO_SOURCE_DIR), IsEmpty());
 }
 
 TEST(Layering, SourcesFollowTheArchitecture) {
@@ -183,6 +244,25 @@ TEST_F(MadeUpTree, UpwardIncludeIsFoundWithItsLine) {
 TEST_F(MadeUpTree, UpwardIncludeOfAPrivateHeaderIsFound) {
   EXPECT_THAT(breaches_with("src/loss/a/bad.cpp", "#include \"train/x.h\"\n"),
               ElementsAre(EndsWith("loss may not use train")));
+}
+
+TEST_F(MadeUpTree, CommandsKnowTheTrainerAlone) {
+  EXPECT_THAT(breaches_with("src/app/bad.cpp",
+                            "#include \"train/trainer.h\"\n#include \"train/model_setup.h\"\n"),
+              ElementsAre(AllOf(HasSubstr("bad.cpp:2:"), EndsWith("only train/trainer.h"))));
+}
+
+TEST_F(MadeUpTree, GapsInTheFenceAreFound) {
+  fs::create_directories(root_ / "include/streamo/stream");
+  fs::create_directories(root_ / "include/streamo/text");
+  std::ofstream(root_ / "include/streamo/stream/model_bundle.h")
+      << "#include <string>\n#include \"streamo/core/a.h\"\n";
+  std::ofstream(root_ / "include/streamo/core/a.h") << "#include \"core/log.h\"\n";
+  std::ofstream(root_ / "include/streamo/text/spare.h");
+  EXPECT_THAT(breaches_of_fence(root_),
+              ElementsAre("streamo/core/a.h: includes \"core/log.h\", which is not installed",
+                          HasSubstr("text/spare.h: no live session needs it"),
+                          "streamo/video/live_sampler.h: is not there"));
 }
 
 TEST_F(MadeUpTree, RelativeIncludeIsFound) {
