@@ -1,3 +1,5 @@
+// Double buffering: tensors are copied into host buffers (pinned for CUDA) that are reused from
+// save to save, and std::async writes those to disk.
 #include "checkpoint/async_saver.h"
 
 #include <future>

@@ -1,3 +1,5 @@
+// The layout of a checkpoint folder, the manifest of checksums that decides whether it is sound,
+// and the rules for what may be pruned, renamed or overwritten.
 #include "checkpoint/snapshot.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Reads memory-mapped safetensors a megabyte or so at a time, so that two checkpoints of any size
+// are compared in constant memory.
 #include "compare/compare_checkpoints.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Joins two metrics.jsonl files by step, leaving out the fields that depend on the machine, and
+// reports the first difference.
 #include "compare/compare_runs.h"
 
 #include <fmt/format.h>

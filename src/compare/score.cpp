@@ -1,3 +1,5 @@
+// Runs one sample through forward, loss, backward, optimizer steps and greedy decoding, and keeps
+// every tensor another implementation can be compared on.
 #include "compare/score.h"
 
 #include <fmt/format.h>

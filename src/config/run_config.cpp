@@ -1,3 +1,5 @@
+// The declaration of every setting (type, range, help), then the checks that involve more than one
+// of them.
 #include "config/run_config.h"
 
 #include "eval/best_metric.h"

@@ -1,3 +1,4 @@
+// The key is folded into the state with the finaliser that also produces the numbers.
 #include "core/rng.h"
 
 namespace streamo::core {

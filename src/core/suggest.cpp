@@ -1,3 +1,5 @@
+// Nearest name by edit distance. A name whose last component matches another section's key counts
+// as near.
 #include "core/suggest.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Windows start at multiples of the stride, so the window of a round follows from its number alone.
 #include "streamo/data/context_window.h"
 
 #include <fmt/format.h>

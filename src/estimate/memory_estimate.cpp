@@ -1,3 +1,5 @@
+// Walks through the moments of a step that can be its peak (forward, loss, backward, reduction,
+// update) and adds up what is alive at each.
 #include "estimate/memory_estimate.h"
 
 #include <algorithm>

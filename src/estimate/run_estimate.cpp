@@ -1,3 +1,5 @@
+// Builds the model without reading weights, indexes the data as a run would, and looks for the
+// micro-batch of an epoch that needs the most memory.
 #include "estimate/run_estimate.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Bag-of-words F1. Words are runs of letters and digits by Unicode category; each character of a
+// wide script (Chinese, Japanese, Korean) is a word.
 #include "eval/answer_match.h"
 
 #include <utf8proc.h>

@@ -1,3 +1,4 @@
+// The table of metrics a model can be selected by, and which direction is better.
 #include "eval/best_metric.h"
 
 #include <algorithm>

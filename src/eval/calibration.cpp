@@ -1,3 +1,5 @@
+// Expected calibration error (Guo et al., arXiv 1706.04599) with ten equal bins: of the top state,
+// and of each state on its own.
 #include "eval/calibration.h"
 
 #include <algorithm>

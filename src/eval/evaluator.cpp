@@ -1,3 +1,5 @@
+// Feeds annotated turns to a live session, one session a sample and several samples on threads, and
+// keeps each turn beside its annotation.
 #include "eval/evaluator.h"
 
 #include <fmt/format.h>

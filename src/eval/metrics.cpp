@@ -1,3 +1,5 @@
+// Accumulates the counts of one group of timelines; every rate is derived from the sums at the end,
+// so groups of different sizes add up.
 #include "eval/metrics.h"
 
 #include <algorithm>

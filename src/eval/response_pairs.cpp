@@ -1,3 +1,5 @@
+// Greedy matching by distance in time within a window; ties go to the earlier pair, so the result
+// is unique.
 #include "eval/response_pairs.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Divides the CPU threads between concurrent samples. at::set_num_threads is per thread, hence the
+// call inside the worker.
 #include "eval/run_concurrently.h"
 
 #include <ATen/Parallel.h>

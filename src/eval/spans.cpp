@@ -1,3 +1,4 @@
+// Greedy matching of intervals by intersection over union.
 #include "eval/spans.h"
 
 #include <algorithm>

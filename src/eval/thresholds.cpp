@@ -1,3 +1,5 @@
+// Sweeps the threshold over the sorted probabilities and re-matches only the timelines that gained
+// a response.
 #include "eval/thresholds.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Timelines to JSON and back. The report rounds probabilities to four digits; ranks exchange them
+// exactly.
 #include "eval/timeline.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// The vocabulary is cut into blocks: the first pass keeps only a maximum and a sum per row and
+// block (log-sum-exp), the second recomputes the logits and turns them into gradients at once.
 #include "loss/cpu_head.h"
 
 #include <ATen/Parallel.h>

@@ -1,3 +1,4 @@
+// AVX-512 softmax statistics and logit gradients of one block of the vocabulary.
 #include "loss/cpu_head_kernels.h"
 
 #include <math.h>

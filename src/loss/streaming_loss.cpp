@@ -1,3 +1,5 @@
+// Computes loss and gradients in one forward pass over chunks of rows and hands autograd the
+// finished gradients, so the [rows, vocabulary] logits never exist as a whole.
 #include "loss/streaming_loss.h"
 
 #include <algorithm>

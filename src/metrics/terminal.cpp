@@ -1,3 +1,5 @@
+// Formats a step as one line. When the terminal is too narrow, the parts of lowest priority are
+// dropped.
 #include "metrics/terminal.h"
 
 #include <fmt/format.h>

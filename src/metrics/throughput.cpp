@@ -1,3 +1,5 @@
+// Rates over the logging interval; the ETA is over the whole run. Time spent outside steps (saving,
+// evaluating) is taken out of both.
 #include "metrics/throughput.h"
 
 #include <sys/resource.h>

@@ -1,3 +1,5 @@
+// From forward to training FLOPs: a backward pass through a matrix costs one more product for its
+// input and one for its weight, as far as each is needed.
 #include "streamo/model/flops.h"
 
 namespace streamo::model {

@@ -1,3 +1,4 @@
+// Building, initialising and saving; how weights are read and laid out is in weights/.
 #include "model/hf_directory.h"
 
 #include <ATen/CPUGeneratorImpl.h>

@@ -1,3 +1,4 @@
+// The mean is summed in double and in a fixed order, so that every rank computes the same rows.
 #include "model/new_tokens.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The "example" preset: a Qwen2.5-VL small enough to learn the synthetic task on a CPU, written as
+// a Hugging Face directory.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,3 +1,4 @@
+// The table of families: a model_type and the function that builds it.
 #include "model/registry.h"
 
 #include <filesystem>

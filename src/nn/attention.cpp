@@ -1,3 +1,5 @@
+// Neighbouring sequences of equal length become one batched SDPA call; long causal ones on a CPU go
+// to the blocked kernel.
 #include "nn/attention.h"
 
 #include <vector>

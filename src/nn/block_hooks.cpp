@@ -1,3 +1,5 @@
+// The backward hook is an identity autograd function behind the block, which runs before the
+// block's own backward.
 #include "streamo/nn/block_hooks.h"
 
 namespace streamo::nn {

@@ -1,3 +1,4 @@
+// An autograd function for large fp32 products on the CPU; everything else is at::linear.
 #include "nn/linear.h"
 
 #include "nn/kernels/product.h"

@@ -1,3 +1,4 @@
+// The published Conv3d with stride = kernel size, computed as the matrix product it is.
 #include "nn/patch_embed.h"
 
 namespace streamo::nn {

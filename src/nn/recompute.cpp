@@ -1,3 +1,5 @@
+// An autograd function whose backward runs the block again with gradients enabled and
+// differentiates that. The block has no dropout, so no RNG state is saved.
 #include "streamo/nn/recompute.h"
 
 namespace streamo::nn {

@@ -1,3 +1,5 @@
+// Three paths: fused fp32, fused bf16 (AVX-512), and composed operators. Row sums are split in a
+// fixed way, so results do not depend on the number of threads.
 #include "nn/rms_norm.h"
 
 #include <ATen/Parallel.h>

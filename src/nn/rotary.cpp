@@ -1,3 +1,5 @@
+// Tables for vision (rows and columns) and text (M-RoPE: time, height and width sections), and the
+// rotation, which needs only the table for its backward.
 #include "nn/rotary.h"
 
 #include <ATen/Parallel.h>

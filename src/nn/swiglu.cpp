@@ -1,3 +1,5 @@
+// Two autograd functions that save less than LibTorch would: neither silu(gate) nor, in large
+// layers, silu(gate) * up is kept for the backward pass.
 #include "nn/swiglu.h"
 
 #include <ATen/Parallel.h>

@@ -1,3 +1,5 @@
+// The update is LibTorch's fused kernel; what is here is the bookkeeping around it: master weights,
+// gradient reduction over the ranks, sharded state, and a norm that is bitwise reproducible.
 #include "optim/adamw.h"
 
 #include <ATen/ops/_foreach_copy.h>

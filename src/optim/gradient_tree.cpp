@@ -1,3 +1,5 @@
+// A binary counter of partial sums: two subtrees of the same height are added as soon as both
+// exist.
 #include "optim/gradient_tree.h"
 
 namespace streamo::optim {

@@ -1,3 +1,4 @@
+// Closed forms in the step number, so resuming needs no scheduler state.
 #include "optim/lr_schedule.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Copies tensors into and out of flat messages (buckets), with each rank's part padded to whole
+// granules so that all parts have one length.
 #include "parallel/flat_shards.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,5 @@
+// Overlaps reduction with the backward pass: block hooks launch each block's reduce-scatter, with a
+// bounded number in flight.
 #include "parallel/gradient_exchange.h"
 
 #include <unordered_map>

@@ -1,3 +1,4 @@
+// Reads the variables of four launchers, and decides which of them counts when several are set.
 #include "parallel/launch.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Collectives over Gloo or NCCL that end with an error naming the peer that died or hung.
 #include "parallel/ranks.h"
 
 #include <ATen/ATen.h>
@@ -24,8 +25,7 @@ using std::chrono::milliseconds, std::chrono::seconds;
 constexpr seconds kFirstPatience{3600};  // indexing and loading differ between ranks
 constexpr milliseconds kForEver = std::chrono::hours(24 * 365);
 constexpr seconds kFarewell{10}, kShortFarewell{3};
-// A collective that fails because of a peer's end is noticed before the peer's end is known.
-constexpr seconds kTimeToName{4};
+constexpr seconds kTimeToName{4};  // a collective breaks before its peer's end is known
 
 // What is the same for a run and its groups.
 struct RunState {

@@ -1,3 +1,5 @@
+// Finds the address and port of the store, checks that the ranks were launched as one run, and
+// builds the c10d process groups on it.
 #include "parallel/rendezvous.h"
 
 #include <arpa/inet.h>

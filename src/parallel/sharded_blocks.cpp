@@ -1,3 +1,5 @@
+// ZeRO-3/FSDP by hand: parameter storage is freed and reallocated in place, the next block is
+// gathered while this one computes (prefetch), and gradients are reduce-scattered one block late.
 #include "parallel/sharded_blocks.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Times one all-reduce and lists ranks, hosts and devices for the log.
 #include "parallel/topology.h"
 
 #include <ATen/ATen.h>

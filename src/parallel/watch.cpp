@@ -1,3 +1,5 @@
+// A heartbeat thread that writes this rank's beat to the store and reads the others', and a guard
+// thread that ends the process when the store itself hangs.
 #include "parallel/watch.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Axes with round ticks, curves, histogram, confusion matrix and reliability diagram, formatted as
+// SVG by hand.
 #include "report/charts.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Builds cards from the evaluation's JSON; a card whose numbers are missing is left out.
 #include "report/evaluation_section.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The style sheet, light and dark, and the HTML frame around a body.
 #include "report/page.h"
 
 namespace streamo::report {

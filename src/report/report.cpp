@@ -1,3 +1,5 @@
+// Assembles the page from the run's records: headline numbers, training curves, held-out scores,
+// timelines, skipped samples, settings.
 #include "report/report.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Draws recall over false alarms, and the three scores over the threshold.
 #include "report/threshold_page.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Draws a timeline as SVG rectangles, and chooses which timelines to show: round-robin over the
+// tasks.
 #include "report/timeline_section.h"
 
 #include <fmt/format.h>

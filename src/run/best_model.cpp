@@ -1,3 +1,5 @@
+// Keeps the record of the best value in best/, and ignores one that is newer than the checkpoint
+// the run resumes from.
 #include "run/best_model.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Writes <run>/base: a preset's config with a tokenizer trained on the run's own text, or a
+// published tokenizer with tokens added.
 #include "run/model_directory.h"
 
 #include <fmt/ranges.h>

@@ -1,3 +1,5 @@
+// Samples are split in short runs of neighbours, since neighbours tend to share a video; results
+// travel as text lines.
 #include "run/ranked_samples.h"
 
 #include <string>

@@ -1,3 +1,4 @@
+// The lock on the folder, and the list of settings that may change between stopping and resuming.
 #include "run/run_folder.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Reads metrics.jsonl, skipped.jsonl and the newest eval-*.json; anything unreadable counts as
+// absent.
 #include "run/run_records.h"
 
 #include <charconv>

@@ -1,3 +1,4 @@
+// Gathers config, data and program hashes from all ranks, and names the first rank that differs.
 #include "run/same_run.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Thresholded argmax over the states; greedy or nucleus sampling for tokens.
 #include "stream/choose.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Frames to patches to visual tokens, and token ids with 3-D positions into the key-value cache.
 #include "stream/feed_cache.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Assigns each question the round in which it falls due; a new window repeats those that are still
+// open.
 #include "stream/questions.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The turn loop: feed the user turn, compare three logits, decode an answer if the state is
+// </Response>, and write what was said into every open window.
 #include "streamo/stream/session.h"
 
 #include <algorithm>

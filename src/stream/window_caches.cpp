@@ -1,3 +1,5 @@
+// Opens the next window while the current one still judges, copies the shared prefix instead of
+// recomputing it, and rolls caches back by length.
 #include "stream/window_caches.h"
 
 #include <algorithm>

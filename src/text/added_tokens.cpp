@@ -1,3 +1,4 @@
+// Longest match at each position by binary search in a sorted list, one byte at a time.
 #include "text/added_tokens.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Builds ids and labels piece by piece; text that spells a reserved token is cut behind its "<" so
+// that it cannot become one.
 #include "streamo/text/chat_format.h"
 
 #include <fmt/format.h>

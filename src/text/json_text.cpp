@@ -1,3 +1,5 @@
+// Finds an object or array in valid JSON text and inserts an element in the style of its
+// neighbours.
 #include "text/json_text.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Looks up the ids at load time and insists that each is one token, also inside a text.
 #include "streamo/text/special_tokens.h"
 
 #include <fmt/format.h>

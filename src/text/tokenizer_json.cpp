@@ -1,3 +1,5 @@
+// Streams vocabulary and merges past the DOM, then checks every remaining key: an unknown one could
+// change the ids.
 #include "text/tokenizer_json.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Stacks frames of equal size for one patchify call each, and computes positions sample by sample.
 #include "train/model_inputs.h"
 
 #include "streamo/core/error.h"

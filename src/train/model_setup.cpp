@@ -1,3 +1,5 @@
+// Translates RunConfig into the options of each module, and reads back the conversation settings
+// stored with a model.
 #include "train/model_setup.h"
 
 #include "config/options.h"

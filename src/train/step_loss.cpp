@@ -1,3 +1,5 @@
+// Puts each micro-batch's sums in a slot of its own before the all-reduce, so the total is added in
+// the same order for any number of ranks.
 #include "train/step_loss.h"
 
 #include <nlohmann/json.hpp>

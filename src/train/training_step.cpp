@@ -1,3 +1,5 @@
+// Gradient accumulation, the collective agreement on stopping and saving, and the check for finite
+// loss and gradient norm before the update.
 #include "train/training_step.h"
 
 #include <fmt/format.h>

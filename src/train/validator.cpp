@@ -1,3 +1,5 @@
+// Deals samples to ranks round-robin, gathers timelines at rank 0, and exports the model when the
+// chosen metric improves.
 #include "train/validator.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Device and CPU threads of a rank, the cost model that balances micro-batches, and the sharding
+// groups.
 #include "train/work_division.h"
 
 #include <c10/core/impl/VirtualGuardImpl.h>

@@ -1,3 +1,5 @@
+// Decodes one picture ahead, because a picture's time on screen is known only when the next one
+// arrives.
 #include "streamo/video/live_sampler.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Qwen2-VL's smart_resize, with Python's rounding.
 #include "streamo/video/resize.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Joins picture source and converter, converts each picture once however many samples show it, and
+// keeps FFmpeg on a thread that can be abandoned.
 #include "streamo/video/sampler.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,6 @@
+// A bounded queue between the thread that decodes and the loop that runs the model. Frames are
+// released by the wall clock, and a model that falls behind either delays the source or drops
+// frames.
 #include "app/watch/watch_feed.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The three renderings of a turn: a JSON line, a plain line, and a terminal screen drawn with half-
+// block characters and 24-bit escape sequences.
 #include "app/watch/watch_output.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Collects JPEG thumbnails as data URLs while the session runs, and thins out silent turns so that
+// the page of an all-day stream stays small.
 #include "app/watch/watch_page.h"
 
 #include <fmt/format.h>

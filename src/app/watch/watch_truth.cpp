@@ -1,3 +1,4 @@
+// Picks the one annotated sample that matches a video, and a question if there are several.
 #include "app/watch/watch_truth.h"
 
 #include <filesystem>

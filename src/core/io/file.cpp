@@ -1,3 +1,5 @@
+// Write to a temporary, fsync, rename, fsync the folder. Folders that replace another are swapped
+// with renameat2, so that a reader always finds a complete one.
 #include "core/io/file.h"
 
 #include <fcntl.h>

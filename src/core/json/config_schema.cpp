@@ -1,3 +1,5 @@
+// Validates JSON against the declared fields. All assignments are made after all checks, so a file
+// with an error changes nothing.
 #include "core/json/config_schema.h"
 
 #include <fmt/format.h>

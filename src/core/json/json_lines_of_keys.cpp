@@ -1,3 +1,5 @@
+// A hand-written scanner that follows only brackets, strings and comments: the JSON library has
+// already accepted the text.
 #include "core/json/json_lines_of_keys.h"
 
 #include <vector>

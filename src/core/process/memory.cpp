@@ -1,3 +1,4 @@
+// mallopt thresholds of glibc.
 #include "core/process/memory.h"
 
 #include <cstdlib>  // says whether this is glibc

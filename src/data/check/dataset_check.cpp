@@ -1,3 +1,5 @@
+// Examines samples on many threads and adds them up in file order, so that "duplicate of" always
+// names the earlier one.
 #include "data/check/dataset_check.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Quantiles by nearest rank, and histogram bins with round borders: equal widths for a narrow
+// range, 1-2-5 growth for a wide one.
 #include "data/check/distribution.h"
 
 #include <algorithm>

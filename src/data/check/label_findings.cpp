@@ -1,3 +1,5 @@
+// Heuristics on times and questions that are legal but usually a mistake: overlapping events,
+// answers before the question, a new question in every turn.
 #include "data/check/label_findings.h"
 
 #include <fmt/format.h>

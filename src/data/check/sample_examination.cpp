@@ -1,3 +1,5 @@
+// Takes a sample through the steps the loader will take (read, probe, convert, count tokens) and
+// stops at the first one that would fail in training.
 #include "data/check/sample_examination.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Thresholds on what probing a video yields: frame rate, longest frame, aspect ratio, missing end.
 #include "data/check/video_findings.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Writes records as they arrive, and the report last: its presence is what marks an output file as
+// ours to overwrite.
 #include "data/convert/conversion_output.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Extracts each video's frames to PNG once, whichever sample asks first, and rewrites the <stream>
+// placeholders to <image>.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Labels each turn of a raw annotation and writes the conversation; a video is probed once for all
+// of its samples.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

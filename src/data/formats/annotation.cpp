@@ -1,3 +1,5 @@
+// Parses the raw format, strictly in its structure and leniently in its times: "7", 7, "1:07" and
+// "0:01:07.5" all occur in published files.
 #include "data/formats/annotation.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Field access that answers a missing or mistyped key with the nearest key that is there.
 #include "data/formats/json_fields.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// One scan finds the byte range of each record; after that each is read by pread, so any number of
+// threads share the file.
 #include "data/formats/record_file.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// A state machine over brackets, quotes and newlines. Bytes that mean nothing to it are skipped by
+// table lookup, at memory speed.
 #include "data/formats/record_scanner.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Concatenates samples and shifts their row numbers by the tokens before them.
 #include "data/loading/batch.h"
 
 #include <iterator>

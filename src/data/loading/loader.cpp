@@ -1,3 +1,5 @@
+// Workers take tickets in consumption order and finish in any order; next() waits for its ticket,
+// so the batch does not depend on timing. Prefetch is bounded by bytes of pixels.
 #include "data/loading/loader.h"
 
 #include <fmt/format.h>

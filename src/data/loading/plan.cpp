@@ -1,3 +1,5 @@
+// Shuffles by epoch, packs next-fit in shuffled order, and assigns micro-batches to ranks by LPT
+// (longest processing time first).
 #include "data/loading/plan.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Lists the distinct videos that the cache lacks and decodes them in random order, so that several
+// machines on one list rarely meet.
 #include "data/loading/prepare.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Turns event times into one state a turn: standby while an event lasts, the response in the turn
+// after its end. What cannot be placed goes into the losses.
 #include "data/samples/conversation.h"
 
 #include <fmt/format.h>

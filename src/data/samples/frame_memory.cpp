@@ -1,3 +1,5 @@
+// An LRU cache bounded by bytes. A second request for a video that is being decoded waits for the
+// first instead of decoding it again.
 #include "data/samples/frame_memory.h"
 
 namespace streamo::data {

@@ -1,3 +1,5 @@
+// Counts the exact tokens of every sample, and splits overlong ones greedily into the longest
+// windows that fit.
 #include "data/samples/index.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Tells the two formats apart, resolves paths, and memoizes what is expensive and shared between
+// samples: probing, content ids and decoded frames.
 #include "data/samples/sample_source.h"
 
 #include <fmt/format.h>

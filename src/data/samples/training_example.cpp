@@ -1,3 +1,5 @@
+// Cuts windows out of conversations, carrying the open question over, and lists the (row, target)
+// pairs the loss is computed on.
 #include "data/samples/training_example.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// A small rasteriser: backgrounds painted once, shapes with antialiased edges by their distance
+// function, and grain that shifts from frame to frame.
 #include "data/synthetic/painter.h"
 
 #include <algorithm>

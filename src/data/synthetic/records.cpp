@@ -1,3 +1,5 @@
+// Writes questions of each task type with answers that follow from the clip. Wrong alternatives
+// differ in as little as possible, so that the model has to look.
 #include "data/synthetic/records.h"
 
 #include <fmt/format.h>

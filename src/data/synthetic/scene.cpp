@@ -1,3 +1,5 @@
+// The geometry of a passage: where a shape is at a time, how far a point is inside it, and how much
+// of it is in the frame.
 #include "data/synthetic/scene.h"
 
 #include <algorithm>

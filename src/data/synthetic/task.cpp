@@ -1,3 +1,5 @@
+// Plans, encodes and annotates the clips in parallel; a marker file written last makes a second
+// call return at once.
 #include "data/synthetic/task.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Reads JSON or JSON Lines, forgives one torn last line, and wraps each library exception in an
+// error with file and entry.
 #include "eval/bench/annotation.h"
 
 #include <charconv>

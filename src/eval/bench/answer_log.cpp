@@ -1,3 +1,5 @@
+// Append-only JSON Lines. A line torn by a kill is cut off at opening, and lines of another model
+// or context are refused.
 #include "eval/bench/answer_log.h"
 
 #include <fcntl.h>

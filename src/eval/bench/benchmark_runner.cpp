@@ -1,3 +1,5 @@
+// Groups the questions by video, so that each is decoded once, and runs the three protocols: ask at
+// the end, poll every turn, watch until the model answers.
 #include "eval/benchmark_runner.h"
 
 #include <fmt/format.h>

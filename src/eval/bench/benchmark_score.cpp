@@ -1,3 +1,5 @@
+// The task lists of both benchmarks and their averages: OVO-Bench averages over tasks,
+// StreamingBench over questions.
 #include "eval/benchmark_score.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Forces </Silence> until the question, feeding turns in batches; after an answer the cache is
+// rolled back by its length, so asking leaves no trace.
 #include "eval/bench/silent_watch.h"
 
 #include <algorithm>

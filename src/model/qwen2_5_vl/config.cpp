@@ -1,3 +1,5 @@
+// Reads the keys of several transformers versions, and refuses by name every option that this
+// implementation does not compute.
 #include "model/qwen2_5_vl/config.h"
 
 #include <fmt/format.h>

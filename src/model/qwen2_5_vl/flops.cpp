@@ -1,3 +1,5 @@
+// Counts multiply-adds of weights and of attention pairs; windowed vision blocks count whole
+// windows.
 #include "model/qwen2_5_vl/flops.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Wires vision tower and decoder together, and holds the two places where details decide parity:
+// the order of patches and the 3-D positions.
 #include "model/qwen2_5_vl/model.h"
 
 #include <algorithm>

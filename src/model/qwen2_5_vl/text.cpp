@@ -1,3 +1,4 @@
+// The decoder with and without a key-value cache, and the sparse gradient path of a tied embedding.
 #include "model/qwen2_5_vl/text.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Sorts patches into windows and back between windowed and full-attention blocks, then merges 2 x 2
+// patches into one visual token.
 #include "model/qwen2_5_vl/vision.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Checks every name, shape and dtype against the model before anything is read, with the most
+// likely cause as a hint, then reads on several threads straight into the parameters.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Memory-maps for lazy access and preads for bulk loading: a read error is then an exception, where
+// a fault in the mapping would be a SIGBUS.
 #include "model/weights/safetensors.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// A SAX parser of exactly the header grammar, then the checks on offsets: no gap, no overlap, no
+// product that overflows.
 #include "model/weights/safetensors_header.h"
 
 #include <fmt/format.h>

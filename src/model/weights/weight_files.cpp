@@ -1,3 +1,5 @@
+// Opens one file or all shards of the index, cross-checks both, and maps the names of different
+// transformers versions to one.
 #include "model/weights/weight_files.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Records the layout of the original (stored in weight_layout.json of checkpoints), or makes one
+// with shards of bounded size.
 #include "model/weights/weight_layout.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// AVX-512 packing, transposing, online softmax and its gradient, on 32-bit and bf16 operands. bf16
+// pairs of rows are interleaved, as the dot-product instruction takes them.
 #include "nn/kernels/block_kernels.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+// FlashAttention's tiling on CPU threads. The backward pass recomputes probabilities from the saved
+// log-sum-exp and works on transposed scores.
 #include "nn/kernels/blocked_attention.h"
 
 #include <ATen/Parallel.h>

@@ -1,3 +1,5 @@
+// Cuts query heads into units that share a key head, and distributes them so that each packed block
+// of keys serves as many queries as possible.
 #include "nn/kernels/blocked_cache.h"
 
 #include <ATen/Parallel.h>

@@ -1,3 +1,4 @@
+// Calls oneDNN's linear operator through the dispatcher, for matrices large enough to gain from it.
 #include "nn/kernels/product.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>

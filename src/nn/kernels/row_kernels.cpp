@@ -1,3 +1,5 @@
+// AVX-512 RMSNorm, rotary embedding and SwiGLU, rounding to bf16 exactly where the composed
+// operators do.
 #include "nn/kernels/row_kernels.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+// Validates ids, flags and merges, and decodes GPT-2's byte spelling.
 #include "text/bpe/bpe_files.h"
 
 #include <fmt/format.h>

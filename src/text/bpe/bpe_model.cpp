@@ -1,3 +1,5 @@
+// Merges with a linked list of symbols and a heap of candidates: n log n in the length of the word.
+// Merge lookup is an open-addressing hash table.
 #include "text/bpe/bpe_model.h"
 
 #include <fmt/format.h>

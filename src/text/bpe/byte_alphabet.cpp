@@ -1,3 +1,4 @@
+// The 256-entry table and its inverse, computed at compile time.
 #include "text/bpe/byte_alphabet.h"
 
 #include <array>

@@ -1,3 +1,5 @@
+// The pipeline: added tokens, NFC, pre-tokenizer, BPE with a word cache. Scratch objects are
+// pooled, so encode() is const and thread-safe.
 #include "text/bpe/byte_level_bpe_tokenizer.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// PCRE2 with JIT behind a check that the pattern cannot match the empty string.
 #include "text/bpe/pre_tokenizer.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8

@@ -1,3 +1,5 @@
+// Translates Oniguruma's dialect to PCRE2's and refuses, with its place, everything whose meaning
+// could differ.
 #include "text/bpe/split_expression.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Reads the vocabulary by SAX events and reconstructs the special-token flags the way transformers
+// does.
 #include "text/bpe/vocab_merges.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Bounded reading of tokenizer files, for all tokenizer formats.
 #include "text/sentencepiece/model_file.h"
 
 #include <fmt/format.h>

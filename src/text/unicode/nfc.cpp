@@ -1,3 +1,5 @@
+// utf8proc on the stretches that can change. Its tables are newer than those of the reference, so
+// characters the reference does not know pass through.
 #include "text/unicode/nfc.h"
 
 #include <utf8proc.h>

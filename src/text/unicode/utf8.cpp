@@ -1,3 +1,5 @@
+// Validating decoder. An ill-formed sequence becomes one U+FFFD for its maximal prefix, as in Rust
+// and Python.
 #include "text/unicode/utf8.h"
 
 #include <algorithm>

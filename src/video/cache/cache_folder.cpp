@@ -1,3 +1,5 @@
+// Publishing by rename, and use times kept as modification times by the file server's clock, which
+// all machines share.
 #include "video/cache/cache_folder.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Counts the folder once and then only what it adds; before evicting it counts again, since other
+// processes write too.
 #include "video/cache/cache_space.h"
 
 #include <sys/stat.h>

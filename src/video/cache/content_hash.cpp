@@ -1,3 +1,5 @@
+// XXH3-128 of the whole file, with fstat before and after: a file that changes meanwhile gets no
+// hash.
 #include "video/cache/content_hash.h"
 
 #include <fcntl.h>

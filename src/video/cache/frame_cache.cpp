@@ -1,3 +1,5 @@
+// Two kinds of entry: a small fingerprint (path and stat -> content hash and VideoInfo) and the
+// frames (content hash and options -> pixels).
 #include "video/cache/frame_cache.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Lossless: differences from the previous frame or from neighbouring pixels, whichever is smaller,
+// then zstd. Lossy: JPEG.
 #include "video/cache/frame_codec.h"
 
 #include <zstd.h>

@@ -1,3 +1,5 @@
+// Writes frames behind an empty header and fills that in last; reading trusts no field before its
+// checksum.
 #include "video/cache/frame_entry.h"
 
 #include <fmt/format.h>

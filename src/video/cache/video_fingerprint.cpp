@@ -1,3 +1,4 @@
+// One fixed-size struct whose checksum is seeded with the key's hash.
 #include "video/cache/video_fingerprint.h"
 
 #include <unistd.h>

@@ -1,3 +1,5 @@
+// Parses sequence and frame headers up to the reference list and tracks which packet last wrote
+// each of the eight slots.
 #include "video/decode/av1_references.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Works backwards through each group of pictures, marking what the wanted ones refer to; without
+// reference lists it falls back to dropping disposable pictures.
 #include "video/decode/decode_plan.h"
 
 #include <algorithm>

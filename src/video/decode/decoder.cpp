@@ -1,3 +1,5 @@
+// The packet loop around FFmpeg's send/receive API: dropping and flushing by the plan, and noticing
+// when the plan cannot be trusted.
 #include "video/decode/decoder.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Parses parameter sets and slice headers up to the short-term reference picture set, and keeps the
+// decoded picture buffer it describes.
 #include "video/decode/hevc_references.h"
 
 #include <algorithm>

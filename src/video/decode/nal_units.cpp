@@ -1,3 +1,4 @@
+// Length-prefixed and start-code framing, emulation prevention bytes, and Exp-Golomb numbers.
 #include "video/decode/nal_units.h"
 
 #include <cstring>

@@ -1,3 +1,5 @@
+// One classifier per codec: random access points, disposable pictures and output order, from the
+// specification of each.
 #include "video/decode/packet_kind.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Scans all packets, plans, seeks back and decodes. When anything contradicts the plan, the file is
+// decoded again from the start without one.
 #include "video/decode/picture_source.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Timestamps in 128-bit integer arithmetic: which picture is on screen at sample k is decided
+// exactly, also at 30000/1001 fps.
 #include "video/decode/timeline.h"
 
 #include <algorithm>

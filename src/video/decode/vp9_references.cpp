@@ -1,3 +1,5 @@
+// Tracks slots, probability contexts and the previous frame's motion: a VP9 packet depends on all
+// three.
 #include "video/decode/vp9_references.h"
 
 #include <algorithm>

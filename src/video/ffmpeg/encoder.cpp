@@ -1,3 +1,5 @@
+// libx264 in MP4 with fixed settings: one thread and bit-exact muxing, so the same frames give the
+// same bytes.
 #include "video/ffmpeg/encoder.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Allocation that throws instead of returning null.
 #include "video/ffmpeg/ffmpeg_handles.h"
 
 #include <new>

@@ -1,3 +1,4 @@
+// A global FFmpeg callback that routes messages to the log object of the calling thread.
 #include "video/ffmpeg/ffmpeg_log.h"
 
 extern "C" {

@@ -1,3 +1,4 @@
+// The #ifs on library versions, all in one place.
 #include "video/ffmpeg/ffmpeg_versions.h"
 
 #include <cstddef>

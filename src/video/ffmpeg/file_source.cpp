@@ -1,3 +1,5 @@
+// A custom AVIOContext over pread, and an io_open that refuses every other file a container refers
+// to.
 #include "video/ffmpeg/file_source.h"
 
 #include <sys/stat.h>

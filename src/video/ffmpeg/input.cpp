@@ -1,3 +1,5 @@
+// Whitelists of protocols, formats and codecs, limits on what headers claim, and the choice of the
+// video stream.
 #include "video/ffmpeg/input.h"
 
 extern "C" {

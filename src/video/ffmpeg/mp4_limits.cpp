@@ -1,3 +1,5 @@
+// Walks the box tree for sample counts: FFmpeg allocates tables by these numbers before it reads a
+// byte of data.
 #include "video/ffmpeg/mp4_limits.h"
 
 #include <algorithm>

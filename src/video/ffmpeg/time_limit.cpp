@@ -1,3 +1,5 @@
+// Runs work on a pooled thread and abandons it if it neither finishes nor makes progress: a read
+// from a dead network mount cannot be cancelled.
 #include "video/ffmpeg/time_limit.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// A 5 x 7 font of digits and three more characters, as strings.
 #include "video/image/bitmap_font.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Picks evenly spaced samples, shrinks them, and lays out a page of a pleasant shape.
 #include "video/image/contact_sheet.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// FFmpeg's PNG encoder, with a tEXt chunk that marks the file as ours.
 #include "video/image/png.h"
 
 extern "C" {

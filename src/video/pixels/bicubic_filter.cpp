@@ -1,3 +1,4 @@
+// Pillow's filter windows and fixed-point weights, rounded as ATen rounds them.
 #include "video/pixels/bicubic_filter.h"
 
 #include <algorithm>

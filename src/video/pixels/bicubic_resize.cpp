@@ -1,3 +1,4 @@
+// Two separable passes in fixed point, written so that compilers vectorise the inner loops.
 #include "video/pixels/bicubic_resize.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Chooses the fast or the exact path for a picture, and applies the display orientation.
 #include "video/pixels/frame_converter.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Copies pixels in display order; a mirror and a transpose cover all eight orientations.
 #include "video/pixels/orientation.h"
 
 #include <cstring>

@@ -1,3 +1,5 @@
+// swscale at equal size with full chroma interpolation and Pillow's bicubic, and the display matrix
+// of a stream.
 #include "video/pixels/rgb_converter.h"
 
 extern "C" {

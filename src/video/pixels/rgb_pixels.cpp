@@ -1,3 +1,5 @@
+// Reads components through FFmpeg's pixel format descriptors, reduces depth as Pillow does, and
+// composites alpha on white.
 #include "video/pixels/rgb_pixels.h"
 
 extern "C" {

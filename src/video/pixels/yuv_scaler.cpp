@@ -1,3 +1,5 @@
+// Chroma upsampling, colour matrix and bicubic scaling fused into one pass over the picture, eight
+// 16-bit lanes at a time, with a ring of rows that stays in cache.
 #include "video/pixels/yuv_scaler.h"
 
 extern "C" {
