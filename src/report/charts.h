@@ -1,4 +1,4 @@
-// The pictures of the report, as inline SVG. Colours are CSS classes (see report_style.cpp), so
+// The pictures of the report, as inline SVG. Colours are CSS classes (see page.cpp), so
 // that one file suits light and dark screens.
 #pragma once
 

@@ -1,6 +1,6 @@
 // What autograd keeps, tensor by tensor, of the operators that text.cpp and vision.cpp call. Each
-// count is numbers a token (decoder) or patch (vision tower); tests/train/memory_plan_test.cpp
-// holds them against what is allocated.
+// count is numbers a token (decoder) or patch (vision tower);
+// tests/estimate/memory_estimate_test.cpp holds them against what is allocated.
 #include "model/qwen2_5_vl/activations.h"
 
 #include <algorithm>
