@@ -1,6 +1,7 @@
-// Files cut off and overwritten at random places. Truth: the rule of docs/data.md, "Damaged files":
-// a Fault with a reason, or samples on the right grid; of a file that was cut off, what lies before
-// the cut is bit for bit that of the whole file. Where that is says ffprobe. The damage is seeded.
+// Files cut off and overwritten at random places. Truth: the rule of docs/data.md, "Damaged and
+// hostile input": a Fault with a reason, or samples on the right grid; of a file that was cut off,
+// what lies before the cut is bit for bit that of the whole file. Where that is says ffprobe. The
+// damage is seeded.
 //
 // Some hundred files always; STREAMO_FULL_FAULTS=1 makes thirty times as many (some minutes).
 #include <gtest/gtest.h>

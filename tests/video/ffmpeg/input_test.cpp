@@ -1,5 +1,5 @@
-// Files that cannot be used, and sources that are no files. Truth: docs/data.md, "Bad files"; each
-// message is given in full. No case takes more than 2 s.
+// Files that cannot be used, and sources that are no files. Truth: docs/data.md, "Damaged and
+// hostile input"; each message is given in full. No case takes more than 2 s.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
