@@ -87,7 +87,7 @@ bool is_ours(const fs::path& folder) {
          manifest.value("step", Json()) == Json(step_of_checkpoint(folder).value_or(-1));
 }
 
-// The same, and sure enough to be removed.
+// The same, and sure enough to delete it: without a readable manifest a folder is at most renamed.
 bool is_certainly_ours(const fs::path& folder) {
   return !read_manifest(folder).empty() && is_ours(folder);
 }
@@ -152,17 +152,20 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
     model::write_safetensors(folder / kWeights, snapshot.weights);
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
     core::write_file_atomic(folder / kState, core::dump_json(snapshot.trainer_state, 2) + "\n");
+    // Last, and from what is on disk: its checksums are those of the bytes as they read back.
     core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder, snapshot.step)));
   });
   finish_save(snapshot.step);
 }
 
+// Apart from save(), because a crash may come between the rename and this: the next start repeats
+// it.
 void SnapshotStore::finish_save(int64_t step) const {
   core::write_file_atomic(run_dir_ / kLatest, name_of(step) + "\n");
   prune(step);
 }
 
-// Said before gigabytes are written in vain.
+// Fails before gigabytes are written for nothing.
 void SnapshotStore::require_space(const Snapshot& snapshot) const {
   std::error_code error;
   const fs::space_info space = fs::space(run_dir_, error);
@@ -180,6 +183,7 @@ void SnapshotStore::require_space(const Snapshot& snapshot) const {
 // went on from an earlier one).
 void SnapshotStore::prune(int64_t saved_step) const {
   int64_t kept = 0;
+  // Newest first: those beyond `keep_` go.
   for (const fs::path& path : folders_by_step(run_dir_)) {
     if (!is_certainly_ours(path) || kept++ < keep_ || path.filename() == name_of(saved_step))
       continue;
@@ -201,6 +205,8 @@ NewestSnapshot newest_sound_snapshot(const fs::path& run_dir) {
   NewestSnapshot newest;
   for (const fs::path& path : folders_by_step(run_dir)) {
     const Json format = read_manifest(path).value("format", Json());
+    // Written by another version is not damaged: to skip it would silently resume from an older
+    // one.
     if (format.is_number() && format != kFormat) refuse(path, other_format(path, format));
     const auto sound = verify_snapshot(path);
     if (sound && is_ours(path)) {
@@ -235,7 +241,8 @@ core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
   const auto read = core::read_json<Json>(manifest_path);
   if (!read) return core::Fault{read.reason() + ", the file is damaged"};
   const Json& manifest = *read;
-  // Written again it must be the same: no byte of it may change unnoticed either.
+  // The manifest has no checksum of its own. Written again it must be identical, so that no byte of
+  // it can change unnoticed.
   if (!manifest.is_object() || text_of(manifest) != core::read_file(manifest_path) ||
       !manifest.contains("files") || !manifest["files"].is_object()) {
     return core::Fault{manifest_path.string() + ": not as it was written, the file is damaged"};

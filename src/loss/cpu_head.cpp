@@ -98,6 +98,7 @@ void CpuHead::look_through_logits() {
       logit_statistics(logits.data(), rows_, columns(b), largest.data() + at, position.data() + at,
                        sum.data() + at);
       for (int64_t r = 0; r < rows_; ++r) {
+        // Exactly one block holds the target; the logarithm of the sum is added when all are known.
         const int64_t column = target[r] - b * kBlock;
         if (column >= 0 && column < kBlock) {
           ce[r] = -logits[static_cast<size_t>(r * kBlock + column)];
@@ -112,11 +113,13 @@ void CpuHead::look_through_logits() {
     double total = 0;
     for (int64_t b = 0; b < blocks_; ++b) {
       const auto i = static_cast<size_t>(b * rows_ + r);
+      // The first of equal logits wins, as in argmax.
       if (largest[i] > top || b == 0) predictions[r] = b * kBlock + position[i];
       top = std::max(top, largest[i]);
     }
     for (int64_t b = 0; b < blocks_; ++b) {
       const auto i = static_cast<size_t>(b * rows_ + r);
+      // Each block's sum is relative to its own maximum.
       total += static_cast<double>(sum[i]) * std::exp(static_cast<double>(largest[i]) - top);
     }
     const double log_total = top + std::log(total);
@@ -138,9 +141,11 @@ template <typename T>
 void CpuHead::gradients(const Tensor& factor, const Tensor& grad_hidden,
                         const Tensor& grad_head) const {
   const int64_t size = kBlock * channels_;
+  // Rows of padding have the factor 0, so their gradient is 0 whatever their logits are.
   std::vector<LogitRow> row(static_cast<size_t>(padded_rows_), LogitRow{0, 0, 0, -1});
   for (int64_t r = 0; r < rows_; ++r) {
     const float f = data<float>(factor)[r];
+    // At the target, p - 1 = -(1 - e^-CE): expm1 keeps its digits where p is close to 1.
     row[static_cast<size_t>(r)] = {data<float>(log_sum_)[r], f,
                                    f * std::expm1(-data<float>(ce_)[r]),
                                    data<int64_t>(targets_)[r]};
@@ -173,6 +178,8 @@ void CpuHead::gradients(const Tensor& factor, const Tensor& grad_hidden,
         }
         if (to_head == nullptr) continue;
         float* to = to_head + b * size;
+        // Blocks of the head are disjoint, so threads add to it without a lock. There is no memory
+        // behind the last one: if it is incomplete, its gradient goes through `tail`.
         const bool whole = columns(b) == kBlock;
         multiply(kBlock, channels_, padded_rows_, transposed.data(), paired.data(),
                  whole ? to : tail.data(), whole);

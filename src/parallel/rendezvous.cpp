@@ -23,6 +23,8 @@ namespace streamo::parallel {
 namespace {
 
 // The address of this machine that the others can reach: the one it has towards the master.
+// connect() on a UDP socket sends nothing; it makes the kernel choose a route, whose local address
+// getsockname() reports. The host's own name would not do: it often resolves to a loopback address.
 std::string address_towards(const std::string& host, int port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
@@ -59,6 +61,8 @@ std::string own_address(const Launch& launch) {
                             : address_towards(launch.master_address, launch.master_port);
 }
 
+// torchrun's store outlives a restart: without the count, a restarted run would find the keys of
+// the attempt before it.
 std::string prefix_of(const Launch& launch) {
   return fmt::format("streamo-{}", launch.restart);
 }
@@ -100,6 +104,8 @@ Meeting find_meeting_of_agent(const Launch& launch, std::chrono::seconds patienc
 constexpr const char* kRefused = "refused";
 constexpr unsigned kTimeToReadSeconds = 5;
 
+// The reason goes into the store, where ranks that still wait for this one find it. Rank 0 serves
+// the store and must stay until they have read it.
 [[noreturn]] void refuse(c10d::Store& store, const std::string& what, const Launch& launch) {
   store.set(kRefused, bytes_of(what));
   let_others_read(launch.rank);
@@ -115,6 +121,7 @@ constexpr unsigned kTimeToReadSeconds = 5;
 
 void claim_place(c10d::Store& store, const Launch& launch) {
   const std::string own = std::to_string(launch.world_size);
+  // Sets the key only if nobody has: the first process decides, and all see its value.
   const std::vector<uint8_t> set = store.compareSet("world", {}, bytes_of(own));
   if (const std::string of_others(set.begin(), set.end()); of_others != own) {
     refuse(store,
@@ -125,6 +132,7 @@ void claim_place(c10d::Store& store, const Launch& launch) {
     refuse(store, fmt::format("two processes were started as rank {}", launch.rank), launch);
 }
 
+// What another process wrote goes into errors and logs, so its length is bounded.
 std::string told(c10d::Store& store, const std::string& key) {
   constexpr size_t kLongest = 4096;
   const std::vector<uint8_t> text = store.get(key);
@@ -139,6 +147,7 @@ void let_others_read(int rank) {
   if (rank == 0) ::sleep(kTimeToReadSeconds);
 }
 
+// c10's what() includes a C++ stack trace, which is noise in an error for a user.
 std::string reason_of(const std::exception& error) {
   const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
   return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();

@@ -55,7 +55,8 @@ std::string key(const char* what, int rank) {
 
 }  // namespace
 
-// Others may be complete without this process, or it without one that was refused.
+// Looks for a refusal on every poll: a process that was refused never writes its "who", so the
+// others would wait for it until the deadline.
 void Watch::wait_for(int rank, Clock::time_point deadline) {
   while (!store_->check({key("who", rank)})) {
     if (const std::string why = refusal(*store_); !why.empty()) {
@@ -103,7 +104,9 @@ Watch::~Watch() {
   guard_.join();
 }
 
-// Counts its own seconds: those in which the whole process was stopped are nobody's silence.
+// On a thread of its own, because a request to the store of a machine that was cut off never
+// returns: run() would hang in it and could end nothing. Counts its own seconds: time in which the
+// whole process was stopped says nothing about the store.
 void Watch::guard() {
   std::unique_lock lock(mutex_);
   int64_t seen = -1;
@@ -141,7 +144,8 @@ core::Error Watch::hang(const std::string& what, const std::string& lagging) con
           "at that machine, or set parallel.timeout to the seconds that it may need"};
 }
 
-// Where a process has ended, that is the reason, and is dealt with otherwise.
+// Nobody waits on the host for a GPU collective, so there is no call that could throw: this thread
+// ends the process itself. If a peer has died, that is the reason, and run() deals with it.
 void Watch::look_after_followed(std::chrono::milliseconds passed) {
   std::unique_lock lock(mutex_);
   while (!followed_.empty() && followed_.front().is_over()) followed_.pop_front();
@@ -249,6 +253,8 @@ void Watch::read_peers(std::chrono::milliseconds passed) {
     if (beat.stop) stop_ = true;
     const bool ended = has_ended(peer);
     lock.unlock();
+    // In this order: a rank writes "done" before it exits, so a key that is read after its end was
+    // seen cannot miss it, and no rank that finished is taken for one that died.
     peer.done = store_->check({key("done", other)});  // said before it ended
     if (peer.done || !ended) continue;
     const Beat last = Beat::parse(told(*store_, key("beat", other)));
@@ -264,6 +270,8 @@ void Watch::run() {
   for (;;) {
     changed_.wait_until(lock, next_look, [this] { return stopping_ || beat_due_; });
     if (stopping_) return;
+    // A change of activity is published immediately, so that peers apply its timeout from the
+    // start. Reading them is a round trip to rank 0 per peer and stays at one per kBeat.
     const bool look = !beat_due_ || Clock::now() >= next_look;
     beat_due_ = false;
     if (look) next_look = Clock::now() + kBeat;
@@ -316,6 +324,7 @@ std::string Watch::who_lags() {
 
 std::string Watch::who_stands_still(std::chrono::milliseconds waited) {
   const std::chrono::milliseconds silence(silence_);
+  // Idle time before the wait began has kept nobody waiting, so no more than `waited` of it counts.
   const auto stands = [&](const Pulse& pulse) {
     return pulse.silent() >= silence || std::min(pulse.still(), waited) >= pulse.limit(patience());
   };
@@ -337,6 +346,7 @@ bool Watch::is_first_that_waits() {
 }
 
 std::string Watch::Wait::go_on(std::chrono::milliseconds passed) {
+  // A longer interval means that this process was itself stopped.
   waited_ += std::min<std::chrono::milliseconds>(passed, 2 * kBeat);
   if (std::string standing = watch_.who_stands_still(waited_); !standing.empty()) return standing;
   if (next_word_.count() == 0) {

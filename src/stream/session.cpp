@@ -104,6 +104,7 @@ QuestionId Session::ask(std::string question, double second) {
 bool Session::withdraw(QuestionId id) {
   bool was_asked = false;
   const bool known = impl_->questions.withdraw(id, &was_asked);
+  // Every key and value after the question depends on it: only recomputing removes it.
   if (was_asked) impl_->compute_again();
   return known;
 }
@@ -162,12 +163,14 @@ Round Session::Impl::turn(const WindowCaches::UserContent& content, const SeenPi
     *said += answer;
     fed.pop_back();  // the last choice has not been fed back
   }
+  // Teacher forcing: the model's choice is reported, the annotation's words become the history.
   if (forced) *said = *forced;
   windows.end_round(*said, fed);
   return round;
 }
 
 Round Session::Impl::decide(const Tensor& hidden_state, bool may_respond) const {
+  // Three rows of the LM head instead of the whole vocabulary: no other token is compared.
   const Tensor logits = torch::linear(hidden_state, rows).to(torch::kFloat).cpu().squeeze(0);
   const Tensor probabilities = torch::softmax(logits, 0);
   Round round;
@@ -183,6 +186,7 @@ std::vector<TokenId> Session::Impl::generate(const OnText& on_text) {
   const text::Tokenizer& tokenizer = format.tokenizer();
   std::vector<TokenId> ids = {format.special().id_of(text::State::kResponse)};
   const Tensor weight = model.lm_head_weight();
+  // A stream of random numbers per round: how many were drawn in earlier answers does not matter.
   core::Rng rng{options.sampling.seed, static_cast<uint64_t>(windows.round())};
   size_t told = 0;
   for (int64_t i = 0; i < options.max_answer_tokens; ++i) {
@@ -190,6 +194,7 @@ std::vector<TokenId> Session::Impl::generate(const OnText& on_text) {
     ids.push_back(choose_token(logits, options.sampling, rng));
     if (tokenizer.decode(std::span(ids).last(1), /*skip_special=*/true).empty()) break;
     if (!on_text) continue;
+    // All of it each time: the bytes of a character may be spread over several tokens.
     const std::string answer = tokenizer.decode(ids, /*skip_special=*/true);
     if (answer.size() <= told || ends_within_character(answer)) continue;
     on_text(std::string_view(answer).substr(told));
@@ -208,6 +213,7 @@ void Session::Impl::compute_again() {
   const int64_t oldest = windows.oldest_round();
   windows.begin(system_prompt);
   for (const auto& [round, turn] : turns) {
+    // Rounds between the sinks and the oldest window were forgotten. No open window holds them.
     if (round >= oldest && windows.round() < oldest) windows.jump(oldest);
     windows.feed_turn(content_of(round, turn.tagged), turn.pictures);
     windows.end_round(turn.said, {});

@@ -12,7 +12,8 @@ namespace {
 using text::TokenId;
 using torch::Tensor;
 
-// The first `length` tokens of one cache into another.
+// The first `length` tokens of one cache into another. Buffers of closed windows are reused where
+// they are large enough.
 void copy_prefix(const model::KvCache& from, int64_t length, model::KvCache& to) {
   const auto copy = [length](const std::vector<Tensor>& source, std::vector<Tensor>& target) {
     target.resize(source.size());
@@ -81,6 +82,8 @@ void WindowCaches::note_prefix() {
 }
 
 Tensor WindowCaches::feed_turn(const UserContent& content, const SeenPictures& pictures) {
+  // Windows begin at multiples of the stride. The next one opens now, while the current one still
+  // judges, so it has seen the whole overlap when its turn comes.
   if (rule_.max_rounds > 0 && round_ > windows_.back().first && round_ % rule_.stride() == 0) {
     open_window(round_);
   }
@@ -108,9 +111,15 @@ void WindowCaches::end_round(const std::string& assistant_content, std::span<con
     fed = {};  // the others have not been fed what the model said
   }
   ++round_;
+  // From here on every window begins with the same keys: they depend on nothing that follows, so
+  // they are copied instead of computed again.
   if (round_ == rule_.sink_rounds) note_prefix();
 }
 
+// What was fed while the model spoke need not be what training shows: the tokenizer may split the
+// finished text differently, and evaluation may force other words. The cache keeps the common
+// prefix and is cut back behind it by its length alone (what lies beyond is overwritten). The rest
+// waits for the next turn, which feeds it in the same forward pass.
 void WindowCaches::remember(Window& window, const std::string& assistant_content,
                             std::span<const TokenId> fed) const {
   text::TokenSequence turn;

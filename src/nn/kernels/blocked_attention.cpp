@@ -85,6 +85,8 @@ void forward_head(const View<const T>& q, const View<const T>& k, const View<con
   const SoftmaxState state{row_max.data(), row_sum.data(), sums.data()};
   for (int64_t i = 0; i < blocks; ++i) {
     const int64_t token = sequence.token(i), rows = sequence.rows(i);
+    // Causal: queries of block i see keys of blocks 0 to i, so each block is packed once, on
+    // reaching it.
     pack_transposed_paired(k.at(token, kv_head), k.row, rows, d, keys.data() + i * size);
     pack_paired(v.at(token, kv_head), v.row, rows, d, values.data() + i * size);
     pack_rows(q.at(token, head), q.row, rows, d, queries.data());
@@ -151,6 +153,8 @@ void backward_head(const BackwardInputs<T>& in, int64_t head, const Sequence& se
     pack_transposed_paired(q, in.q.row, rows, d, b.queries_t.data());
     pack_paired(grad, in.grad.row, rows, d, b.grads.data());
     pack_transposed_paired(grad, in.grad.row, rows, d, b.grads_t.data());
+    // rowsum(dO * O), which equals rowsum(P * dP): the softmax's gradient needs no second pass over
+    // keys.
     row_dots(grad, in.grad.row, out, in.out.row, rows, d, b.delta.data());
     const float* log_sum = in.log_sum + head * in.shape.tokens + token;
     std::copy(log_sum, log_sum + rows, b.log_sum.begin());
@@ -165,6 +169,7 @@ void backward_head(const BackwardInputs<T>& in, int64_t head, const Sequence& se
                              b.ds_paired.data());
       multiply(kBlock, d, kBlock, b.p.data(), b.grads.data(), grad_v + j * size, true);
       multiply(kBlock, d, kBlock, b.ds.data(), b.queries.data(), grad_k + j * size, true);
+      // As a second operand bf16 must have its rows interleaved in pairs; fp32 has one layout.
       const T* second = sizeof(T) == sizeof(float) ? b.ds.data() : b.ds_paired.data();
       multiply(d, kBlock, kBlock, b.keys_t.data() + j * size, second, b.grad_q_t.data(), j > 0);
     }
@@ -200,6 +205,9 @@ tensor_list backward_all(const Tensor& q, const Tensor& k, const Tensor& v, cons
   const auto of_heads = [&] {  // the gradients of keys or values, each query head's share apart
     return at::empty({shape.heads, step}, q.options().dtype(torch::kFloat));
   };
+  // The query heads of a group share keys and values. Each writes a gradient of its own, and a
+  // second loop adds them in the order of the heads: no atomics, the same bits for any number of
+  // threads.
   const Tensor shares_k = of_heads(), shares_v = of_heads();
   auto *pk = shares_k.data_ptr<float>(), *pv = shares_v.data_ptr<float>();
   const BackwardInputs<T> in{View<const T>(q),

@@ -40,6 +40,7 @@ void CacheSpace::count() {
     for (const auto& entry : fs::directory_iterator(shelf.path(), gone)) {
       struct stat status = {};
       if (::lstat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+      // What it occupies on disk, which is what the bound is about, not its length.
       File file{entry.path(), int64_t{status.st_blocks} * 512, used_ns(status)};
       if (is_temporary(file.path)) {
         if (file.used_ns < started_ns_ - kLeftoverAfterNs) ::unlink(file.path.c_str());
@@ -79,6 +80,8 @@ bool CacheSpace::take(int64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (!counted_ || taken_ > max_bytes_ / kRecount) count();
   if (held_ + bytes > max_bytes_) {
+    // Other processes write and evict, too: before files are deleted, the folder is counted again.
+    // More is freed than needed, or each of the next writes would scan the folder.
     if (taken_ > 0) count();
     evict_oldest(held_ + bytes - max_bytes_ + max_bytes_ / kSlack);
   }

@@ -131,13 +131,17 @@ core::Result<std::optional<Source>> FrameCache::Impl::source(const fs::path& pat
   const std::optional<FileState> state = file_state(path);
   if (!state || !is_settled(*state)) return std::optional<Source>();
   const auto watch = std::make_shared<FileWatch>(path, sampling.time_limit);
+  // Hashing reads the whole file, perhaps over a network that hangs, so it is under the time limit.
   const core::Result<ContentHash> hash =
       run_watched<ContentHash>(watch, [watch] { return hash_content(watch->path, watch->limit); });
+  // A timeout is the file's fault. Any other failure is left to the decoder, which reports it
+  // better.
   if (watch->limit.was_up()) return hash.fault();
   if (!hash) return std::optional<Source>();
   ++probed;
   core::Result<VideoInfo> info = video::probe(path, without_limits(sampling));
   if (!info) return info.fault();
+  // Replaced between hashing and probing, the two would describe different files.
   if (hash->state != state || file_state(path) != state) return std::optional<Source>();
   Source source{{hash->hex, *info}, *state};
   const std::string key = note_key(path, *state, sampling);
@@ -191,6 +195,7 @@ void FrameCache::Impl::store(const std::string& key, const Decoded& decoded) {
   int64_t bytes = 0;
   const bool published =
       folder.publish(entry_name(key), decoded.about_bytes, [&](CacheFolder::Output& output) {
+        // publish() calls this again after making room on a full disk.
         bytes = 0;
         const auto append = [&](std::string_view part) {
           bytes += static_cast<int64_t>(part.size());

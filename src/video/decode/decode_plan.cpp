@@ -15,6 +15,7 @@ constexpr int64_t kMostOmitted = 64;
 }  // namespace
 
 void DecodePlanner::add(const AVPacket& packet, const PacketKind& kind, bool displayed) {
+  // A picture that is shown but has no time could be any sample.
   const bool timed = displayed || (packet.flags & AV_PKT_FLAG_DISCARD) != 0 || !kind.shown ||
                      packet.pts != AV_NOPTS_VALUE;
   possible_ = possible_ && kind.understood && timed;
@@ -47,6 +48,8 @@ std::optional<std::vector<size_t>> DecodePlanner::as_displayed(const Entries& en
             [&](size_t a, size_t b) { return entries[a].pts < entries[b].pts; });
   for (size_t i = 1; i < indices.size(); ++i) {
     const Entry &before = entries[indices[i - 1]], &after = entries[indices[i]];
+    // Where times and the codec's output order disagree, one of them is wrong, and the plan might
+    // pick another picture than decoding everything would.
     if (before.pts == after.pts || before.order >= after.order) return std::nullopt;
   }
   return indices;
@@ -87,6 +90,8 @@ void DecodePlanner::feed_group(const Entries& entries, size_t begin, size_t end,
     // What stands before the first picture by its time may be shown all the same: only the decoder
     // knows (Timeline::include_first).
     const bool before_first = begin == 0 && entry.pts < entries[0].pts;
+    // `droppable` says that no picture of the same temporal layer or a lower one refers to it;
+    // those of a higher layer may. Only in the top layer does nobody.
     const bool pass =
         entry.droppable && entry.layer == top_layer_ && !entry.wanted && !before_first;
     feed[i] = pass ? Feed::kPass : Feed::kDecode;
@@ -100,7 +105,9 @@ std::span<const uint32_t> DecodePlanner::references(const Entries& entries, size
   return std::span(references_).subspan(begin, end - begin);
 }
 
-// In one group; those after it are done. The last needed one.
+// In one group; those after it are done. Backwards, since references precede the pictures that use
+// them: when a picture is reached, everything that refers to it has been seen. Returns the last one
+// needed.
 size_t DecodePlanner::mark_needed(const Entries& entries, size_t begin, size_t end,
                                   std::vector<bool>& needed) const {
   size_t last = begin;
@@ -133,11 +140,14 @@ std::vector<Feed> DecodePlanner::feed_referenced(const Entries& entries) const {
     size_t begin = end - 1;
     while (begin > 0 && !entries[begin].random_access) --begin;
     const size_t last = mark_needed(entries, begin, end, needed);
+    // Too long a gap would make the decoder lose count of the pictures' order: rather all of the
+    // group, with what its pictures refer to in earlier groups.
     if (entries[begin].needs_restart && omits_too_many(entries, begin, last, needed)) {
       std::fill(needed.begin() + static_cast<ptrdiff_t>(begin),
                 needed.begin() + static_cast<ptrdiff_t>(last) + 1, true);
       mark_needed(entries, begin, end, needed);
     }
+    // A restart empties the decoder, so it is not possible where a picture needs an earlier group.
     bool refers_back = false;
     for (size_t i = begin; i <= last; ++i) {
       const auto own = references(entries, i);
