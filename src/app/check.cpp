@@ -1,4 +1,4 @@
-// streamo check CONFIG|FILE: what is wrong or odd about a dataset, before a run finds out.
+// streamo check CONFIG|FILE: finds what is wrong or suspicious about a dataset before a run does.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// streamo compare RUN_A RUN_B: the first step and tensor in which two runs differ.
+// streamo compare RUN_A RUN_B: the first step and the first tensor in which two runs differ.
 #include <fmt/format.h>
 
 #include <memory>

@@ -1,4 +1,4 @@
-// streamo config [--schema] [KEY]: what can be set.
+// streamo config [--schema] [KEY]: lists the settings.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

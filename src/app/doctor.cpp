@@ -1,4 +1,4 @@
-// streamo doctor: what this machine offers a run, in a few lines for a bug report.
+// streamo doctor: describes this machine in a few lines, for a bug report.
 extern "C" {
 #include <libavcodec/version.h>
 }

@@ -1,4 +1,4 @@
-// Tells the trouble of the machine from our bugs among what libraries throw.
+// Decides for each exception of a library whether the machine is to blame (memory, disk) or a bug.
 #include "app/failure.h"
 
 #include <fmt/format.h>

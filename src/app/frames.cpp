@@ -1,4 +1,4 @@
-// `streamo frames`: which pictures of a video, or of a picture file, the model would see, and when.
+// streamo frames: the frames of a video or image file as the model would see them, with times.
 #include <fmt/format.h>
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// streamo inspect PATH: what a file or folder of ours holds, as text. Of an annotation file, the
-// very turns and labels a sample becomes.
+// streamo inspect PATH: shows the content of a file or folder as text. For an annotation file, the
+// exact turns and labels that a sample becomes.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -1,4 +1,4 @@
-// The one program. Commands throw core::Error; this is the only place that catches.
+// The entry point. Commands throw core::Error, and this is the only place that catches it.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>

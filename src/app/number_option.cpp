@@ -1,4 +1,4 @@
-// Checks of numbers that are given as options.
+// Range checks for numeric command-line options.
 #include "app/number_option.h"
 
 #include <fmt/format.h>

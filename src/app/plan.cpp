@@ -1,4 +1,4 @@
-// streamo plan CONFIG: what a run would take of memory and time, before it is paid for.
+// streamo plan CONFIG: estimates a run's memory, time and communication before it is started.
 #include <fmt/format.h>
 
 #include <algorithm>

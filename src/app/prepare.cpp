@@ -1,4 +1,4 @@
-// streamo prepare CONFIG [key=value ...]: fills data.frame_cache before a run.
+// streamo prepare CONFIG [key=value ...]: fills data.frame_cache ahead of a run.
 #include "data/loading/prepare.h"
 
 #include <fmt/format.h>

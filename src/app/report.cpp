@@ -1,4 +1,4 @@
-// streamo report: the page of a run, made again from what its folder holds.
+// streamo report: regenerates report.html from the files of the run folder.
 #include "report/report.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// streamo synthesize: the example task's clips and annotations.
+// streamo synthesize: generates the clips and annotations of the example task.
 #include <limits>
 #include <memory>
 

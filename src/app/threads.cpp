@@ -1,4 +1,4 @@
-// Sets up the threads that LibTorch computes with before anything is computed.
+// Configures LibTorch's thread pools before anything is computed.
 #include "app/threads.h"
 
 #include <ATen/Parallel.h>

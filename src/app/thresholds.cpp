@@ -1,4 +1,4 @@
-// streamo thresholds EVAL.json: from when on a model should speak.
+// streamo thresholds EVAL.json: recall against false alarms for each response threshold.
 #include "eval/thresholds.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// How an error reads: where and what on one line, what to do about it on the next.
+// The format of an error: place and problem on one line, the hint on the next.
 #include "streamo/core/error.h"
 
 #include <fmt/format.h>

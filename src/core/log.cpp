@@ -1,5 +1,5 @@
-// Messages on stderr, and lines that are redrawn: written as far as that goes, never a reason to
-// end.
+// Messages and redrawn status lines on stderr. A stderr that cannot be written is ignored: it must
+// never end a run.
 #include "core/log.h"
 
 #include <sys/ioctl.h>

@@ -1,4 +1,4 @@
-// Writing to people and to whoever reads our results, and what happens when they are gone.
+// Writes results to stdout, and handles a reader that has gone away (SIGPIPE, a full disk).
 #include "core/print.h"
 
 #include <fcntl.h>

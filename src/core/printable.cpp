@@ -1,4 +1,4 @@
-// Writes out the characters of outside text that a terminal would obey.
+// Escapes the characters of untrusted text that a terminal would interpret.
 #include "core/printable.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Telling URLs from file names, and leaving out what is secret in them.
+// Recognises URLs and removes credentials and query strings from them.
 #include "core/url.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// streamo-decoder: reads video and picture files for streamo, which starts it and gives it each
+// streamo-decoder: decodes video and image files for streamo, which starts it and passes it each
 // file.
 #include "video/worker/decoder_service.h"
 

@@ -1,4 +1,4 @@
-// The report as JSON, for machines.
+// The evaluation report as JSON.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// The report as a few lines, for people.
+// The evaluation report as a short table for people.
 #include <fmt/format.h>
 
 #include "eval/evaluator.h"

@@ -1,4 +1,4 @@
-// The curves of a run as lines of JSON and TensorBoard events.
+// Writes a run's metrics as JSON Lines and TensorBoard events.
 #include "metrics/metrics_log.h"
 
 #include <cmath>

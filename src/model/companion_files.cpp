@@ -1,4 +1,4 @@
-// What goes with the weights into a checkpoint or an export, and what must not.
+// Decides which files accompany the weights into a checkpoint or an export.
 #include <fmt/format.h>
 
 #include <algorithm>

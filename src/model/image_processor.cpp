@@ -1,5 +1,5 @@
-// The image processor's settings of a model directory (get_image_processor_dict of transformers 5,
-// src/transformers/image_processing_base.py).
+// Reads the image processor's settings of a model directory (get_image_processor_dict of
+// transformers 5, src/transformers/image_processing_base.py).
 #include "model/image_processor.h"
 
 #include "model/weights/strict_json.h"

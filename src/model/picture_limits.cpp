@@ -1,4 +1,4 @@
-// How many pixels the pictures of a model have, by its image processor.
+// The pixel limits of a model's images, from its image processor.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// Sets aside what a run did after the checkpoint that it goes on from.
+// Sets aside the work that a run did after the checkpoint it resumes from.
 #include "run/branch.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Makes, keeps and takes up again the plan of a run.
+// Creates, stores and reloads the plan of a run.
 #include "run/kept_plan.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Finds the checkpoint to go on from, and compares its run with this one.
+// Finds the checkpoint to resume from, and verifies that it belongs to this run.
 #include "run/resume.h"
 
 #include <fmt/format.h>

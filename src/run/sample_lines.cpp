@@ -1,4 +1,4 @@
-// The items of samples as lines of text, and back.
+// Serialises the items of samples as lines of text, and parses them.
 #include "run/sample_lines.h"
 
 #include <nlohmann/json.hpp>

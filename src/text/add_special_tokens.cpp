@@ -1,4 +1,4 @@
-// Writing a tokenizer's files with more special tokens in them, as transformers reads them.
+// Writes a tokenizer's files with additional special tokens, as transformers expects them.
 #include <fmt/format.h>
 
 #include <array>

@@ -1,4 +1,4 @@
-// Which of its files a model directory's tokenizer is read from.
+// Chooses which of a model directory's files its tokenizer is read from.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// Appends records to a log file, whole or not at all, and survives a disk without room for them.
+// Appends whole records or nothing, and keeps records in memory while the disk is full.
 #include "core/io/append_log.h"
 
 #include <fcntl.h>

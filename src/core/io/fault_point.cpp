@@ -1,4 +1,4 @@
-// Counts the hits of the armed fault and acts on the one that is meant.
+// Counts how often the armed fault point is reached, and triggers its fault on the requested hit.
 #include "core/io/fault_point.h"
 
 #include <unistd.h>

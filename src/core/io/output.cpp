@@ -1,4 +1,4 @@
-// Refuses to write over inputs and over files and folders that this program has not written.
+// Refuses to overwrite inputs, and files and folders that this program did not write.
 #include "core/io/output.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Makes a private folder in the system's place for temporary files.
+// Creates a private folder in the system's directory for temporary files.
 #include "core/io/scratch_folder.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// Classifies errors of the system, and says what to do about each.
+// Maps errno to who is to blame (machine or file), whether a retry helps, and the hint.
 #include "core/io/system_error.h"
 
 #include <fmt/format.h>

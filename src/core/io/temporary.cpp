@@ -1,4 +1,4 @@
-// Names, keeps account of, and cleans up what is written before it gets its final name.
+// Names temporaries, registers them, and removes those a dead process left behind.
 #include "core/io/temporary.h"
 
 #include <fcntl.h>

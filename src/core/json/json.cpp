@@ -1,4 +1,4 @@
-// The reader of strangers' JSON: the library's parser behind limits on depth, number, names, bytes.
+// Parses untrusted JSON: the library's SAX parser behind limits on depth, numbers, names and bytes.
 #include "core/json/json.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Reads the limits that the kernel sets for this process.
+// Reads the CPU and memory limits of this process, including those of its cgroups.
 #include "core/process/machine.h"
 
 #include <sched.h>

@@ -1,4 +1,4 @@
-// Spreads work over threads.
+// parallel_for and thread creation, which cope with a limit on the number of threads.
 #include "core/process/parallel.h"
 
 #include <algorithm>

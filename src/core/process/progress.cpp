@@ -1,4 +1,4 @@
-// The counters of what gets on, and the list of the files in work.
+// Progress counters, and the list of files being decoded.
 #include "core/process/progress.h"
 
 #include <map>

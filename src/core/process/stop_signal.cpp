@@ -1,5 +1,5 @@
-// Signals that stop a command: a handler that only passes the number on, and a thread that acts on
-// it, since a handler may neither delete files nor wait.
+// Handling of stop signals: the handler only writes the number to a pipe, and a thread acts on it,
+// since a handler may neither delete files nor wait.
 #include "core/process/stop_signal.h"
 
 #include <fcntl.h>

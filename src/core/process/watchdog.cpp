@@ -1,5 +1,5 @@
-// Looks at a counter again and again. Counts its own looks: a time in which the process was stopped
-// is none in which it stood still.
+// Ends the process when a counter stops moving. It counts its own looks, so time in which the whole
+// process was stopped is not held against it.
 #include "core/process/watchdog.h"
 
 #include <cstdlib>

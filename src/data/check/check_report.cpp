@@ -1,4 +1,4 @@
-// The check's result as JSON and as text.
+// Renders the result of a check as JSON and as text.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

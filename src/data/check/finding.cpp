@@ -1,4 +1,4 @@
-// What each finding means, and how findings are counted and told.
+// The description of each kind of finding, and how findings are counted and summarised.
 #include "data/check/finding.h"
 
 #include <fmt/format.h>

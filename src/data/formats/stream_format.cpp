@@ -1,4 +1,4 @@
-// The stream format: a finished conversation with `videos` or `images`.
+// The stream format: a complete conversation with `videos` or `images`.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// Writes a user's turn and finds the question in one, also where others have put it.
+// Writes a user turn, and extracts the question from one, also in the layouts of other tools.
 #include "data/formats/user_turn.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Tells files apart by their size, beginning and end.
+// Identifies a file by its size and its first and last bytes.
 #include "data/samples/content_id.h"
 
 #include <fmt/format.h>

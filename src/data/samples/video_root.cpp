@@ -1,4 +1,4 @@
-// Joining paths of annotations to their folder, and refusing those that lead out of it.
+// Resolves annotation paths against their folder, and refuses those that lead out of it.
 #include "data/samples/video_root.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Draws up a clip: which shapes pass when and where, over which backgrounds, and how it is encoded.
+// Designs a clip: which shapes pass when and where, over which backgrounds, and how it is encoded.
 #include <fmt/format.h>
 
 #include <algorithm>

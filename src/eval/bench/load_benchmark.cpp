@@ -1,4 +1,4 @@
-// An annotation file as plays, whichever benchmark it is of.
+// Recognises the benchmark of an annotation file and loads its questions.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -1,4 +1,4 @@
-// Result files, ours and others'.
+// Reads result files, our own and those of other tools.
 #include <fmt/format.h>
 
 #include <algorithm>

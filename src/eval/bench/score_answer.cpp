@@ -1,4 +1,4 @@
-// Is an answer right? By the rules of the benchmarks' own scripts, and strictly.
+// Decides whether an answer is correct: by the rules of the benchmarks' own scripts, and strictly.
 #include <algorithm>
 #include <cctype>
 #include <cmath>

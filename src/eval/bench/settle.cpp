@@ -1,4 +1,4 @@
-// What a watch of the stream answers.
+// Derives the answers to a benchmark's questions from a watch of the stream.
 #include <algorithm>
 #include <cctype>
 

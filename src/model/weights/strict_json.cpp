@@ -1,4 +1,4 @@
-// The JSON files of a model directory, by the one reader of strangers' JSON.
+// Reads the JSON files of a model directory through the parser for untrusted JSON.
 #include "model/weights/strict_json.h"
 
 #include "core/json/json.h"

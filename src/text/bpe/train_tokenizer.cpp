@@ -1,4 +1,4 @@
-// Training: a SentencePiece model in which every special string is one piece.
+// Trains a SentencePiece model in which every special string is one piece.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sentencepiece_trainer.h>

@@ -1,4 +1,4 @@
-// A SentencePiece model behind the Tokenizer interface.
+// Adapts a SentencePiece model to the Tokenizer interface.
 #include "text/sentencepiece/sentencepiece_tokenizer.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Faults of one file, and the trouble of the machine that is none.
+// Distinguishes faults of a file from failures of the machine while it is read.
 #include "video/cache/file_watch.h"
 
 extern "C" {

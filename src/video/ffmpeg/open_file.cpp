@@ -1,4 +1,4 @@
-// Opens the files that are decoded.
+// Opens files for decoding, without blocking on pipes.
 #include "video/ffmpeg/open_file.h"
 
 #include <fcntl.h>

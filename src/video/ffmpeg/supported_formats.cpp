@@ -1,4 +1,4 @@
-// The tables of what is read: docs/data.md has them for people.
+// The whitelists of containers and codecs; docs/data.md lists them for people.
 #include "video/ffmpeg/supported_formats.h"
 
 extern "C" {

@@ -1,4 +1,4 @@
-// Asking for certificates wherever FFmpeg opens a connection.
+// Turns on certificate verification wherever FFmpeg opens a connection.
 #include "video/ffmpeg/verified_tls.h"
 
 extern "C" {

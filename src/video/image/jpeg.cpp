@@ -1,4 +1,4 @@
-// JPEG in memory, read and written by libjpeg-turbo.
+// Reads and writes JPEG in memory with libjpeg-turbo.
 #include "video/image/jpeg.h"
 
 #include <fmt/format.h>

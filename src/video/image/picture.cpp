@@ -1,4 +1,4 @@
-// Pictures given as files: what they are, how large, and their pixels.
+// Image files: recognising the format, their size, and their pixels.
 #include "video/image/picture.h"
 
 #include <fmt/format.h>

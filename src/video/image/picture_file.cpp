@@ -1,4 +1,4 @@
-// Reading parts of a picture file.
+// Bounded reads of parts of an image file.
 #include "video/image/picture_file.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-// Picture files' own words on size and orientation.
+// Reads size and orientation from image headers.
 #include "video/image/picture_header.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Messages between this program and its decoder processes, in bytes.
+// Serialisation of the messages between this program and its decoder processes.
 #include "video/worker/decoder_messages.h"
 
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-// Starts decoder processes, asks them, and says how they ended.
+// Starts decoder processes, sends them requests, and reports how they ended.
 #include "video/worker/decoder_process.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-// The other end of decoder_process.h: the program that a stranger's file may crash, stop, or take
-// over.
+// The side of decoder_process.h that runs in the sandbox and that a hostile file may crash, hang or
+// take over.
 #include "video/worker/decoder_service.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// Takes a process's rights away, by limits and by a filter of its system calls (seccomp).
+// Drops a process's rights: resource limits and a seccomp filter of its system calls.
 #include "video/worker/sandbox.h"
 
 #include <linux/audit.h>
