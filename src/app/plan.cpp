@@ -37,7 +37,7 @@ void plan(const Arguments& arguments) {
   throw core::Error(core::ErrorKind::kMemory,
                     fmt::format("the run does not fit: {:.1f} GB are needed at the peak",
                                 mode->memory.peak() / 1e9),
-                    "parallel.shard=" + mode->shard,
+                    std::string("parallel.shard=") + parallel::traits(mode->shard).name,
                     "take another mode or more GPUs, set model.gradient_checkpointing=true, or "
                     "lower data.max_length");
 }

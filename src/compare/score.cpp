@@ -16,6 +16,7 @@
 #include "model/hf_directory.h"
 #include "optim/adamw.h"
 #include "optim/lr_schedule.h"
+#include "parallel/local_reducer.h"
 #include "run/model_directory.h"
 #include "streamo/core/error.h"
 #include "streamo/stream/model_bundle.h"
@@ -118,12 +119,12 @@ class Scorer {
 
   void gradients(Tensors& out) {
     const auto parameters = train::named_parameters(config_, model_, bundle_.format.special());
-    for (const optim::NamedParameter& parameter : parameters) {
+    for (const model::NamedParameter& parameter : parameters) {
       if (parameter.tensor.requires_grad()) parameter.tensor.set_grad_dtype(torch::kFloat);
     }
     backward();
     std::vector<Tensor> norms;
-    for (const optim::NamedParameter& parameter : parameters) {
+    for (const model::NamedParameter& parameter : parameters) {
       Tensor gradient = parameter.tensor.grad();
       if (!gradient.defined()) continue;
       parameter.tensor.mutable_grad().reset();
@@ -135,16 +136,18 @@ class Scorer {
   }
 
   void train(int64_t steps, Tensors& out) {
-    optim::AdamW optimizer(train::named_parameters(config_, model_, bundle_.format.special()),
-                           train::adamw_config(config_.optim));  // gradients in fp32
+    parallel::LocalReducer reducer(
+        train::named_parameters(config_, model_, bundle_.format.special()));
+    optim::AdamW optimizer(reducer, train::adamw_config(config_.optim));
     const optim::LrSchedule schedule(config_.optim.schedule, config_.optim.lr,
                                      config_.optim.warmup_ratio, steps);
     std::vector<Tensor> losses;
     for (int64_t step = 0; step < steps; ++step) {
       losses.push_back(backward());
-      optimizer.clip_grad_norm(config_.optim.clip_grad_norm);
-      optimizer.step(schedule.lr(step));
-      optimizer.zero_grad();
+      const parallel::Gradients gradients = reducer.reduce();
+      reducer.clip_grad_norm(gradients, config_.optim.clip_grad_norm);
+      optimizer.step(gradients.values, schedule.lr(step));
+      reducer.publish(gradients);
     }
     out["losses"] = torch::stack(losses);
     for (const auto& [name, parameter] : model::named_weights(model_))

@@ -186,11 +186,10 @@ void describe_training(ConfigSchema& schema, RunConfig::Train& train) {
 }
 
 void describe_sharding(ConfigSchema& schema, RunConfig::Parallel& parallel) {
-  schema.add(
-      "parallel.shard", &parallel.shard,
-      "What each rank keeps a part of: none; optimizer: optim::AdamW's moments and masters; full: "
-      "also the weights and gradients of all blocks.",
-      one_of({"none", "optimizer", "full"}));
+  schema.add("parallel.shard", &parallel.shard,
+             "Sharding: none (DDP), optimizer (ZeRO-1: moments and master weights), full "
+             "(ZeRO-3/FSDP: also the weights and gradients of all blocks).",
+             one_of(parallel::shard_mode_names()));
   schema.add(
       "parallel.shard_group_size", &parallel.shard_group_size,
       "Ranks over which the parts are spread, a divisor of their number; each group of so many "

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/json/config_schema.h"
+#include "parallel/shard_mode.h"
 #include "streamo/data/context_window.h"
 #include "streamo/text/special_tokens.h"
 
@@ -61,8 +62,12 @@ struct RunConfig {
     std::string shard = "optimizer";
     int64_t shard_group_size = 0;
     double timeout = 0;
-    // Whether a run of so many ranks keeps the blocks' weights in parts.
-    bool shards_blocks(int ranks) const { return ranks > 1 && shard == "full"; }
+
+    parallel::ShardMode shard_mode() const { return parallel::parse_shard_mode(shard); }
+    // Whether a run of so many ranks shards the blocks' weights.
+    bool shards_blocks(int ranks) const {
+      return ranks > 1 && parallel::traits(shard_mode()).shards_blocks;
+    }
   } parallel;
   struct Checkpoint {
     std::string dir = "runs/run", resume = "auto";

@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include "loss/streaming_loss.h"
-#include "parallel/gradient_exchange.h"
+#include "parallel/overlapped_reducer.h"
 #include "train/model_setup.h"
 
 namespace streamo::estimate {
@@ -16,7 +16,8 @@ namespace {
 
 constexpr double kFloat = 4;        // bytes: gradients, moments and master weights
 constexpr double kLogitCopies = 2;  // logits and their softmax
-constexpr double kUnderWay = parallel::GradientExchange::kUnderWay;  // sums of blocks at a time
+// Sums of blocks at a time.
+constexpr double kInFlight = parallel::OverlappedReducer::kMessagesInFlight;
 
 double numbers_of(const torch::Tensor& tensor) {
   return static_cast<double>(tensor.numel());
@@ -38,8 +39,9 @@ class Moments {
       : parameters_(parameters), step_(step) {}
 
   bool alone() const { return step_.ranks * step_.groups == 1; }
-  bool full() const { return !alone() && step_.shard == "full"; }
-  bool shards_state() const { return !alone() && step_.shard != "none"; }
+  const parallel::ShardModeTraits& mode() const { return parallel::traits(step_.shard); }
+  bool full() const { return !alone() && mode().shards_blocks; }
+  bool shards_state() const { return !alone() && mode().shards_optimizer; }
 
   double weights() const {
     return (parameters_.all - (full() ? parameters_.blocks * others() : 0)) * each();
@@ -215,9 +217,9 @@ double Moments::backward() const {
 double Moments::sending_blocks() const {
   if (alone() || full() || step_.deterministic) return 0;
   const double message = padded(parameters_.trained_block_each);
-  const double gone = accumulates() ? kUnderWay * kFloat * trained_block() : 0;
-  const double held = before() + kept_pixels() + kept() - bytes(kUnderWay * decoder().of_block) +
-                      kUnderWay * sent(message) - gone + head_gradient();
+  const double gone = accumulates() ? kInFlight * kFloat * trained_block() : 0;
+  const double held = before() + kept_pixels() + kept() - bytes(kInFlight * decoder().of_block) +
+                      kInFlight * sent(message) - gone + head_gradient();
   return held + std::max(bytes(decoder().backward) + largest_gradient(),
                          token_gradient() + added_up(message));
 }
@@ -284,7 +286,7 @@ ParameterCounts count_parameters(const config::RunConfig& config, model::VisionL
     // Some rows of the embedding are always trained, in front of the decoder.
     if (is_trained || !vision) counts.with_backward += numbers;
   }
-  for (const optim::NamedParameter& parameter : train::named_parameters(config, model, special)) {
+  for (const model::NamedParameter& parameter : train::named_parameters(config, model, special)) {
     const double numbers = numbers_of(parameter.tensor);
     counts.all += numbers;
     if (train::is_frozen(config.model, model.part_of(parameter.name))) continue;
@@ -321,8 +323,9 @@ double estimate_communication(const ParameterCounts& parameters, const StepShape
   // Sums of parts, in fp32, to be added over the groups and received again.
   const double over_groups = 2 * kFloat * (1 - 1.0 / step.groups) / step.ranks;
   // Gradients to whoever owns a part; then the new values, or the summed gradients in fp32.
-  if (step.shard != "full") {
-    const double back = step.shard == "none" ? kFloat : each;
+  const parallel::ShardModeTraits& mode = parallel::traits(step.shard);
+  if (!mode.shards_blocks) {
+    const double back = mode.shards_optimizer ? each : kFloat;
     return parameters.updated * ((each + back) * others + over_groups);
   }
   const auto micro_batches = static_cast<double>(step.micro_batches);

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "config/run_config.h"
+#include "parallel/shard_mode.h"
 #include "streamo/model/vision_language_model.h"
 #include "streamo/text/special_tokens.h"
 
@@ -35,10 +35,10 @@ ParameterCounts count_parameters(const config::RunConfig& config, model::VisionL
 
 // What a rank is to do.
 struct StepShape {
-  std::string shard = "optimizer";  // parallel.shard
-  int ranks = 1;                    // that share what is kept in parts
-  int groups = 1;                   // of so many ranks
-  int64_t micro_batches = 1;        // of each rank
+  parallel::ShardMode shard = parallel::ShardMode::kOptimizer;
+  int ranks = 1;              // that share what is kept in parts
+  int groups = 1;             // of so many ranks
+  int64_t micro_batches = 1;  // of each rank
   bool deterministic = false;
   double bytes_each = 4;  // of a parameter and an activation
   // Of what is gathered, made by the library that exchanges it: NCCL none, Gloo one.

@@ -87,7 +87,7 @@ RunEstimate estimate_run(const config::RunConfig& config, int gpus,
       source, chat, config::index_options(config, model->pixels_per_token_side()), report);
   report.check_fraction(config.data.max_bad_fraction, source.size());
 
-  RunEstimate plan{.gpus = gpus, .configured_shard = config.parallel.shard};
+  RunEstimate plan{.gpus = gpus, .configured_shard = config.parallel.shard_mode()};
   plan.samples = static_cast<int64_t>(source.size());
   plan.skipped = report.size();
   plan.parameters = count_parameters(config, *model, chat.special());
@@ -97,11 +97,11 @@ RunEstimate estimate_run(const config::RunConfig& config, int gpus,
                   .hidden_size = static_cast<double>(model->lm_head_weight().size(1))};
   add_epoch(config, *model, index, plan);
   add_steps(config, *model, index, plan, shape);
-  for (const char* shard : {"none", "optimizer", "full"}) {
-    shape.shard = shard;
-    shape.ranks = shape.shard == "none" ? gpus : group_size;
+  for (const parallel::ShardModeTraits& mode : parallel::kShardModes) {
+    shape.shard = mode.mode;
+    shape.ranks = mode.shards_optimizer ? group_size : gpus;
     shape.groups = gpus / shape.ranks;
-    plan.modes.push_back({shard, estimate_memory(plan.parameters, shape),
+    plan.modes.push_back({mode.mode, estimate_memory(plan.parameters, shape),
                           gpus == 1 ? 0 : estimate_communication(plan.parameters, shape)});
   }
   return plan;
@@ -161,7 +161,8 @@ std::string describe(const RunEstimate& plan, const Hardware& hardware) {
         [of](const RunEstimate::Mode& mode) { return fmt::format("{:.3f}", of(mode) / 1e9); });
   };
   using Mode = RunEstimate::Mode;
-  row("\nGB a GPU, by parallel.shard", [](const Mode& mode) { return mode.shard; });
+  row("\nGB a GPU, by parallel.shard",
+      [](const Mode& mode) { return std::string(parallel::traits(mode.shard).name); });
   gigabytes("weights", [](const Mode& mode) { return mode.memory.weights; });
   gigabytes("gradients", [](const Mode& mode) { return mode.memory.gradients; });
   gigabytes("moments and master weights", [](const Mode& mode) { return mode.memory.optimizer; });

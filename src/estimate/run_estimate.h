@@ -19,13 +19,13 @@ struct RunEstimate {
   int64_t epoch_steps = 0, total_steps = 0, micro_batches = 0;  // of a step, over all GPUs
   int64_t longest = 0;  // tokens of the micro-batch that takes most memory
   ParameterCounts parameters;
-  std::string configured_shard;
+  parallel::ShardMode configured_shard = parallel::ShardMode::kOptimizer;
   struct Mode {
-    std::string shard;
+    parallel::ShardMode shard = parallel::ShardMode::kNone;
     MemoryEstimate memory;
     double traffic = 0;  // bytes that each GPU sends in a step
   };
-  std::vector<Mode> modes;  // none, optimizer, full
+  std::vector<Mode> modes;  // as in parallel::kShardModes
 };
 
 // Reads the whole dataset as a run would (no picture is decoded). `scratch`: an empty folder for a

@@ -32,26 +32,18 @@ const torch::Tensor& find_entry(const std::map<std::string, torch::Tensor>& stat
 constexpr const char* kStep = ".step";
 }  // namespace
 
-std::map<std::string, torch::Tensor> AdamW::state() {
+std::map<std::string, torch::Tensor> AdamW::state(const parallel::GradientReducer& reducer) const {
   std::map<std::string, torch::Tensor> state;
   for (const auto& [suffix, member] : kEntries) {
-    std::vector<torch::Tensor> own, whole;
+    std::vector<torch::Tensor> parts;
+    for (const Slot& slot : slots_) parts.push_back(slot.*member);
+    const std::vector<torch::Tensor> whole = reducer.gather_parts(parts);
     for (size_t i = 0; i < slots_.size(); ++i) {
-      const torch::Tensor& kept = slots_[i].*member;
-      const bool here = kept.defined() && ranks().first();
-      own.push_back(kept.defined() ? kept : torch::zeros_like(slots_[i].exp_avg));
-      const bool all_kept = !shards_state();
-      whole.push_back(!here      ? torch::Tensor()
-                      : all_kept ? kept
-                                 : torch::empty({parameters_[i].numel()}, kept.scalar_type()));
-    }
-    if (shards_state()) shards_->all_gather(own, whole);
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      if (whole[i].defined()) state[parameters_[i].name + suffix] = whole[i].view(slots_[i].shape);
+      if (!whole[i].defined()) continue;
+      state[slots_[i].name + suffix] = whole[i];
+      state[slots_[i].name + kStep] = slots_[i].step;
     }
   }
-  for (size_t i = 0; i < slots_.size() && ranks().first(); ++i)
-    state[parameters_[i].name + kStep] = slots_[i].step;
   return state;
 }
 
@@ -60,17 +52,15 @@ bool AdamW::is_finite() const {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> all;
   for (const Slot& slot : slots_) {
-    for (const torch::Tensor& tensor : {slot.own, slot.master, slot.exp_avg, slot.exp_avg_sq})
+    for (const torch::Tensor& tensor :
+         {slot.part.values, slot.master, slot.exp_avg, slot.exp_avg_sq})
       if (tensor.defined() && tensor.numel() > 0) all.push_back(tensor);
   }
-  bool finite = true;
-  if (!all.empty()) {
-    std::vector<torch::Tensor> largest;
-    for (torch::Tensor& one : at::_foreach_norm(all, std::numeric_limits<double>::infinity()))
-      largest.push_back(one.to(torch::kFloat));
-    finite = torch::isfinite(torch::stack(largest)).all().item<bool>();
-  }
-  return ranks().sum(finite ? 0.0 : 1.0) == 0;
+  if (all.empty()) return true;
+  std::vector<torch::Tensor> largest;
+  for (torch::Tensor& one : at::_foreach_norm(all, std::numeric_limits<double>::infinity()))
+    largest.push_back(one.to(torch::kFloat));
+  return torch::isfinite(torch::stack(largest)).all().item<bool>();
 }
 
 void AdamW::load_state(const std::map<std::string, torch::Tensor>& state) {
@@ -78,17 +68,16 @@ void AdamW::load_state(const std::map<std::string, torch::Tensor>& state) {
   // All is checked before anything is copied: a refused state leaves this object as it was.
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;  // to, from
   std::set<std::string> known;
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    const std::string& name = parameters_[i].name;
-    Slot& slot = slots_[i];
+  for (Slot& slot : slots_) {
+    const std::string& name = slot.name;
+    const parallel::FlatShards::Range range = slot.part.range;
     known.insert(name + kStep);
     copies.emplace_back(slot.step, find_entry(state, name + kStep, {}));
     for (const auto& [suffix, member] : kEntries) {
       if (!(slot.*member).defined()) continue;
       known.insert(name + suffix);
-      const torch::Tensor& saved = find_entry(state, name + suffix, slot.shape);
-      copies.emplace_back(slot.*member,
-                          saved.reshape({-1}).narrow(0, slot.kept.begin, slot.kept.size()));
+      const torch::Tensor& saved = find_entry(state, name + suffix, slot.part.shape);
+      copies.emplace_back(slot.*member, saved.reshape({-1}).narrow(0, range.begin, range.size()));
     }
   }
   for (const auto& [name, tensor] : state) {

@@ -37,6 +37,8 @@ class FlatShards {
   FlatShards(ShardGroups groups, std::vector<int64_t> numels, int64_t bucket_numel = kBucketNumel);
 
   size_t size() const { return numels_.size(); }
+  // The group inside which tensors are cut.
+  Ranks& ranks() const { return *groups_.inside; }
   // The part of tensor i that belongs to this rank.
   Range own(size_t i) const;
   // Length of every rank's part of tensor i before the last ones are shortened; a multiple of
@@ -73,8 +75,6 @@ class FlatShards {
   Ranks::Pending send_parts(const Bucket& bucket, const std::vector<at::Tensor>& own_parts) const;
   void receive_parts(const Bucket& bucket, const at::Tensor& rows,
                      const std::vector<at::Tensor>& whole) const;
-
-  Ranks& ranks() const { return *groups_.inside; }
 
   ShardGroups groups_;
   std::vector<int64_t> numels_, parts_;

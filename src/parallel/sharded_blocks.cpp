@@ -23,7 +23,7 @@ c10::StorageImpl& storage_of(const Tensor& tensor) {
 
 }  // namespace
 
-ShardedBlocks::ShardedBlocks(const parallel::Ranks& ranks, const parallel::ShardGroups& groups,
+ShardedBlocks::ShardedBlocks(const Ranks& ranks, const ShardGroups& groups,
                              model::VisionLanguageModel& model)
     : model_(model), first_rank_(ranks.first()) {
   for (model::Block& of_model : model.blocks()) {
@@ -32,7 +32,7 @@ ShardedBlocks::ShardedBlocks(const parallel::Ranks& ranks, const parallel::Shard
         std::count_if(parameters.begin(), parameters.end(),
                       [](const Tensor& parameter) { return parameter.requires_grad(); }));
     STREAMO_CHECK(trained == 0 || trained == parameters.size(), "a block is trained or frozen");
-    parallel::FlatShards shards(groups, numels(parameters), parallel::FlatShards::kOneBucket);
+    FlatShards shards(groups, numels(parameters), FlatShards::kOneBucket);
     blocks_.push_back({.parameters = std::move(parameters),
                        .whole = {},
                        .own = {},
@@ -53,7 +53,7 @@ ShardedBlocks::ShardedBlocks(const parallel::Ranks& ranks, const parallel::Shard
       const auto own = block.shards.own(i);
       block.own.push_back(block.whole[i].narrow(0, own.begin, own.size()).clone());
     }
-    drop(block);
+    free(block);
   }
   STREAMO_CHECK(!blocks_.empty(), "there are blocks");
   plan_visits();
@@ -85,14 +85,16 @@ void ShardedBlocks::plan_visits() {
   }
 }
 
-Tensor ShardedBlocks::own_part(const Tensor& parameter) const {
+Tensor ShardedBlocks::local_shard(const Tensor& parameter) const {
   const auto place = places_.find(parameter.unsafeGetTensorImpl());
   if (place == places_.end()) return {};
   return blocks_[place->second.first].own[place->second.second];
 }
 
-// Writing through another view of its storage is no change of a tensor that autograd has kept: it
-// finds the values it has seen.
+// A parameter's storage is emptied and filled under it: the tensor, and what autograd has saved of
+// it in the forward pass, stay the same objects. Writing through another view of the storage
+// (Block::whole) does not count as a change of them, so that the backward pass accepts the values
+// gathered anew; they are those it has seen.
 void ShardedBlocks::allocate(const Block& block) {
   for (const Tensor& parameter : block.parameters) {
     c10::StorageImpl& storage = storage_of(parameter);
@@ -102,7 +104,7 @@ void ShardedBlocks::allocate(const Block& block) {
   }
 }
 
-void ShardedBlocks::drop(const Block& block) {
+void ShardedBlocks::free(const Block& block) {
   for (const Tensor& parameter : block.parameters) {
     c10::StorageImpl& storage = storage_of(parameter);
     storage.set_data_ptr_noswap(c10::DataPtr(nullptr, parameter.device()));
@@ -110,55 +112,59 @@ void ShardedBlocks::drop(const Block& block) {
   }
 }
 
-void ShardedBlocks::start_gathering(size_t visit) {
+void ShardedBlocks::launch_all_gather(size_t visit) {
   Block& block = blocks_[visits_[visit].block];
   gathering_ = block.shards.start_all_gather(block.own);
   gathering_visit_ = visit;
 }
 
-// `wanted`: this rank computes with the block.
-void ShardedBlocks::visit(const Visit& visit, bool wanted) {
-  if (visit.ends) end_backward(*visit.ends);
-  const auto number = static_cast<size_t>(&visit - visits_.data());
+// A rank that does not compute with the block gives its shard to those who do, and drops theirs.
+void ShardedBlocks::make_visit(size_t number, bool computes) {
+  const Visit& visit = visits_[number];
+  if (visit.ends) launch_reduce_scatter(*visit.ends);
   if (visit.gathers) {
-    if (gathering_visit_ != number) start_gathering(number);
+    if (gathering_visit_ != number) launch_all_gather(number);
     Block& block = blocks_[visit.block];
-    if (wanted) allocate(block);
-    block.shards.finish_all_gather(std::move(gathering_),
-                                   wanted ? block.whole : std::vector<Tensor>(block.whole.size()));
+    if (computes) allocate(block);
+    block.shards.finish_all_gather(
+        std::move(gathering_), computes ? block.whole : std::vector<Tensor>(block.whole.size()));
     gathering_visit_.reset();
   }
-  // The next block's, while this one computes.
-  if (number + 1 < visits_.size() && visits_[number + 1].gathers) start_gathering(number + 1);
+  // The next block's, while this one computes. Each rank launches the same collectives in the same
+  // order whatever it computes: that is what keeps them from waiting for each other for ever.
+  if (number + 1 < visits_.size() && visits_[number + 1].gathers) launch_all_gather(number + 1);
 }
 
-void ShardedBlocks::go_to(size_t visit_number) {
-  STREAMO_CHECK(visit_number >= next_, "blocks are used in their order");
-  while (next_ < visit_number) visit(visits_[next_++], /*wanted=*/false);
+// The visits that are the others' alone.
+void ShardedBlocks::catch_up_to(size_t visit) {
+  STREAMO_CHECK(visit >= next_, "blocks are used in their order");
+  while (next_ < visit) make_visit(next_++, /*computes=*/false);
 }
 
 void ShardedBlocks::before_forward(size_t block) {
-  if (whole_) return;
-  go_to(block);
-  visit(visits_[next_++], /*wanted=*/true);
+  if (unsharded_) return;
+  catch_up_to(block);
+  make_visit(next_++, /*computes=*/true);
 }
 
 void ShardedBlocks::after_forward(size_t block) {
-  if (whole_) return;
+  if (unsharded_) return;
   const bool stays = block + 1 == blocks_.size() && blocks_[block].has_backward;
-  if (!stays) drop(blocks_[block]);
+  if (!stays) free(blocks_[block]);
 }
 
 void ShardedBlocks::before_backward(size_t block) {
-  if (whole_) return;
-  go_to(backward_visit_[block]);
-  visit(visits_[next_++], /*wanted=*/true);
+  if (unsharded_) return;
+  catch_up_to(backward_visit_[block]);
+  make_visit(next_++, /*computes=*/true);
 }
 
-void ShardedBlocks::end_backward(size_t number) {
+// One at a time: the former block's sums are there before the next one's gradients become a
+// message.
+void ShardedBlocks::launch_reduce_scatter(size_t number) {
   Block& block = blocks_[number];
   if (block.trained) {
-    finish_reducing();
+    wait_reduce_scatter();
     std::vector<Tensor> gradients;
     for (size_t i = 0; i < block.parameters.size(); ++i) {
       Tensor& gradient = block.parameters[i].mutable_grad();
@@ -170,10 +176,10 @@ void ShardedBlocks::end_backward(size_t number) {
         block.shards.start_reduce_scatter(std::move(gradients), block.parameters[0].scalar_type());
     reducing_block_ = number;
   }
-  drop(block);
+  free(block);
 }
 
-void ShardedBlocks::finish_reducing() {
+void ShardedBlocks::wait_reduce_scatter() {
   if (!reducing_block_) return;
   Block& block = blocks_[*reducing_block_];
   const std::vector<Tensor> sums = block.shards.finish_reduce_scatter(std::move(reducing_));
@@ -182,21 +188,21 @@ void ShardedBlocks::finish_reducing() {
 }
 
 void ShardedBlocks::end_micro_batch() {
-  go_to(visits_.size());
+  catch_up_to(visits_.size());
   const auto& last = visits_.back();
-  if (blocks_[last.block].has_backward) end_backward(last.block);
-  finish_reducing();
+  if (blocks_[last.block].has_backward) launch_reduce_scatter(last.block);
+  wait_reduce_scatter();
   next_ = 0;
 }
 
-ShardedBlocks::Gradient ShardedBlocks::take_gradient(const Tensor& parameter) {
+ShardedBlocks::Gradient ShardedBlocks::pop_grad(const Tensor& parameter) {
   const auto [block, i] = places_.at(parameter.unsafeGetTensorImpl());
   return std::exchange(blocks_[block].gradients[i], {});
 }
 
-void ShardedBlocks::make_whole(bool on_all_ranks) {
-  STREAMO_CHECK(next_ == 0 && !whole_, "between micro-batches, and once");
-  whole_ = true;
+void ShardedBlocks::unshard(bool on_all_ranks) {
+  STREAMO_CHECK(next_ == 0 && !unsharded_, "between micro-batches, and once");
+  unsharded_ = true;
   for (Block& block : blocks_) {
     const bool here = on_all_ranks || first_rank_;
     if (here) allocate(block);
@@ -205,19 +211,13 @@ void ShardedBlocks::make_whole(bool on_all_ranks) {
   }
 }
 
-void ShardedBlocks::make_parts(bool changed) {
-  STREAMO_CHECK(whole_, "what is in parts stays so");
-  whole_ = false;
-  for (Block& block : blocks_) {
-    for (size_t i = 0; changed && i < block.own.size(); ++i) {
-      const auto own = block.shards.own(i);
-      block.own[i].copy_(block.whole[i].narrow(0, own.begin, own.size()));
-    }
-    drop(block);
-  }
+void ShardedBlocks::reshard() {
+  STREAMO_CHECK(unsharded_, "behind unshard()");
+  unsharded_ = false;
+  for (const Block& block : blocks_) free(block);
 }
 
-void ShardedBlocks::complete_on_host(std::map<std::string, Tensor>& weights) const {
+void ShardedBlocks::gather_to_host(std::map<std::string, Tensor>& weights) const {
   std::unordered_map<const c10::TensorImpl*, Tensor> on_host;
   for (const Block& block : blocks_) {
     std::vector<Tensor> whole(block.whole.size());

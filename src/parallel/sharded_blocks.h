@@ -1,12 +1,12 @@
-// Parameters of a model's blocks that are whole only while a block uses them: of each, every rank
-// keeps a part (ZeRO stage 3: Rajbhandari et al., arXiv 1910.02054).
+// The weights of a model's blocks, sharded over the ranks and whole only while a block uses them
+// (ZeRO stage 3: Rajbhandari et al., arXiv 1910.02054; in the way of PyTorch's FSDP).
 //
-// A block's parameters are gathered just ahead of its forward and of its backward pass (the next
-// block's while this one computes), and dropped behind it; its gradients are summed over the ranks
-// as soon as its backward pass is done, each rank keeping the sum of its part. What is in no block
-// (embedding, head, merger, final norm) stays whole on every rank.
+// A block's weights are all-gathered just ahead of its forward and of its backward pass (the next
+// block's while this one computes), and freed behind it; its gradients are reduce-scattered as soon
+// as its backward pass is done. What is in no block (embedding, head, merger, final norm) stays
+// whole on every rank.
 //
-// Gathering needs all ranks. They go through the blocks in one fixed order, and a rank that has
+// All-gathers need all ranks. They go through the blocks in one fixed order, and a rank that has
 // nothing to do in one (no picture for the vision tower, no micro-batch at all) takes part in what
 // the others need when it comes by: at its next block, or in end_micro_batch().
 #pragma once
@@ -30,36 +30,34 @@ namespace streamo::parallel {
 
 class ShardedBlocks final : public nn::BlockHooks {
  public:
-  // Takes the values that `model` has, and drops them from it. Both must outlive this, whose
+  // Takes the weights that `model` has, and frees them there. Both must outlive this, whose
   // parameters of one block are all trained or all frozen, and of one type.
-  ShardedBlocks(const parallel::Ranks& ranks, const parallel::ShardGroups& groups,
-                model::VisionLanguageModel& model);
+  ShardedBlocks(const Ranks& ranks, const ShardGroups& groups, model::VisionLanguageModel& model);
   ~ShardedBlocks() override;
   ShardedBlocks(const ShardedBlocks&) = delete;
   ShardedBlocks& operator=(const ShardedBlocks&) = delete;
 
-  // This rank's part of a parameter, flat, as parallel::FlatShards cuts it: what an update is made
-  // on. Undefined for a parameter of no block.
-  torch::Tensor own_part(const torch::Tensor& parameter) const;
+  // This rank's shard of a parameter, flat, as FlatShards cuts it: what an update is made on.
+  // Undefined for a parameter of no block.
+  torch::Tensor local_shard(const torch::Tensor& parameter) const;
 
   // Collective. To be called behind every micro-batch's backward pass, also by ranks that had none.
   void end_micro_batch();
   struct Gradient {
-    torch::Tensor sum;          // fp32, of this rank's part; undefined: frozen
+    torch::Tensor sum;          // fp32, of this rank's shard; undefined: frozen
     bool on_this_rank = false;  // whether this rank had one to add
   };
   // Of the micro-batch that ended.
-  Gradient take_gradient(const torch::Tensor& parameter);
+  Gradient pop_grad(const torch::Tensor& parameter);
 
-  // Collective. All parameters become whole, on the first rank or on all, and nothing is gathered
-  // any more, until make_parts().
-  void make_whole(bool on_all_ranks);
-  // The parts are taken from what is whole here: `changed` if that was written to.
-  void make_parts(bool changed);
+  // Collective, between micro-batches. All weights become whole, on the first rank or on all, to be
+  // read, and nothing is gathered any more, until reshard().
+  void unshard(bool on_all_ranks);
+  void reshard();
 
-  // Collective, for saving. On the first rank what is in parts is put in its place in `weights`, by
+  // Collective, for saving. On the first rank what is sharded is put in its place in `weights`, by
   // name, in host memory; on the others it is taken out.
-  void complete_on_host(std::map<std::string, torch::Tensor>& weights) const;
+  void gather_to_host(std::map<std::string, torch::Tensor>& weights) const;
 
   void before_forward(size_t block) override;
   void after_forward(size_t block) override;
@@ -69,8 +67,8 @@ class ShardedBlocks final : public nn::BlockHooks {
   struct Block {
     std::vector<torch::Tensor> parameters;
     std::vector<torch::Tensor> whole;  // flat, of the same storage: writing is no change of theirs
-    std::vector<torch::Tensor> own;    // this rank's parts
-    parallel::FlatShards shards;
+    std::vector<torch::Tensor> own;    // this rank's shards
+    FlatShards shards;
     model::Part part;
     bool trained = false;
     bool has_backward = false;  // something before it, or it, is trained
@@ -85,13 +83,13 @@ class ShardedBlocks final : public nn::BlockHooks {
   using Place = std::pair<size_t, size_t>;  // block, parameter in it
 
   void plan_visits();
-  void go_to(size_t visit);
-  void visit(const Visit& visit, bool wanted);
-  void start_gathering(size_t visit);
-  void end_backward(size_t block);
-  void finish_reducing();
+  void catch_up_to(size_t visit);
+  void make_visit(size_t visit, bool computes);
+  void launch_all_gather(size_t visit);
+  void launch_reduce_scatter(size_t block);
+  void wait_reduce_scatter();
   static void allocate(const Block& block);
-  static void drop(const Block& block);
+  static void free(const Block& block);
 
   model::VisionLanguageModel& model_;
   bool first_rank_;
@@ -100,10 +98,9 @@ class ShardedBlocks final : public nn::BlockHooks {
   std::vector<Visit> visits_;
   std::vector<size_t> backward_visit_;  // by block
   size_t next_ = 0;                     // visit
-  std::optional<size_t> gathering_visit_;
-  parallel::FlatShards::Pending gathering_, reducing_;
-  std::optional<size_t> reducing_block_;
-  bool whole_ = false;
+  std::optional<size_t> gathering_visit_, reducing_block_;
+  FlatShards::Pending gathering_, reducing_;
+  bool unsharded_ = false;
 };
 
 }  // namespace streamo::parallel

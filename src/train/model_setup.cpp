@@ -41,16 +41,16 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const config::RunConfig& 
   return model;
 }
 
-std::vector<optim::NamedParameter> named_parameters(const config::RunConfig& config,
+std::vector<model::NamedParameter> named_parameters(const config::RunConfig& config,
                                                     model::VisionLanguageModel& model,
                                                     const text::SpecialTokens& special) {
   const torch::Device device = model.lm_head_weight().device();
   const std::vector<int64_t> states(special.states.begin(), special.states.end());
-  std::vector<optim::NamedParameter> parameters;
+  std::vector<model::NamedParameter> parameters;
   for (const auto& item : model.named_parameters()) {
     const model::Part part = model.part_of(item.key());
     const bool sees = part == model::Part::kVision || part == model::Part::kMerger;
-    optim::NamedParameter parameter{.name = item.key(), .tensor = item.value()};
+    model::NamedParameter parameter{.name = item.key(), .tensor = item.value()};
     if (sees && config.optim.vision_lr > 0)
       parameter.lr_scale = config.optim.vision_lr / config.optim.lr;
     if (part == model::Part::kEmbedding && config.model.freeze_language)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/run_config.h"
+#include "model/named_parameter.h"
 #include "optim/adamw.h"
 #include "run/model_directory.h"
 #include "streamo/model/vision_language_model.h"
@@ -28,7 +29,7 @@ std::shared_ptr<model::VisionLanguageModel> load_model(
 // Every parameter in a fixed order, each with its rate (optim.vision_lr); frozen ones do not
 // require a gradient. Of a frozen language model's embedding and head only the state tokens' rows
 // are trained.
-std::vector<optim::NamedParameter> named_parameters(const config::RunConfig& config,
+std::vector<model::NamedParameter> named_parameters(const config::RunConfig& config,
                                                     model::VisionLanguageModel& model,
                                                     const text::SpecialTokens& special);
 optim::AdamWConfig adamw_config(const config::RunConfig::Optim& optim);

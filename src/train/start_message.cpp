@@ -35,14 +35,13 @@ void warn_of_odd_settings(const StartFacts& facts) {
 }  // namespace
 
 void tell_start(const StartFacts& facts, const model::VisionLanguageModel& model,
-                const optim::AdamW& optimizer, parallel::Ranks& ranks) {
+                const parallel::GradientReducer& reducer, parallel::Ranks& ranks) {
   const config::RunConfig& config = facts.config;
   const std::string topology = ranks.size() > 1 ? parallel::topology(ranks, facts.device) : "";
   if (!ranks.first()) return;
   int64_t trained = 0, all = 0;
   for (const torch::Tensor& parameter : model.parameters()) all += parameter.numel();
-  for (const optim::NamedParameter& parameter : optimizer.parameters())
-    trained += parameter.numel();
+  for (const model::NamedParameter& parameter : reducer.parameters()) trained += parameter.numel();
   core::log_info("run       {}", facts.run_folder.string());
   core::log_info("device    {}, {}, {} threads", facts.device.str(), config.model.dtype,
                  at::get_num_threads());

@@ -29,6 +29,6 @@ struct StartFacts {
 
 // Collective.
 void tell_start(const StartFacts& facts, const model::VisionLanguageModel& model,
-                const optim::AdamW& optimizer, parallel::Ranks& ranks);
+                const parallel::GradientReducer& reducer, parallel::Ranks& ranks);
 
 }  // namespace streamo::train

@@ -34,17 +34,11 @@ Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Rank
       plan_(plan_items(index_, *model_, config_.model),
             config::plan_options(config_, ranks_->rank(), ranks_->size())),
       loss_({.gamma = config_.loss.gamma, .alpha_scope = config_.loss.alpha_scope}),
-      groups_(shard_groups(ranks_, config_)),
-      blocks_(config_.parallel.shards_blocks(ranks_->size())
-                  ? std::make_shared<parallel::ShardedBlocks>(*ranks_, groups_, *model_)
-                  : nullptr),
-      optimizer_(named_parameters(config_, *model_, chat_.special()), adamw_config(config_.optim),
-                 {.ranks = ranks_,
-                  .groups = groups_,
-                  .shard_state = config_.parallel.shard != "none",
-                  .deterministic = config_.train.deterministic,
-                  .blocks = blocks_,
-                  .model = model_.get()}),
+      reducer_(parallel::make_gradient_reducer(
+          named_parameters(config_, *model_, chat_.special()), *model_, sharding(ranks_, config_),
+          config_.train.deterministic ? parallel::SumOrder::kTree
+                                      : parallel::SumOrder::kSequential)),
+      optimizer_(*reducer_, adamw_config(config_.optim)),
       schedule_(config_.optim.schedule, config_.optim.lr, config_.optim.warmup_ratio,
                 plan_.total_steps()),
       snapshots_(folder_.path(), model_dir_.path, config_.checkpoint.keep,
@@ -54,6 +48,7 @@ Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Rank
                       .model = *model_,
                       .device = device_,
                       .loss = loss_,
+                      .reducer = *reducer_,
                       .optimizer = optimizer_,
                       .schedule = schedule_,
                       .micro_batches = plan_.micro_batches_of_step(),

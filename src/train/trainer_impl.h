@@ -16,7 +16,7 @@
 #include "metrics/terminal.h"
 #include "metrics/throughput.h"
 #include "optim/lr_schedule.h"
-#include "parallel/sharded_blocks.h"
+#include "parallel/gradient_reducer.h"
 #include "run/kept_plan.h"
 #include "run/model_directory.h"
 #include "run/resume.h"
@@ -77,8 +77,7 @@ struct Trainer::Impl {
   data::Index index_;
   data::Plan plan_;
   loss::StreamingLoss loss_;
-  parallel::ShardGroups groups_;
-  std::shared_ptr<parallel::ShardedBlocks> blocks_;  // null unless parallel.shard is full
+  std::unique_ptr<parallel::GradientReducer> reducer_;
   optim::AdamW optimizer_;
   optim::LrSchedule schedule_;
   checkpoint::SnapshotStore snapshots_;

@@ -28,7 +28,7 @@ Outcome Trainer::Impl::run() {
               .plan = plan_,
               .schedule = schedule_,
               .steps_done = step_},
-             *model_, optimizer_, *ranks_);
+             *model_, *reducer_, *ranks_);
   if (is_finished()) {
     core::log_info("finished already, {}: begin another run to train more",
                    folder_.path().string());
@@ -163,7 +163,7 @@ void Trainer::Impl::restore() {
 
 // Collective. What is not must not take the place of what was good, on disk as the best model.
 void Trainer::Impl::require_finite() {
-  if (optimizer_.is_finite()) return;
+  if (ranks_->sum(optimizer_.is_finite() ? 0.0 : 1.0) == 0) return;
   throw core::Error(core::ErrorKind::kNonFinite,
                     fmt::format("weights are not finite after step {}, they were not saved", step_),
                     folder_.path().string(),
@@ -174,10 +174,10 @@ void Trainer::Impl::require_finite() {
 checkpoint::Snapshot Trainer::Impl::capture() {
   require_finite();
   std::map<std::string, torch::Tensor> weights = model::named_weights(*model_);
-  if (blocks_) blocks_->complete_on_host(weights);
+  reducer_->gather_weights(weights);
   return {.step = step_,
           .weights = std::move(weights),
-          .optimizer = optimizer_.state(),
+          .optimizer = optimizer_.state(*reducer_),
           .trainer_state = {{"step", step_},
                             {"ranks", ranks_->size()},
                             {"config", effective_config_},
@@ -208,19 +208,16 @@ bool Trainer::Impl::evaluate(int64_t max_samples) {
   begin_outside_steps("evaluation", core::reading());
   require_finite();
   const double started = core::monotonic_seconds();
-  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/true);
-  const auto make_parts = [&] {
-    if (blocks_) blocks_->make_parts(/*changed=*/false);
-  };
+  reducer_->unshard(/*on_all_ranks=*/true);
   try {
     const bool done = held_out_->evaluate(*model_, chat_, step_, max_samples, metrics_.get(),
                                           [this] { return asked_to_stop(); });
-    make_parts();
+    reducer_->reshard();
     patience_.took("evaluation", core::monotonic_seconds() - started);
     return done;
   } catch (const core::Error& failed) {
     if (failed.kind() == core::ErrorKind::kPeer || failed.kind() == core::ErrorKind::kHang) throw;
-    make_parts();
+    reducer_->reshard();
     save_last();
     throw;
   }
@@ -229,14 +226,14 @@ bool Trainer::Impl::evaluate(int64_t max_samples) {
 // The last evaluation comes behind everything that must not be lost by it.
 Outcome Trainer::Impl::finish() {
   const fs::path final_dir = run::RunFolder::final_model(folder_.path());
-  if (blocks_) blocks_->make_whole(/*on_all_ranks=*/false);
+  reducer_->unshard(/*on_all_ranks=*/false);
   by_first_rank("export", [&] {
     core::fault_point("train.export");
     model::save_model_directory(*model_, model_dir_.path, final_dir,
                                 config::inference_settings(config_).files());
     core::unless_the_disk_fails([&] { report::write_report(folder_.path()); });
   });
-  if (blocks_) blocks_->make_parts(/*changed=*/false);
+  reducer_->reshard();
   if (!config_.data.eval.empty() && !held_out_->evaluated(step_)) {
     if (!evaluate(/*max_samples=*/0)) return Outcome::kStoppedAndSaved;
     by_first_rank("report", [&] {

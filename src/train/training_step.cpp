@@ -85,8 +85,9 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
   };
   const double started = seconds_computed(parts_.device), begun = own_seconds();
   const bool complete = accumulate(step, totals, sums);
-  parts_.optimizer.send_gradients();
   const double busy = seconds_computed(parts_.device) - started;
+  const double needed = step.seconds_waited + own_seconds() - begun;
+  const parallel::Gradients gradients = parts_.reducer.reduce();
   core::fault_point("train.step");
   constexpr size_t kOthers = 3;  // before the two times of each rank
   const auto ranks = static_cast<size_t>(parts_.ranks.size());
@@ -96,16 +97,15 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
   flags[2] = core::take_save_request() ? 1 : 0;
   double* const of_rank = flags.data() + kOthers + parts_.ranks.rank();
   of_rank[0] = busy;
-  of_rank[ranks] = step.seconds_waited + own_seconds() - begun;
+  of_rank[ranks] = needed;
   flags = sums.exchange(parts_.ranks, flags);
   metrics.rank_balance = balance_of(std::span(flags).subspan(kOthers, ranks));
   name_straggler(std::span(flags).subspan(kOthers + ranks));
   const StepOutcome outcome{
       .done = flags[0] == 0, .stopping = flags[0] + flags[1] > 0, .saving = flags[2] > 0};
   // Without a supervised token nothing is learnt: every sample was bad, say. Time goes on.
-  if (outcome.done && totals.supervised_tokens > 0 && update(step, sums, metrics))
+  if (outcome.done && totals.supervised_tokens > 0 && update(step, sums, gradients, metrics))
     fill_in(metrics, sums, totals);
-  parts_.optimizer.zero_grad();
   return outcome;
 }
 
@@ -118,25 +118,22 @@ void TrainingStep::name_straggler(std::span<const double> seconds) {
       parts_.ranks.name_of(slow->rank), slow->ratio, Stragglers::kSteps);
 }
 
-bool TrainingStep::in_rounds() const {
-  return parts_.config.parallel.shards_blocks(parts_.ranks.size());
-}
-
 bool TrainingStep::stops_here() {
   const bool asked = asked_to_stop_();
-  return in_rounds() ? parts_.ranks.sum(asked ? 1.0 : 0.0) > 0 : asked;
+  return parts_.reducer.in_lockstep() ? parts_.ranks.sum(asked ? 1.0 : 0.0) > 0 : asked;
 }
 
 // Forward and backward of this rank's micro-batches; false when it was stopped before the last.
 bool TrainingStep::accumulate(const data::StepBatch& step, const StepTotals& totals,
                               StepLoss& sums) {
-  const size_t rounds = in_rounds() ? static_cast<size_t>(step.rounds) : step.micro_batches.size();
+  const size_t rounds =
+      parts_.reducer.in_lockstep() ? static_cast<size_t>(step.rounds) : step.micro_batches.size();
+  parts_.reducer.begin_step(static_cast<int64_t>(rounds));
   for (size_t round = 0; round < rounds; ++round) {
     if (stops_here()) return false;
     core::fault_point("train.micro_batch");
-    if (round + 1 == rounds) parts_.optimizer.begin_last_micro_batch();
     if (round < step.micro_batches.size()) compute(step.micro_batches[round], totals, sums);
-    parts_.optimizer.end_micro_batch();
+    parts_.reducer.end_micro_batch();
     parts_.ranks.note_progress();
   }
   return true;
@@ -157,11 +154,12 @@ void TrainingStep::compute(const data::MicroBatch& batch, const StepTotals& tota
 
 // False when the step is skipped.
 bool TrainingStep::update(const data::StepBatch& step, const StepLoss& sums,
-                          metrics::StepMetrics& metrics) {
-  metrics.grad_norm = parts_.optimizer.clip_grad_norm(parts_.config.optim.clip_grad_norm);
+                          const parallel::Gradients& gradients, metrics::StepMetrics& metrics) {
+  metrics.grad_norm = parts_.reducer.clip_grad_norm(gradients, parts_.config.optim.clip_grad_norm);
   if (!require_finite(step, sums, metrics)) return false;  // before the weights change
   metrics.lr = parts_.schedule.lr(metrics.step - 1);
-  parts_.optimizer.step(metrics.lr);
+  parts_.optimizer.step(gradients.values, metrics.lr);
+  parts_.reducer.publish(gradients);
   return true;
 }
 

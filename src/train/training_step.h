@@ -13,6 +13,7 @@
 #include "metrics/metrics_log.h"
 #include "optim/adamw.h"
 #include "optim/lr_schedule.h"
+#include "parallel/gradient_reducer.h"
 #include "parallel/ranks.h"
 #include "streamo/model/vision_language_model.h"
 #include "train/step_loss.h"
@@ -35,13 +36,14 @@ class TrainingStep {
     model::VisionLanguageModel& model;
     torch::Device device;
     loss::StreamingLoss& loss;
+    parallel::GradientReducer& reducer;
     optim::AdamW& optimizer;
     const optim::LrSchedule& schedule;
     int64_t micro_batches;             // of a step, over all ranks
     std::filesystem::path run_folder;  // for nonfinite_step.json
   };
   // `asked_to_stop` is looked at before each micro-batch; by all ranks together where they go
-  // through their micro-batches together (parallel.shard full).
+  // through their micro-batches in lockstep.
   TrainingStep(Parts parts, std::function<bool()> asked_to_stop)
       : parts_(std::move(parts)), asked_to_stop_(std::move(asked_to_stop)) {}
 
@@ -55,11 +57,11 @@ class TrainingStep {
 
  private:
   void name_straggler(std::span<const double> seconds);
-  bool in_rounds() const;
   bool stops_here();
   bool accumulate(const data::StepBatch& step, const StepTotals& totals, StepLoss& sums);
   void compute(const data::MicroBatch& batch, const StepTotals& totals, StepLoss& sums);
-  bool update(const data::StepBatch& step, const StepLoss& sums, metrics::StepMetrics& metrics);
+  bool update(const data::StepBatch& step, const StepLoss& sums,
+              const parallel::Gradients& gradients, metrics::StepMetrics& metrics);
   bool require_finite(const data::StepBatch& step, const StepLoss& sums,
                       const metrics::StepMetrics& metrics);
 

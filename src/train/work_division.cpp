@@ -54,28 +54,30 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
 int shard_group_size(const config::RunConfig::Parallel& parallel, int ranks) {
   const auto size = static_cast<int>(parallel.shard_group_size);
   if (size == 0) return ranks;
-  if (parallel.shard == "none" || ranks % size != 0) {
+  const parallel::ShardModeTraits& mode = parallel::traits(parallel.shard_mode());
+  if (!mode.shards_optimizer || ranks % size != 0) {
     throw core::Error(
         core::ErrorKind::kConfig,
-        parallel.shard == "none"
-            ? "parallel.shard is none, so there is nothing to spread over groups"
+        !mode.shards_optimizer
+            ? fmt::format("parallel.shard is {}, so there is nothing to spread over groups",
+                          mode.name)
             : fmt::format("{} ranks cannot be divided into groups of {}", ranks, size),
         "parallel.shard_group_size", "choose a divisor of the number of ranks, or 0 for one group");
   }
   return size;
 }
 
-parallel::ShardGroups shard_groups(const std::shared_ptr<parallel::Ranks>& ranks,
-                                   const config::RunConfig& config) {
-  return parallel::ShardGroups::split(ranks, shard_group_size(config.parallel, ranks->size()));
+parallel::Sharding sharding(const std::shared_ptr<parallel::Ranks>& ranks,
+                            const config::RunConfig& config) {
+  const int group_size = shard_group_size(config.parallel, ranks->size());
+  return {.ranks = ranks,
+          .groups = parallel::ShardGroups::split(ranks, group_size),
+          .mode = config.parallel.shard_mode()};
 }
 
 std::string sharding_in_words(const config::RunConfig::Parallel& parallel) {
-  if (parallel.shard == "none") return "none: every rank keeps everything";
-  std::string words = parallel.shard == "full"
-                          ? "full: each rank keeps a part of the blocks' weights, gradients and "
-                            "optimizer state"
-                          : "optimizer: each rank keeps a part of the optimizer state";
+  const parallel::ShardModeTraits& mode = parallel::traits(parallel.shard_mode());
+  std::string words = fmt::format("{}: {}", mode.name, mode.each_rank);
   if (parallel.shard_group_size > 0)
     words += fmt::format(", inside groups of {}", parallel.shard_group_size);
   return words;

@@ -9,6 +9,7 @@
 #include "data/loading/plan.h"
 #include "data/samples/index.h"
 #include "nn/thread_count_guard.h"
+#include "parallel/gradient_reducer.h"
 #include "parallel/ranks.h"
 #include "streamo/model/vision_language_model.h"
 
@@ -40,9 +41,9 @@ std::vector<data::PlanItem> plan_items(const data::Index& index,
 // Ranks that share what is kept in parts. Throws core::Error{kConfig} when `ranks` cannot be
 // divided as parallel.shard_group_size says.
 int shard_group_size(const config::RunConfig::Parallel& parallel, int ranks);
-// Collective. These groups.
-parallel::ShardGroups shard_groups(const std::shared_ptr<parallel::Ranks>& ranks,
-                                   const config::RunConfig& config);
+// Collective: forms these groups.
+parallel::Sharding sharding(const std::shared_ptr<parallel::Ranks>& ranks,
+                            const config::RunConfig& config);
 
 // What parallel.* means, for the start of a run.
 std::string sharding_in_words(const config::RunConfig::Parallel& parallel);

@@ -42,7 +42,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"checkpoint", {"core", "model"}},
     {"stream", {"core", "video", "text", "data", "model"}},
     {"eval", {"core", "video", "text", "data", "nn", "model", "stream"}},
-    {"config", {"core", "video", "text", "data", "model", "stream", "eval"}},
+    {"config", {"core", "video", "text", "data", "model", "parallel", "stream", "eval"}},
     {"run",
      {"core", "video", "text", "data", "model", "parallel", "checkpoint", "stream", "eval",
       "config"}},

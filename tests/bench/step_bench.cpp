@@ -17,6 +17,7 @@
 #include "model/hf_directory.h"
 #include "model/weights/safetensors.h"
 #include "optim/adamw.h"
+#include "parallel/local_reducer.h"
 #include "train/model_inputs.h"
 
 namespace streamo::bench {
@@ -107,7 +108,11 @@ void write_exchange(const Options& options, model::VisionLanguageModel& model,
 class Step {
  public:
   Step(model::VisionLanguageModel& model, const data::MicroBatch& batch)
-      : model_(model), batch_(batch), loss_({}), optimizer_(parameters(model), {}) {}
+      : model_(model),
+        batch_(batch),
+        loss_({}),
+        reducer_(parameters(model)),
+        optimizer_(reducer_, {}) {}
 
   double run(std::map<std::string, std::vector<double>>& seconds) {
     Stopwatch watch;
@@ -118,16 +123,17 @@ class Step {
     seconds["loss"].push_back(watch.lap());
     terms.loss.backward();
     seconds["backward"].push_back(watch.lap());
-    optimizer_.clip_grad_norm(kMaxNorm);
-    optimizer_.step(kLearningRate);
-    optimizer_.zero_grad();
+    const parallel::Gradients gradients = reducer_.reduce();
+    reducer_.clip_grad_norm(gradients, kMaxNorm);
+    optimizer_.step(gradients.values, kLearningRate);
+    reducer_.publish(gradients);
     seconds["optimizer"].push_back(watch.lap());
     return terms.loss.item<double>();
   }
 
  private:
-  static std::vector<optim::NamedParameter> parameters(model::VisionLanguageModel& model) {
-    std::vector<optim::NamedParameter> parameters;
+  static std::vector<model::NamedParameter> parameters(model::VisionLanguageModel& model) {
+    std::vector<model::NamedParameter> parameters;
     for (const auto& item : model.named_parameters()) {
       parameters.push_back({item.key(), item.value()});
     }
@@ -137,6 +143,7 @@ class Step {
   model::VisionLanguageModel& model_;
   const data::MicroBatch& batch_;
   loss::StreamingLoss loss_;
+  parallel::LocalReducer reducer_;
   optim::AdamW optimizer_;
 };
 

@@ -16,13 +16,15 @@
 #include "nn/kernels/block_kernels.h"
 #include "nn/thread_count_guard.h"
 #include "optim/adamw.h"
-#include "parallel/sharded_blocks.h"
+#include "parallel/gradient_reducer.h"
 #include "support/allocation_watch.h"
 #include "support/with_ranks.h"
 #include "train/model_setup.h"
 
 namespace streamo::estimate {
 namespace {
+
+using parallel::ShardMode;
 
 constexpr int64_t kSupervised = 40, kVocabulary = 600, kHidden = 128;
 constexpr double kFloat = 4;
@@ -149,27 +151,20 @@ struct Measured {
 };
 
 // The second of two steps.
-Measured measure(const std::shared_ptr<parallel::Ranks>& ranks, const std::string& shard,
-                 const Case& each) {
+Measured measure(const std::shared_ptr<parallel::Ranks>& ranks, ShardMode shard, const Case& each) {
   test::AllocationWatch watch;
   const config::RunConfig config = each.config();
   const auto model = model_of(config.model, each.bf16);
-  const parallel::ShardGroups groups = parallel::ShardGroups::split(ranks, each.group_size);
-  std::shared_ptr<parallel::ShardedBlocks> blocks;
-  if (shard == "full" && ranks->size() > 1)
-    blocks = std::make_shared<parallel::ShardedBlocks>(*ranks, groups, *model);
   loss::StreamingLoss loss({});
-  optim::AdamW optimizer(train::named_parameters(config, *model, text::SpecialTokens{}), {},
-                         {.ranks = ranks,
-                          .groups = groups,
-                          .shard_state = shard != "none",
-                          .deterministic = each.deterministic,
-                          .blocks = blocks,
-                          .model = model.get()});
+  const auto reducer = parallel::make_gradient_reducer(
+      train::named_parameters(config, *model, text::SpecialTokens{}), *model,
+      {ranks, parallel::ShardGroups::split(ranks, each.group_size), shard},
+      each.deterministic ? parallel::SumOrder::kTree : parallel::SumOrder::kSequential);
+  optim::AdamW optimizer(*reducer, {});
   for (int step = 0; step < 2; ++step) {
     watch.restart_peak();
+    reducer->begin_step(each.micro_batches);
     for (int64_t micro_batch = 0; micro_batch < each.micro_batches; ++micro_batch) {
-      if (micro_batch + 1 == each.micro_batches) optimizer.begin_last_micro_batch();
       const torch::Tensor hidden_states = model->forward(input_of(*model, each.content));
       const loss::SupervisedRows rows{
           .hidden_states = hidden_states.index_select(0, torch::arange(kSupervised)),
@@ -177,12 +172,12 @@ Measured measure(const std::shared_ptr<parallel::Ranks>& ranks, const std::strin
           .states = torch::full({kSupervised}, -1, torch::kLong),
           .samples = torch::zeros({kSupervised}, torch::kLong)};
       loss(rows, model->lm_head_weight(), 4.0 * kSupervised).loss.backward();
-      optimizer.end_micro_batch();
+      reducer->end_micro_batch();
     }
-    optimizer.send_gradients();
-    optimizer.clip_grad_norm(1);
-    optimizer.step(1e-4);
-    optimizer.zero_grad();
+    const parallel::Gradients gradients = reducer->reduce();
+    reducer->clip_grad_norm(gradients, 1);
+    optimizer.step(gradients.values, 1e-4);
+    reducer->publish(gradients);
   }
   // The thread of the process group lets go of what it sent a moment later.
   ranks->barrier();
@@ -190,7 +185,7 @@ Measured measure(const std::shared_ptr<parallel::Ranks>& ranks, const std::strin
   return {static_cast<double>(watch.bytes()), static_cast<double>(watch.peak())};
 }
 
-StepShape shape_of(const std::string& shard, int ranks, const Case& each,
+StepShape shape_of(ShardMode shard, int ranks, const Case& each,
                    const model::VisionLanguageModel& model) {
   const int group_size = each.group_size > 0 ? each.group_size : ranks;
   return {.shard = shard,
@@ -206,8 +201,7 @@ StepShape shape_of(const std::string& shard, int ranks, const Case& each,
           .hidden_size = kHidden};
 }
 
-class MemoryPlanOf : public testing::TestWithParam<std::tuple<std::tuple<std::string, int>, Case>> {
-};
+class MemoryPlanOf : public testing::TestWithParam<std::tuple<std::tuple<ShardMode, int>, Case>> {};
 
 // What is kept between steps, and the peak, within 5 %, of the rank in the middle: the last rank's
 // parts may be shorter, and a thread of Gloo may hold a message a moment longer than it needs.
@@ -237,16 +231,17 @@ TEST_P(MemoryPlanOf, AStep) {
   };
   EXPECT_NEAR(between_steps / middle(after), 1, 0.05);
   EXPECT_NEAR(plan.peak() / middle(peak), 1, 0.05);
-  fmt::print("{}, {} ranks: peak {:.2f} MB, planned {:+.1f} %; between steps {:+.1f} %\n", shard,
-             size, middle(peak) / 1e6, 100 * (plan.peak() / middle(peak) - 1),
-             100 * (between_steps / middle(after) - 1));
+  fmt::print("{}, {} ranks: peak {:.2f} MB, planned {:+.1f} %; between steps {:+.1f} %\n",
+             parallel::traits(shard).name, size, middle(peak) / 1e6,
+             100 * (plan.peak() / middle(peak) - 1), 100 * (between_steps / middle(after) - 1));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     SpreadAndCase, MemoryPlanOf,
     testing::Combine(
-        testing::Values(std::tuple("optimizer", 1), std::tuple("none", 2),
-                        std::tuple("optimizer", 4), std::tuple("full", 2), std::tuple("full", 4)),
+        testing::Values(std::tuple(ShardMode::kOptimizer, 1), std::tuple(ShardMode::kNone, 2),
+                        std::tuple(ShardMode::kOptimizer, 4), std::tuple(ShardMode::kFull, 2),
+                        std::tuple(ShardMode::kFull, 4)),
         testing::Values(
             Case{.content = {2, 300}}, Case{.freeze_vision = true, .content = {20, 100}},
             Case{.recomputed = true, .content = {2, 300}},
@@ -256,30 +251,31 @@ INSTANTIATE_TEST_SUITE_P(
             Case{.content = {2, 300}, .bf16 = true},
             Case{.freeze_vision = true, .recomputed = true, .content = {2, 300}, .bf16 = true})));
 
-INSTANTIATE_TEST_SUITE_P(
-    Groups, MemoryPlanOf,
-    testing::Combine(testing::Values(std::tuple("optimizer", 4), std::tuple("full", 4)),
-                     testing::Values(Case{.content = {1, 60}, .group_size = 2},
-                                     Case{.content = {2, 300}, .group_size = 2})));
+INSTANTIATE_TEST_SUITE_P(Groups, MemoryPlanOf,
+                         testing::Combine(testing::Values(std::tuple(ShardMode::kOptimizer, 4),
+                                                          std::tuple(ShardMode::kFull, 4)),
+                                          testing::Values(Case{.content = {1, 60}, .group_size = 2},
+                                                          Case{.content = {2, 300},
+                                                               .group_size = 2})));
 
 // By hand.
 TEST(MemoryPlan, Traffic) {
   const ParameterCounts counts{
       .all = 10, .trained = 8, .updated = 8, .blocks = 6, .trained_blocks = 4, .with_backward = 4};
-  const auto traffic = [&](const char* shard) {
+  const auto traffic = [&](ShardMode shard) {
     return estimate_communication(
         counts, {.shard = shard, .ranks = 4, .micro_batches = 3, .bytes_each = 2});
   };
-  EXPECT_DOUBLE_EQ(traffic("optimizer"), 0.75 * 8 * (2 + 2));
-  EXPECT_DOUBLE_EQ(traffic("none"), 0.75 * 8 * (2 + 4));
+  EXPECT_DOUBLE_EQ(traffic(ShardMode::kOptimizer), 0.75 * 8 * (2 + 2));
+  EXPECT_DOUBLE_EQ(traffic(ShardMode::kNone), 0.75 * 8 * (2 + 4));
   // Blocks gathered (6), those with a backward pass again (4), gradients (8), three times; what is
   // of no block (4) once a step.
-  EXPECT_DOUBLE_EQ(traffic("full"), 0.75 * 2 * (3 * (6 + 4 + 8) + 4));
+  EXPECT_DOUBLE_EQ(traffic(ShardMode::kFull), 0.75 * 2 * (3 * (6 + 4 + 8) + 4));
   // Two groups: half of each rank's part of the sums goes to the other group, and comes back.
   const StepShape groups{
-      .shard = "optimizer", .ranks = 4, .groups = 2, .micro_batches = 3, .bytes_each = 2};
+      .shard = ShardMode::kOptimizer, .ranks = 4, .groups = 2, .micro_batches = 3, .bytes_each = 2};
   EXPECT_DOUBLE_EQ(estimate_communication(counts, groups),
-                   traffic("optimizer") + 2 * 4 * 0.5 * 8 / 4);
+                   traffic(ShardMode::kOptimizer) + 2 * 4 * 0.5 * 8 / 4);
 }
 
 }  // namespace

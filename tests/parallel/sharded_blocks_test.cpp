@@ -1,4 +1,4 @@
-// Blocks whose parameters are in parts. Truth: the same model, whole, on one rank; fp32, bit for
+// Blocks whose weights are sharded. Truth: the same model, whole, on one rank; fp32, bit for
 // bit (a sum over two ranks has one order). The ranks are threads.
 #include "parallel/sharded_blocks.h"
 
@@ -14,7 +14,6 @@
 namespace streamo::parallel {
 namespace {
 
-using parallel::Ranks;
 using torch::Tensor;
 
 Tensor sum_of(const Tensor& one, const Tensor& other) {
@@ -27,7 +26,7 @@ std::vector<std::vector<Tensor>> true_gradients(bool recomputed, bool frozen_vis
   std::vector<std::vector<Tensor>> sums(2);
   for (int number = 0; number < 2; ++number) {
     for (int rank = 0; rank < 2; ++rank) {
-      parallel::SmallModel model(recomputed);
+      SmallModel model(recomputed);
       for (size_t i = 0; i < 2; ++i) {
         for (Tensor& parameter : model.layers[i]->parameters())
           parameter.requires_grad_(!frozen_vision);
@@ -45,7 +44,7 @@ std::vector<std::vector<Tensor>> true_gradients(bool recomputed, bool frozen_vis
   return sums;
 }
 
-int64_t bytes_in_blocks(const parallel::SmallModel& model) {
+int64_t bytes_in_blocks(const SmallModel& model) {
   int64_t bytes = 0;
   for (const auto& layer : model.layers) {
     for (const Tensor& parameter : layer->parameters())
@@ -63,16 +62,16 @@ TEST_P(ShardedBlocksOf, SumsAreThoseOfWholeModels) {
                        frozen_vision = frozen_vision](const std::shared_ptr<Ranks>& ranks) {
     // The seed of random weights is the process's; the ranks are threads of it.
     static std::mutex one_at_a_time;
-    std::unique_ptr<parallel::SmallModel> model;
+    std::unique_ptr<SmallModel> model;
     {
       const std::lock_guard lock(one_at_a_time);
-      model = std::make_unique<parallel::SmallModel>(recomputed);
+      model = std::make_unique<SmallModel>(recomputed);
     }
     for (size_t i = 0; i < 2; ++i) {
       for (Tensor& parameter : model->layers[i]->parameters())
         parameter.requires_grad_(!frozen_vision);
     }
-    ShardedBlocks blocks(*ranks, parallel::ShardGroups::split(ranks, 0), *model);
+    ShardedBlocks blocks(*ranks, ShardGroups::split(ranks, 0), *model);
     EXPECT_EQ(bytes_in_blocks(*model), 0);
     for (int number = 0; number < 2; ++number) {
       compute(*model, ranks->rank(), number);
@@ -81,10 +80,10 @@ TEST_P(ShardedBlocksOf, SumsAreThoseOfWholeModels) {
       size_t next = 0;
       for (const Tensor& parameter : model->parameters()) {
         const Tensor& truth = expected[static_cast<size_t>(number)][next++];
-        const Tensor own = blocks.own_part(parameter);
+        const Tensor own = blocks.local_shard(parameter);
         if (!own.defined()) continue;  // of no block
         EXPECT_FALSE(parameter.grad().defined());
-        const auto [sum, on_this_rank] = blocks.take_gradient(parameter);
+        const auto [sum, on_this_rank] = blocks.pop_grad(parameter);
         if (!parameter.requires_grad()) {
           EXPECT_FALSE(sum.defined());
           continue;
@@ -105,40 +104,37 @@ INSTANTIATE_TEST_SUITE_P(All, ShardedBlocksOf,
                          testing::Values(std::pair{false, false}, std::pair{true, false},
                                          std::pair{false, true}, std::pair{true, true}));
 
-TEST(ShardedBlocks, BecomeWholeWithTheValuesOfTheParts) {
-  parallel::SmallModel truth(false), first(false), second(false);
+TEST(ShardedBlocks, UnshardToTheValuesOfTheShards) {
+  SmallModel truth(false), first(false), second(false);
   test::with_ranks(2, [&](const std::shared_ptr<Ranks>& ranks) {
-    parallel::SmallModel& model = ranks->first() ? first : second;
+    SmallModel& model = ranks->first() ? first : second;
     const int64_t all = bytes_in_blocks(model);
-    ShardedBlocks blocks(*ranks, parallel::ShardGroups::split(ranks, 0), model);
+    ShardedBlocks blocks(*ranks, ShardGroups::split(ranks, 0), model);
     const auto expect_values = [&](double shift) {
       for (size_t i = 0; i < model.layers.size(); ++i)
         EXPECT_TRUE(model.layers[i]->weight.equal(truth.layers[i]->weight + shift)) << i;
     };
-    blocks.make_whole(/*on_all_ranks=*/false);
+    blocks.unshard(/*on_all_ranks=*/false);
     EXPECT_EQ(bytes_in_blocks(model), ranks->first() ? all : 0);
     if (ranks->first()) expect_values(0);
-    blocks.make_parts(/*changed=*/false);
+    blocks.reshard();
     EXPECT_EQ(bytes_in_blocks(model), 0);
 
     std::map<std::string, torch::Tensor> weights = model::named_weights(model);
     const size_t of_blocks = 2 * model.layers.size(), named = weights.size();  // weight and bias
-    blocks.complete_on_host(weights);
+    blocks.gather_to_host(weights);
     EXPECT_EQ(bytes_in_blocks(model), 0);
     EXPECT_EQ(weights.size(), ranks->first() ? named : named - of_blocks);
     const auto expected = model::named_weights(truth);
     for (const auto& [name, weight] : weights) EXPECT_TRUE(weight.equal(expected.at(name))) << name;
 
     const torch::NoGradGuard no_grad;
-    blocks.make_whole(/*on_all_ranks=*/true);
-    for (const auto& layer : model.layers) layer->weight.add_(1);
-    blocks.make_parts(/*changed=*/true);
-    // A step of the optimizer works on the parts.
-    for (const auto& layer : model.layers) blocks.own_part(layer->weight).add_(1);
-    blocks.make_whole(/*on_all_ranks=*/true);
+    // A step of the optimizer works on the shards.
+    for (const auto& layer : model.layers) blocks.local_shard(layer->weight).add_(1);
+    blocks.unshard(/*on_all_ranks=*/true);
     for (size_t i = 0; i < model.layers.size(); ++i)
-      EXPECT_TRUE(model.layers[i]->weight.equal((truth.layers[i]->weight + 1) + 1)) << i;
-    blocks.make_parts(/*changed=*/false);
+      EXPECT_TRUE(model.layers[i]->weight.equal(truth.layers[i]->weight + 1)) << i;
+    blocks.reshard();
   });
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/named_parameter.h"
 #include "nn/linear.h"
 #include "streamo/model/vision_language_model.h"
 
@@ -82,6 +83,13 @@ class SmallModel final : public model::VisionLanguageModel {
   bool recomputed_;
   nn::BlockHooks* hooks_ = nullptr;
 };
+
+inline std::vector<model::NamedParameter> named_parameters(SmallModel& model) {
+  std::vector<model::NamedParameter> parameters;
+  for (const auto& item : model.named_parameters())
+    parameters.push_back({.name = item.key(), .tensor = item.value()});
+  return parameters;
+}
 
 struct Work {
   bool any = true, pictures = true;
