@@ -67,11 +67,11 @@ std::string scores_table(const std::vector<eval::BenchmarkScore>& scores) {
 }
 
 // What the official protocol asks at a cut is asked of all the video before, so all of it is held.
-void warn_of_long_cuts(const std::vector<eval::Play>& plays) {
+void warn_of_long_cuts(const std::vector<eval::Episode>& plays) {
   constexpr double kLong = 3600;
   double longest = 0;
-  for (const eval::Play& play : plays) {
-    if (play.kind == eval::Play::Kind::kAnswerAtEnd || play.kind == eval::Play::Kind::kPoll)
+  for (const eval::Episode& play : plays) {
+    if (play.kind == eval::Episode::Kind::kAnswerAtEnd || play.kind == eval::Episode::Kind::kPoll)
       longest = std::max(longest, play.end - play.from);
   }
   if (longest <= kLong) return;
@@ -94,9 +94,9 @@ eval::BenchmarkRun play(const Arguments& arguments) {
   const fs::path out = core::output_file(arguments.out, inputs, core::holds_mark("\"benchmark\":"));
   eval::LoadOptions load{
       arguments.protocol, {arguments.tasks.begin(), arguments.tasks.end()}, arguments.context};
-  std::vector<eval::Play> plays;
+  std::vector<eval::Episode> plays;
   for (const std::string& file : arguments.files) {
-    for (eval::Play& play : eval::load_benchmark(file, load)) plays.push_back(std::move(play));
+    for (eval::Episode& play : eval::load_benchmark(file, load)) plays.push_back(std::move(play));
   }
   warn_of_long_cuts(plays);
   model::require_model_directory(arguments.model, "check --model");

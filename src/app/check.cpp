@@ -61,12 +61,12 @@ bool is_annotation_file(const fs::path& path) {
   }
 }
 
-config::RunConfig settings_of(const Arguments& arguments) {
+config::RunConfig load_settings(const Arguments& arguments) {
   if (!is_annotation_file(arguments.input)) {
     return config::load_run_config(arguments.input, arguments.overrides);
   }
   config::RunConfig config;
-  config::schema_of(config).apply_overrides(arguments.overrides);
+  config::make_schema(config).apply_overrides(arguments.overrides);
   config.data.train = {arguments.input};
   return config;
 }
@@ -131,13 +131,13 @@ std::optional<std::pair<std::string, std::string>> first_problem(
   for (const CheckedSet& set : sets) {
     // An evaluation leaves out what it cannot read, and says so.
     const double limit = set.key == "train" ? config.data.max_bad_fraction : 1;
-    if (auto problem = data::problem_of(set.check, limit)) return std::pair{set.key, *problem};
+    if (auto problem = data::dataset_problem(set.check, limit)) return std::pair{set.key, *problem};
   }
   return std::nullopt;
 }
 
 void run(const Arguments& arguments) {
-  const config::RunConfig config = settings_of(arguments);
+  const config::RunConfig config = load_settings(arguments);
   const double started = core::monotonic_seconds();
   const std::vector<CheckedSet> sets = check(config, arguments.num_workers);
   const auto problem = first_problem(sets, config);

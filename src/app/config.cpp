@@ -21,7 +21,7 @@ void add_config_command(CLI::App& app) {
   command->add_option("KEY", arguments->key, "One setting (optim.lr) or section (optim)");
   command->callback([arguments] {
     config::RunConfig config;
-    const core::ConfigSchema schema = config::schema_of(config);
+    const core::ConfigSchema schema = config::make_schema(config);
     core::print_result("{}", arguments->schema ? schema.json_schema().dump(2) + "\n"
                                                : schema.describe(arguments->key));
   });

@@ -28,7 +28,8 @@ int fail(const Error& error) {
 }
 
 // The parser says only that a command is missing, also when one is misspelt.
-std::string problem_of(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+std::string describe_parse_error(const CLI::App& app, const CLI::ParseError& error, int argc,
+                                 char** argv) {
   if (!app.get_subcommands().empty() || argc < 2 || argv[1][0] == '-') return error.what();
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
@@ -45,7 +46,7 @@ int run_command(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::RuntimeError& answer) {  // a command has printed it
     return answer.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    return fail({ErrorKind::kUsage, problem_of(app, error, argc, argv), "command line",
+    return fail({ErrorKind::kUsage, describe_parse_error(app, error, argc, argv), "command line",
                  "see `streamo --help`"});
   } catch (const streamo::core::ReaderGone&) {
     return kReaderGone;

@@ -21,9 +21,9 @@ struct Arguments {
   compare::ScoreOptions options;
 };
 
-config::RunConfig settings_of(const Arguments& arguments) {
+config::RunConfig load_settings(const Arguments& arguments) {
   config::RunConfig config;
-  config::schema_of(config).apply_overrides(arguments.overrides);
+  config::make_schema(config).apply_overrides(arguments.overrides);
   config.model.path = arguments.model;
   config.model.dtype = arguments.dtype;
   if (!arguments.video_prefix.empty()) config.data.video_prefix = arguments.video_prefix;
@@ -35,7 +35,7 @@ void run(const Arguments& arguments) {
   constexpr const char* kProducer = "streamo score";
   const std::filesystem::path out =
       core::output_file(arguments.out, {arguments.data}, core::holds_mark(kProducer));
-  const config::RunConfig config = settings_of(arguments);
+  const config::RunConfig config = load_settings(arguments);
   const data::SampleSource source =
       config::open_source(config, {arguments.data}, config.model.path);
   const auto tensors = compare::score(config, source, arguments.options);

@@ -26,7 +26,7 @@ void train(const std::string& config, const std::vector<std::string>& overrides)
                        .exit_code = kStopped,
                        .tell_others =
                            [all = std::weak_ptr(ranks)] {
-                             if (const auto they = all.lock()) they->leave_stopped();
+                             if (const auto they = all.lock()) they->leave_after_stop();
                            },
                        .others_stop =
                            [all = std::weak_ptr(ranks)] {

@@ -17,7 +17,7 @@ torch::Tensor host_buffer(const torch::Tensor& like) {
   return torch::empty(like.sizes(), options.pinned_memory(like.is_cuda()));
 }
 
-bool is_ours_alone(const torch::Tensor& tensor) {
+bool is_unshared(const torch::Tensor& tensor) {
   return tensor.is_cpu() && tensor.use_count() == 1 && tensor.storage().use_count() == 1;
 }
 
@@ -27,7 +27,7 @@ void take_to_host(Tensors& tensors, Tensors& buffers) {
   std::erase_if(buffers, [&](const auto& item) { return !tensors.contains(item.first); });
   for (auto& [name, tensor] : tensors) {
     torch::Tensor& buffer = buffers[name];
-    if (is_ours_alone(tensor)) {
+    if (is_unshared(tensor)) {
       buffer = std::move(tensor);
       continue;
     }

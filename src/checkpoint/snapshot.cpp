@@ -31,11 +31,11 @@ constexpr int kFormat = 2;
 constexpr uint64_t kMaxState = uint64_t{1} << 30;  // it lists samples
 constexpr const char* kChooseAnother = "choose another checkpoint with checkpoint.resume";
 
-std::string name_of(int64_t step) {
+std::string checkpoint_name(int64_t step) {
   return fmt::format("{}{}", kPrefix, step);
 }
 
-Json manifest_of(const fs::path& folder, int64_t step) {
+Json make_manifest(const fs::path& folder, int64_t step) {
   Json files = Json::object();
   for (const auto& entry : fs::directory_iterator(folder)) {
     files[entry.path().filename().string()] = {{"bytes", entry.file_size()},
@@ -44,7 +44,7 @@ Json manifest_of(const fs::path& folder, int64_t step) {
   return {{"format", kFormat}, {"step", step}, {"files", files}};
 }
 
-std::string text_of(const Json& manifest) {
+std::string manifest_text(const Json& manifest) {
   return manifest.dump(2) + "\n";
 }
 
@@ -140,7 +140,7 @@ SnapshotStore::SnapshotStore(fs::path run_dir, fs::path model_dir, int64_t keep,
 void SnapshotStore::save(const Snapshot& snapshot) const {
   core::fault_point("checkpoint.save");
   require_space(snapshot);
-  const fs::path path = run_dir_ / name_of(snapshot.step);
+  const fs::path path = run_dir_ / checkpoint_name(snapshot.step);
   if (fs::exists(path) && !is_ours(path)) {
     throw core::Error(core::ErrorKind::kDisk,
                       "what has the checkpoint's name was not written by this program",
@@ -153,7 +153,8 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
     model::write_safetensors(folder / kOptimizer, snapshot.optimizer);
     core::write_file_atomic(folder / kState, core::dump_json(snapshot.trainer_state, 2) + "\n");
     // Last, and from what is on disk: its checksums are those of the bytes as they read back.
-    core::write_file_atomic(folder / kManifest, text_of(manifest_of(folder, snapshot.step)));
+    core::write_file_atomic(folder / kManifest,
+                            manifest_text(make_manifest(folder, snapshot.step)));
   });
   finish_save(snapshot.step);
 }
@@ -161,7 +162,7 @@ void SnapshotStore::save(const Snapshot& snapshot) const {
 // Apart from save(), because a crash may come between the rename and this: the next start repeats
 // it.
 void SnapshotStore::finish_save(int64_t step) const {
-  core::write_file_atomic(run_dir_ / kLatest, name_of(step) + "\n");
+  core::write_file_atomic(run_dir_ / kLatest, checkpoint_name(step) + "\n");
   prune(step);
 }
 
@@ -185,7 +186,8 @@ void SnapshotStore::prune(int64_t saved_step) const {
   int64_t kept = 0;
   // Newest first: those beyond `keep_` go.
   for (const fs::path& path : folders_by_step(run_dir_)) {
-    if (!is_certainly_ours(path) || kept++ < keep_ || path.filename() == name_of(saved_step))
+    if (!is_certainly_ours(path) || kept++ < keep_ ||
+        path.filename() == checkpoint_name(saved_step))
       continue;
     try {
       core::remove_directory_atomic(path);
@@ -243,7 +245,7 @@ core::Result<bool> verify_snapshot(const fs::path& checkpoint) {
   const Json& manifest = *read;
   // The manifest has no checksum of its own. Written again it must be identical, so that no byte of
   // it can change unnoticed.
-  if (!manifest.is_object() || text_of(manifest) != core::read_file(manifest_path) ||
+  if (!manifest.is_object() || manifest_text(manifest) != core::read_file(manifest_path) ||
       !manifest.contains("files") || !manifest["files"].is_object()) {
     return core::Fault{manifest_path.string() + ": not as it was written, the file is damaged"};
   }

@@ -73,8 +73,8 @@ TensorDifference difference(const std::string& name, const torch::Tensor& first,
   return found;
 }
 
-std::string form_of(const torch::Tensor& tensor) {
-  return fmt::format("{} [{}]", model::dtype_name(model::dtype_of(tensor.scalar_type())),
+std::string dtype_and_shape(const torch::Tensor& tensor) {
+  return fmt::format("{} [{}]", model::dtype_name(model::safetensors_dtype(tensor.scalar_type())),
                      fmt::join(tensor.sizes(), ", "));
 }
 
@@ -89,11 +89,12 @@ std::optional<TensorDifference> compare(const std::string& name, const Tensors& 
                             .reason = second.contains(name) ? "only in B" : "only in A"};
   }
   const torch::Tensor a = first.tensor(name), b = second.tensor(name);
-  if (form_of(a) != form_of(b)) {
-    return TensorDifference{.name = name,
-                            .absolute = kBeyondAll,
-                            .relative = kBeyondAll,
-                            .reason = fmt::format("{} in A, {} in B", form_of(a), form_of(b))};
+  if (dtype_and_shape(a) != dtype_and_shape(b)) {
+    return TensorDifference{
+        .name = name,
+        .absolute = kBeyondAll,
+        .relative = kBeyondAll,
+        .reason = fmt::format("{} in A, {} in B", dtype_and_shape(a), dtype_and_shape(b))};
   }
   if (same_bytes(a, b)) return std::nullopt;
   TensorDifference found = difference(name, a, b);

@@ -73,7 +73,7 @@ std::map<int64_t, Json> by_step(const std::vector<Json>& lines) {
 }
 
 // Steps in a few words: "2 steps, 19 to 20".
-void tell_only_in(const char* run, const std::map<int64_t, Json>& own,
+void list_only_in(const char* run, const std::map<int64_t, Json>& own,
                   const std::map<int64_t, Json>& other, std::vector<std::string>& told) {
   std::vector<int64_t> steps;
   for (const auto& [step, line] : own) {
@@ -99,14 +99,14 @@ void compare_steps(const run::RunRecords& first, const run::RunRecords& second, 
     }
     ++comparison.first_step->differing_steps;
   }
-  tell_only_in("A", a, b, comparison.only_in_one);
-  tell_only_in("B", b, a, comparison.only_in_one);
+  list_only_in("A", a, b, comparison.only_in_one);
+  list_only_in("B", b, a, comparison.only_in_one);
 }
 
 constexpr int64_t kFinal = INT64_MAX;  // "after" all checkpoints
 
 // Checkpoints and final model by their step.
-std::map<int64_t, fs::path> checkpoints_of(const fs::path& run) {
+std::map<int64_t, fs::path> find_checkpoints(const fs::path& run) {
   std::map<int64_t, fs::path> found;
   for (const auto& entry : fs::directory_iterator(run)) {
     if (const auto step = checkpoint::step_of_checkpoint(entry.path())) found[*step] = entry.path();
@@ -118,7 +118,7 @@ std::map<int64_t, fs::path> checkpoints_of(const fs::path& run) {
 
 void compare_all_checkpoints(const fs::path& first, const fs::path& second, double tolerance,
                              RunComparison& comparison) {
-  const auto a = checkpoints_of(first), b = checkpoints_of(second);
+  const auto a = find_checkpoints(first), b = find_checkpoints(second);
   for (const auto& [step, path] : a) {
     if (b.count(step) > 0) {
       comparison.checkpoints.push_back(compare_checkpoints(path, b.at(step), tolerance));

@@ -291,7 +291,7 @@ void check_together(const RunConfig& config) {
 
 }  // namespace
 
-core::ConfigSchema schema_of(RunConfig& config) {
+core::ConfigSchema make_schema(RunConfig& config) {
   core::ConfigSchema schema;
   describe_model(schema, config.model);
   describe_annotations(schema, config.data);
@@ -311,7 +311,7 @@ core::ConfigSchema schema_of(RunConfig& config) {
 RunConfig load_run_config(const std::filesystem::path& path,
                           const std::vector<std::string>& overrides) {
   RunConfig config;
-  core::ConfigSchema schema = schema_of(config);
+  core::ConfigSchema schema = make_schema(config);
   schema.load_file(path);
   schema.apply_overrides(overrides);
   check_together(config);

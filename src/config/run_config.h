@@ -85,7 +85,7 @@ struct RunConfig {
 };
 
 // The schema over `config`, which must outlive it.
-core::ConfigSchema schema_of(RunConfig& config);
+core::ConfigSchema make_schema(RunConfig& config);
 
 // File, then overrides; checks what concerns several keys. Throws core::Error{kConfig}.
 RunConfig load_run_config(const std::filesystem::path& path,

@@ -19,11 +19,11 @@ constexpr double kLogitCopies = 2;  // logits and their softmax
 // Sums of blocks at a time.
 constexpr double kInFlight = parallel::OverlappedReducer::kMessagesInFlight;
 
-double numbers_of(const torch::Tensor& tensor) {
+double count_numbers(const torch::Tensor& tensor) {
   return static_cast<double>(tensor.numel());
 }
 
-double sum_of(const std::vector<int64_t>& numels) {
+double total_numel(const std::vector<int64_t>& numels) {
   return std::accumulate(numels.begin(), numels.end(), 0.0);
 }
 
@@ -58,7 +58,7 @@ class Moments {
                      kept_pixels() + kept() + bytes(decoder().backward)});
   }
   double loss() const;
-  double blocks_at_work() const;
+  double blocks_in_flight() const;
   double computing() const {
     return std::max({forward(), with_loss(), backward(), sending_blocks(), ending()});
   }
@@ -110,7 +110,7 @@ class Moments {
   // `full`: a block that is whole, and the next one under way.
   double block() const { return bytes(parameters_.largest_block); }
   double next_block() const { return bytes(gathered(padded(parameters_.block_each))); }
-  double trained_block() const { return sum_of(parameters_.trained_block_each); }
+  double trained_block() const { return total_numel(parameters_.trained_block_each); }
   double largest_gradient() const;  // of one parameter, beside those it is added to
   double head_gradient() const { return makes_set() ? kFloat * parameters_.head : 0; }
 
@@ -175,7 +175,7 @@ double Moments::loss() const {
 }
 
 // A block whole, the next one's parts under way; one block's gradients on their way as well.
-double Moments::blocks_at_work() const {
+double Moments::blocks_in_flight() const {
   if (!full()) return 0;
   return block() + next_block() + sent(padded(parameters_.trained_block_each));
 }
@@ -208,7 +208,8 @@ double Moments::backward() const {
                           added_up(padded(parameters_.trained_block_each)) + head_gradient();
   const double outside = kFloat * (parameters_.trained - parameters_.trained_blocks);
   const auto& vision_block = parameters_.vision_block_each;
-  const double vision_blocks = bytes(sum_of(vision_block)) + bytes(gathered(padded(vision_block)));
+  const double vision_blocks =
+      bytes(total_numel(vision_block)) + bytes(gathered(padded(vision_block)));
   return std::max(block() + next_block() + std::max({first, second, complete}),
                   seeing + outside + block_sent + vision_blocks);
 }
@@ -228,7 +229,7 @@ double Moments::sending_blocks() const {
 double Moments::ending() const {
   const double held = weights() + optimizer(), all = held + gradients();
   if (alone()) return all;
-  const double outside = sum_of(parameters_.outside_each);
+  const double outside = total_numel(parameters_.outside_each);
   if (full()) {
     const double bucket = largest_bucket(parameters_.outside_each);
     return all + kFloat * outside +
@@ -268,7 +269,7 @@ ParameterCounts count_parameters(const config::RunConfig& config, model::VisionL
     double numbers = 0;
     std::vector<int64_t> each;
     for (const torch::Tensor& parameter : block.parameters) {
-      numbers += numbers_of(parameter);
+      numbers += count_numbers(parameter);
       each.push_back(parameter.numel());
       in_blocks.insert(parameter.unsafeGetTensorImpl());
     }
@@ -277,8 +278,9 @@ ParameterCounts count_parameters(const config::RunConfig& config, model::VisionL
     counts.blocks += numbers;
     if (is_trained) counts.trained_blocks += numbers;
     if (is_trained && vision) counts.trained_vision_blocks += numbers;
-    if (is_trained && numbers > sum_of(counts.trained_block_each)) counts.trained_block_each = each;
-    if (vision && numbers > sum_of(counts.vision_block_each)) counts.vision_block_each = each;
+    if (is_trained && numbers > total_numel(counts.trained_block_each))
+      counts.trained_block_each = each;
+    if (vision && numbers > total_numel(counts.vision_block_each)) counts.vision_block_each = each;
     if (numbers > counts.largest_block) {
       counts.largest_block = numbers;
       counts.block_each = std::move(each);
@@ -287,16 +289,16 @@ ParameterCounts count_parameters(const config::RunConfig& config, model::VisionL
     if (is_trained || !vision) counts.with_backward += numbers;
   }
   for (const model::NamedParameter& parameter : train::named_parameters(config, model, special)) {
-    const double numbers = numbers_of(parameter.tensor);
+    const double numbers = count_numbers(parameter.tensor);
     counts.all += numbers;
-    if (train::is_frozen(config.model, model.part_of(parameter.name))) continue;
+    if (train::is_frozen(config.model, model.parameter_part(parameter.name))) continue;
     counts.trained += numbers;
     counts.updated += static_cast<double>(parameter.numel());
     counts.updated_each.push_back(parameter.numel());
     if (!in_blocks.contains(parameter.tensor.unsafeGetTensorImpl()))
       counts.outside_each.push_back(parameter.numel());
   }
-  counts.head = numbers_of(model.lm_head_weight());
+  counts.head = count_numbers(model.lm_head_weight());
   return counts;
 }
 
@@ -307,7 +309,7 @@ MemoryEstimate estimate_memory(const ParameterCounts& parameters, const StepShap
           .optimizer = moments.optimizer(),
           .activations = moments.activations(),
           .loss = moments.loss(),
-          .blocks_at_work = moments.blocks_at_work(),
+          .blocks_in_flight = moments.blocks_in_flight(),
           .exchange = moments.exchange(),
           .saving = moments.saving(),
           .computing = moments.computing(),

@@ -53,7 +53,7 @@ struct MemoryEstimate {
   // At most: not all of it is there at once.
   double weights = 0, gradients = 0, optimizer = 0;
   double activations = 0, loss = 0;  // of one micro-batch
-  double blocks_at_work = 0;         // `full`: what is whole of them, and under way
+  double blocks_in_flight = 0;       // `full`: what is whole of them, and under way
   double exchange = 0;               // at the update: summed gradients, room to send and receive
   double saving = 0;                 // in the memory of the first rank's machine: the state of all
 

@@ -24,10 +24,10 @@ void add_epoch(const config::RunConfig& config, const model::VisionLanguageModel
   for (const data::Item& item : index.items) {
     plan.visual_tokens += item.visual_tokens;
     plan.supervised_tokens += item.supervised;
-    const model::Flops forward = model.forward_flops(train::workload_of(item));
-    plan.flops += model::training_flops(forward, train::training_of(config.model, false));
+    const model::Flops forward = model.forward_flops(train::item_workload(item));
+    plan.flops += model::training_flops(forward, train::trained_parts(config.model, false));
     plan.executed_flops += model::training_flops(
-        forward, train::training_of(config.model, config.model.gradient_checkpointing));
+        forward, train::trained_parts(config.model, config.model.gradient_checkpointing));
   }
 }
 
@@ -46,13 +46,13 @@ void add_steps(const config::RunConfig& config, const model::VisionLanguageModel
   data::Plan epoch(items, options);
   plan.epoch_steps = epoch.total_steps();
   const model::Training training =
-      train::training_of(config.model, config.model.gradient_checkpointing);
+      train::trained_parts(config.model, config.model.gradient_checkpointing);
   double most = -1;
   for (int64_t step = 0; step < plan.epoch_steps; ++step) {
     for (const data::MicroBatchPlan& micro_batch : epoch.step(step).micro_batches) {
       model::Workload work;
       for (const size_t item : micro_batch.items) {
-        const model::Workload more = train::workload_of(index.items[item]);
+        const model::Workload more = train::item_workload(index.items[item]);
         work.tokens += more.tokens;
         work.supervised_tokens += more.supervised_tokens;
         work.visual_tokens += more.visual_tokens;
@@ -121,7 +121,7 @@ std::string short_number(double value) {
   return fmt::format("{:.0f} ", value);
 }
 
-std::string time_of(const RunEstimate& plan, const Hardware& hardware) {
+std::string describe_time(const RunEstimate& plan, const Hardware& hardware) {
   const double epochs =
       static_cast<double>(plan.total_steps) / static_cast<double>(plan.epoch_steps);
   const double gpu_hours = plan.flops * epochs / (hardware.peak_flops * hardware.mfu) / 3600;
@@ -149,7 +149,7 @@ std::string describe(const RunEstimate& plan, const Hardware& hardware) {
       plan.supervised_tokens, short_number(plan.flops), short_number(plan.executed_flops),
       plan.micro_batches, plan.micro_batches / plan.gpus, plan.gpus, plan.epoch_steps,
       plan.longest);
-  text += time_of(plan, hardware);
+  text += describe_time(plan, hardware);
   const auto row = [&](const char* name,
                        const std::function<std::string(const RunEstimate::Mode&)>& of) {
     text += fmt::format("{:38}", name);
@@ -167,7 +167,7 @@ std::string describe(const RunEstimate& plan, const Hardware& hardware) {
   gigabytes("gradients", [](const Mode& mode) { return mode.memory.gradients; });
   gigabytes("moments and master weights", [](const Mode& mode) { return mode.memory.optimizer; });
   gigabytes("activations", [](const Mode& mode) { return mode.memory.activations; });
-  gigabytes("whole blocks, at work", [](const Mode& mode) { return mode.memory.blocks_at_work; });
+  gigabytes("whole blocks, at work", [](const Mode& mode) { return mode.memory.blocks_in_flight; });
   gigabytes("loss", [](const Mode& mode) { return mode.memory.loss; });
   gigabytes("room to exchange", [](const Mode& mode) { return mode.memory.exchange; });
   gigabytes("peak while computing", [](const Mode& mode) { return mode.memory.computing; });

@@ -31,7 +31,7 @@ bool is_word_character(utf8proc_int32_t code_point) {
 
 }  // namespace
 
-std::vector<std::string> words_of(std::string_view text) {
+std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> words;
   bool inside = false;  // of a word that goes on
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
@@ -55,7 +55,7 @@ std::vector<std::string> words_of(std::string_view text) {
 }
 
 double word_f1(std::string_view truth, std::string_view answer) {
-  std::vector<std::string> expected = words_of(truth), said = words_of(answer);
+  std::vector<std::string> expected = split_words(truth), said = split_words(answer);
   if (expected.empty() && said.empty()) return 1;
   std::sort(expected.begin(), expected.end());
   std::sort(said.begin(), said.end());

@@ -36,7 +36,7 @@ struct Answer {
 };
 
 // Answers of one benchmark and protocol are told apart by their id.
-std::string key_of(const Answer& answer);
+std::string answer_key(const Answer& answer);
 
 nlohmann::ordered_json to_json(const Answer& answer);
 
@@ -48,7 +48,7 @@ struct BenchmarkRound {
 };
 
 // One watch of a video, and the answers that come of it.
-struct Play {
+struct Episode {
   enum class Kind {
     kAnswerAtEnd,     // cut at the end, where the question is asked and answered
     kWatch,           // asked within, and played on to the end
@@ -80,11 +80,11 @@ struct LoadOptions {
 //   StreamingBench: questions_{real,omni,sqa,proactive}.json. official: cut at the question; a
 //   proactive one is polled each second from its time on. streamo: proactive questions are asked
 //   at their time and watched to 4 s after they are due; the others as official.
-std::vector<Play> load_benchmark(const std::filesystem::path& annotation,
-                                 const LoadOptions& options);
+std::vector<Episode> load_benchmark(const std::filesystem::path& annotation,
+                                    const LoadOptions& options);
 
 // Fills in the responses of `play` from the rounds of a watch, in order.
-void settle(Play& play, const std::vector<BenchmarkRound>& rounds);
+void settle(Episode& play, const std::vector<BenchmarkRound>& rounds);
 
 // Result files, told by their content:
 //   our answer files (JSON Lines with `benchmark`);

@@ -52,7 +52,7 @@ struct BenchmarkRun {
 // of another model or context or no answer file, or no video at all can be played; {kDisk} when it
 // cannot be written.
 BenchmarkRun run_benchmark(model::VisionLanguageModel& model, const text::ChatFormat& format,
-                           std::vector<Play> plays, const data::VideoRoot& videos,
+                           std::vector<Episode> plays, const data::VideoRoot& videos,
                            const std::filesystem::path& answers, const BenchmarkOptions& options);
 
 }  // namespace streamo::eval

@@ -33,9 +33,9 @@ std::optional<TurnOutcome> annotated_turn(const std::string& user, const std::st
   const auto state = text::leading_state(assistant);
   if (!state) return std::nullopt;
   const std::string_view after_state =
-      std::string_view(assistant).substr(text::token_of(*state).size());
+      std::string_view(assistant).substr(text::state_token(*state).size());
   TurnOutcome outcome;
-  outcome.question = text::trimmed(data::question_of(user));
+  outcome.question = text::trimmed(data::extract_question(user));
   outcome.truth = *state;
   outcome.truth_answer = text::trimmed(after_state);
   return outcome;
@@ -88,9 +88,9 @@ std::vector<size_t> samples_to_evaluate(const data::SampleSource& source, int64_
   return chosen;
 }
 
-Predictions play_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
-                         const data::SampleSource& source, const std::vector<size_t>& samples,
-                         const EvaluateOptions& options) {
+Predictions rollout_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                            const data::SampleSource& source, const std::vector<size_t>& samples,
+                            const EvaluateOptions& options) {
   const double fps = source.options().conversation.fps;
   std::vector<std::optional<core::Result<Timeline>>> results(samples.size());
   std::mutex progress_mutex;
@@ -135,12 +135,12 @@ EvalReport make_report(const data::SampleSource& source, const std::vector<size_
 EvalReport evaluate(model::VisionLanguageModel& model, const text::ChatFormat& format,
                     const data::SampleSource& source, const EvaluateOptions& options) {
   const std::vector<size_t> samples = samples_to_evaluate(source, options.max_samples);
-  return make_report(source, samples, play_samples(model, format, source, samples, options),
+  return make_report(source, samples, rollout_samples(model, format, source, samples, options),
                      options.teacher_forced);
 }
 
-EvalReport spread_subset(const EvalReport& report, const data::SampleSource& source,
-                         int64_t max_samples) {
+EvalReport evenly_spaced_subset(const EvalReport& report, const data::SampleSource& source,
+                                int64_t max_samples) {
   std::unordered_set<std::string> chosen;
   for (const size_t i : samples_to_evaluate(source, max_samples)) chosen.insert(source.id(i));
   EvalReport subset;

@@ -47,9 +47,9 @@ struct EvalReport {
 // chooses; what playing some of them gives, in their order; and the report of all that were chosen.
 std::vector<size_t> samples_to_evaluate(const data::SampleSource& source, int64_t max_samples);
 using Predictions = std::vector<core::Result<Timeline>>;
-Predictions play_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
-                         const data::SampleSource& source, const std::vector<size_t>& samples,
-                         const EvaluateOptions& options);
+Predictions rollout_samples(model::VisionLanguageModel& model, const text::ChatFormat& format,
+                            const data::SampleSource& source, const std::vector<size_t>& samples,
+                            const EvaluateOptions& options);
 EvalReport make_report(const data::SampleSource& source, const std::vector<size_t>& samples,
                        Predictions played, bool teacher_forced);
 
@@ -73,8 +73,8 @@ nlohmann::ordered_json to_json(const EvalReport& report, bool with_timelines);
 
 // The same report of some of its samples only: those that evaluate() would choose with
 // options.max_samples = `max_samples`. So numbers of a part and of the whole can be compared.
-EvalReport spread_subset(const EvalReport& report, const data::SampleSource& source,
-                         int64_t max_samples);
+EvalReport evenly_spaced_subset(const EvalReport& report, const data::SampleSource& source,
+                                int64_t max_samples);
 
 // For people: a few lines, without a newline at the end.
 std::string to_table(const EvalReport& report);

@@ -73,7 +73,7 @@ class Replay {
   int64_t responses_ = 0, hits_ = 0;
 };
 
-std::vector<Candidate> candidates_of(const std::vector<Timeline>& timelines) {
+std::vector<Candidate> threshold_candidates(const std::vector<Timeline>& timelines) {
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < timelines.size(); ++i) {
     for (size_t turn = 0; turn < timelines[i].turns.size(); ++turn) {
@@ -99,7 +99,7 @@ OperatingPoint as_played(const std::vector<Timeline>& timelines, double toleranc
 
 OperatingCurve operating_curve(const StoredEvaluation& evaluation, double tolerance) {
   const std::vector<Timeline>& timelines = evaluation.timelines;
-  const std::vector<Candidate> candidates = candidates_of(timelines);
+  const std::vector<Candidate> candidates = threshold_candidates(timelines);
   Replay replay(timelines, tolerance);
   if (replay.due() == 0 || candidates.empty() || candidates[0].probability <= 0) {
     throw core::Error(core::ErrorKind::kData,

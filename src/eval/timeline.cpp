@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kHint =
     "give a file of `streamo eval --out FILE`, or eval-<step>.json of a run";
 
-text::State state_of(const Json& turn, const char* key) {
+text::State parse_state(const Json& turn, const char* key) {
   const auto name = turn.at(key).get<std::string>();
   const auto found = std::find(text::kStateNames.begin(), text::kStateNames.end(), name);
   if (found == text::kStateNames.end()) {
@@ -30,13 +30,13 @@ text::State state_of(const Json& turn, const char* key) {
 
 // `written`: a probability as it is to be read.
 template <typename Written>
-Json json_of(const Timeline& timeline, const Written& written) {
+Json serialize_timeline(const Timeline& timeline, const Written& written) {
   Json turns = Json::array();
   for (const TurnOutcome& turn : timeline.turns) {
     Json entry;
     if (!turn.question.empty()) entry["question"] = turn.question;
-    entry["truth"] = text::name_of(turn.truth);
-    entry["predicted"] = text::name_of(turn.predicted);
+    entry["truth"] = text::state_name(turn.truth);
+    entry["predicted"] = text::state_name(turn.predicted);
     entry["truth_answer"] = turn.truth_answer;
     entry["answer"] = turn.answer;
     for (const float probability : turn.probabilities)
@@ -54,21 +54,22 @@ Json json_of(const Timeline& timeline, const Written& written) {
 }  // namespace
 
 nlohmann::ordered_json to_json(const Timeline& timeline) {
-  return json_of(timeline, [](float probability) { return std::round(1e4 * probability) / 1e4; });
+  return serialize_timeline(timeline,
+                            [](float probability) { return std::round(1e4 * probability) / 1e4; });
 }
 
 nlohmann::ordered_json to_exact_json(const Timeline& timeline) {
-  return json_of(timeline, [](float probability) { return probability; });
+  return serialize_timeline(timeline, [](float probability) { return probability; });
 }
 
-Timeline timeline_of(const Json& json) {
+Timeline parse_timeline(const Json& json) {
   Timeline timeline{json.value("id", ""),         json.value("video_name", ""),
                     json.value("task_type", ""),  json.value("source", ""),
                     json.at("fps").get<double>(), {}};
   if (!(timeline.fps > 0)) throw core::Error(core::ErrorKind::kData, "fps must be positive");
   for (const Json& turn : json.at("turns")) {
-    timeline.turns.push_back({turn.value("question", ""), state_of(turn, "truth"),
-                              state_of(turn, "predicted"), turn.value("truth_answer", ""),
+    timeline.turns.push_back({turn.value("question", ""), parse_state(turn, "truth"),
+                              parse_state(turn, "predicted"), turn.value("truth_answer", ""),
                               turn.value("answer", ""),
                               turn.at("probabilities").get<std::array<float, text::kNumStates>>()});
   }
@@ -89,7 +90,7 @@ StoredEvaluation read_evaluation(const std::filesystem::path& path) {
   std::vector<Timeline>& timelines = evaluation.timelines;
   for (const Json& entry : json["timelines"]) {
     try {
-      timelines.push_back(timeline_of(entry));
+      timelines.push_back(parse_timeline(entry));
     } catch (const std::exception& error) {  // of the JSON library, or a wrong value
       refuse(fmt::format("timeline {} is not readable ({})", timelines.size() + 1, error.what()));
     }

@@ -33,9 +33,9 @@ struct Timeline {
 nlohmann::ordered_json to_json(const Timeline& timeline);
 
 // The same with its probabilities to the last bit, for another process of the run; and back, from
-// either. timeline_of() throws for what is no such value.
+// either. parse_timeline() throws for what is no such value.
 nlohmann::ordered_json to_exact_json(const Timeline& timeline);
-Timeline timeline_of(const nlohmann::ordered_json& json);
+Timeline parse_timeline(const nlohmann::ordered_json& json);
 
 struct StoredEvaluation {
   std::vector<Timeline> timelines;

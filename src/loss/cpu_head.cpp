@@ -54,9 +54,9 @@ CpuHead::CpuHead(const Tensor& hidden, const Tensor& head, const Tensor& targets
   ce_ = at::empty({rows_}, fp32);
   predictions_ = at::empty({rows_}, fp32.dtype(torch::kLong));
   if (head.scalar_type() == torch::kFloat) {
-    look_through_logits<float>();
+    compute_statistics<float>();
   } else {
-    look_through_logits<uint16_t>();
+    compute_statistics<uint16_t>();
   }
 }
 
@@ -83,7 +83,7 @@ void CpuHead::block_logits(const std::vector<T>& hidden, int64_t block, std::vec
 }
 
 template <typename T>
-void CpuHead::look_through_logits() {
+void CpuHead::compute_statistics() {
   const std::vector<T> hidden = padded_hidden<T>();
   std::vector<float> largest = zeros<float>(blocks_ * rows_), sum = largest;
   std::vector<int64_t> position = zeros<int64_t>(blocks_ * rows_);
@@ -105,7 +105,7 @@ void CpuHead::look_through_logits() {
         }
       }
     }
-    finish_multiplying();
+    release_matmul_state();
   });
   auto* predictions = predictions_.data_ptr<int64_t>();
   for (int64_t r = 0; r < rows_; ++r) {
@@ -188,7 +188,7 @@ void CpuHead::gradients(const Tensor& factor, const Tensor& grad_hidden,
         }
       }
     }
-    finish_multiplying();
+    release_matmul_state();
   });
   if (grad_hidden.defined()) {
     store_sum(parts.data(), kParts, step, 1.0F, rows_, channels_,

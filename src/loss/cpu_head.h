@@ -34,7 +34,7 @@ class CpuHead {
 
  private:
   template <typename T>
-  void look_through_logits();
+  void compute_statistics();
   template <typename T>
   void gradients(const torch::Tensor& factor, const torch::Tensor& grad_hidden,
                  const torch::Tensor& grad_head) const;

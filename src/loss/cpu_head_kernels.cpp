@@ -9,10 +9,10 @@
 namespace streamo::loss {
 
 using nn::bf16;
-using nn::exp_of;
 using nn::first_lanes;
 using nn::load;
 using nn::store;
+using nn::vector_exp;
 using nn::blocks::kBlock;
 
 void logit_statistics(const float* logits, int64_t rows, int64_t columns, float* largest,
@@ -32,7 +32,7 @@ void logit_statistics(const float* logits, int64_t rows, int64_t columns, float*
       const __m512 x = load(in + c);
       const __mmask16 hit = _mm512_mask_cmp_ps_mask(exist, x, shift, _CMP_EQ_OQ);
       if (position[r] < 0 && hit != 0) position[r] = c + __builtin_ctz(hit);
-      total = _mm512_mask_add_ps(total, exist, total, exp_of(_mm512_sub_ps(x, shift)));
+      total = _mm512_mask_add_ps(total, exist, total, vector_exp(_mm512_sub_ps(x, shift)));
     }
     if (position[r] < 0) position[r] = 0;  // nothing but NaN
     sum[r] = _mm512_reduce_add_ps(total);
@@ -50,7 +50,7 @@ void logit_gradient(const float* logits, const LogitRow* row, int64_t rows, int6
     const int64_t target = row[r].target - first;  // of this block or not
     for (int64_t c = 0; c < kBlock; c += 16) {
       __m512 g = _mm512_maskz_mul_ps(first_lanes(columns - c),
-                                     exp_of(_mm512_sub_ps(load(in + c), shift)), factor);
+                                     vector_exp(_mm512_sub_ps(load(in + c), shift)), factor);
       if (target >= c && target < c + 16) {
         g = _mm512_mask_mov_ps(g, static_cast<__mmask16>(1U << (target - c)), special);
       }

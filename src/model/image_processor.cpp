@@ -7,7 +7,7 @@
 
 namespace streamo::model {
 
-std::optional<ImageProcessor> image_processor_of(const std::filesystem::path& model_dir) {
+std::optional<ImageProcessor> find_image_processor(const std::filesystem::path& model_dir) {
   constexpr const char* kNested = "image_processor";
   const auto nested = model_dir / "processor_config.json";
   if (std::filesystem::exists(nested)) {

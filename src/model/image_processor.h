@@ -16,6 +16,6 @@ struct ImageProcessor {
 // As transformers 5 looks: "image_processor" of processor_config.json, which it writes, else
 // preprocessor_config.json. None where neither file is there. Throws core::Error{kModel} for a
 // damaged one.
-std::optional<ImageProcessor> image_processor_of(const std::filesystem::path& model_dir);
+std::optional<ImageProcessor> find_image_processor(const std::filesystem::path& model_dir);
 
 }  // namespace streamo::model

@@ -52,7 +52,8 @@ int64_t add_token_rows(VisionLanguageModel& model, std::span<const int64_t> new_
   const torch::NoGradGuard no_grad;
   if (!new_ids.empty()) {
     for (auto& item : model.named_parameters()) {
-      if (model.part_of(item.key()) == Part::kEmbedding) add_rows(item.value(), new_ids, used_rows);
+      if (model.parameter_part(item.key()) == Part::kEmbedding)
+        add_rows(item.value(), new_ids, used_rows);
     }
   }
   return model.lm_head_weight().size(0);

@@ -32,7 +32,7 @@ std::optional<int64_t> pixels(const Json& json, const char* key, const std::stri
 }  // namespace
 
 PictureLimits picture_limits(const std::filesystem::path& model_dir) {
-  const auto processor = image_processor_of(model_dir);
+  const auto processor = find_image_processor(model_dir);
   if (!processor) return {};
   const Json& json = processor->settings;
   const Json size = json.value("size", Json());

@@ -23,7 +23,7 @@ constexpr Family kFamilies[] = {
      [](const nlohmann::json& config,
         const std::string& file) -> std::shared_ptr<VisionLanguageModel> {
        const qwen2_5_vl::Config parsed = qwen2_5_vl::parse_config(config, file);
-       if (const auto processor = image_processor_of(fs::path(file).parent_path())) {
+       if (const auto processor = find_image_processor(fs::path(file).parent_path())) {
          qwen2_5_vl::check_processor(processor->settings, processor->file, parsed);
        }
        return std::make_shared<qwen2_5_vl::Model>(parsed);

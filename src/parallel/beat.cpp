@@ -13,14 +13,14 @@ constexpr std::chrono::milliseconds kLongestLook{1000};
 
 }  // namespace
 
-std::string Beat::text() const {
+std::string Heartbeat::text() const {
   return fmt::format("{} {} {} {} {:d} {:.1f} {}", number, collectives, progress, pause.count(),
                      stop, seconds, activity);
 }
 
-Beat Beat::parse(const std::string& text) {
+Heartbeat Heartbeat::parse(const std::string& text) {
   std::istringstream in(text);
-  Beat beat;
+  Heartbeat beat;
   int64_t pause = 0;
   in >> beat.number >> beat.collectives >> beat.progress >> pause >> beat.stop >> beat.seconds;
   beat.pause = std::chrono::milliseconds(pause);
@@ -28,11 +28,11 @@ Beat Beat::parse(const std::string& text) {
   return beat;
 }
 
-std::string Beat::doing() const {
+std::string Heartbeat::doing() const {
   return seconds < 1 ? activity : fmt::format("{} for {:.0f} s", activity, seconds);
 }
 
-void Pulse::hear(const Beat& beat, std::chrono::milliseconds passed) {
+void Pulse::hear(const Heartbeat& beat, std::chrono::milliseconds passed) {
   passed = std::min(passed, kLongestLook);
   const bool got_on = beat.progress != beat_.progress || beat.collectives != beat_.collectives;
   silent_ = beat.number != beat_.number ? passed.zero() : silent_ + passed;

@@ -10,7 +10,7 @@
 
 namespace streamo::parallel {
 
-struct Beat {
+struct Heartbeat {
   int64_t number = 0;  // grows as long as the process lives
   // Entered so far. Nothing heard yet: not behind.
   int64_t collectives = std::numeric_limits<int64_t>::max();
@@ -22,7 +22,7 @@ struct Beat {
   std::string activity = {};
 
   std::string text() const;
-  static Beat parse(const std::string& text);
+  static Heartbeat parse(const std::string& text);
   std::string doing() const;  // "step 12, decoding a.mp4 for 31 s"
 };
 
@@ -31,16 +31,16 @@ class Pulse {
  public:
   // `passed`: of our own time since the last beat that was looked at. A time in which we ourselves
   // were stopped is nobody's silence: it counts as one look.
-  void hear(const Beat& beat, std::chrono::milliseconds passed);
+  void hear(const Heartbeat& beat, std::chrono::milliseconds passed);
 
-  const Beat& beat() const { return beat_; }
+  const Heartbeat& beat() const { return beat_; }
   std::chrono::milliseconds silent() const { return silent_; }  // no new beat
   std::chrono::milliseconds still() const { return still_; }    // no progress
   // How long it may be still in what it does: what it says itself, else `patience`.
   std::chrono::milliseconds limit(std::chrono::milliseconds patience) const;
 
  private:
-  Beat beat_;
+  Heartbeat beat_;
   std::chrono::milliseconds silent_{0}, still_{0};
 };
 

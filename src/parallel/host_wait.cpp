@@ -19,7 +19,7 @@ bool is_over_within(c10d::Work& work, std::chrono::milliseconds limit) {
 
 }  // namespace
 
-std::string wait_with_hope(c10d::Work& work, Watch& watch) {
+std::string wait_for_collective(c10d::Work& work, Watch& watch) {
   const double begun = core::monotonic_seconds();
   Watch::Wait wait(watch);
   while (!is_over_within(work, kLook)) {

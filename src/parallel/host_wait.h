@@ -10,6 +10,6 @@ namespace streamo::parallel {
 
 // Returns "" when it is over, or who stands still when there is no hope that it will be. Throws why
 // it has failed.
-std::string wait_with_hope(c10d::Work& work, Watch& watch);
+std::string wait_for_collective(c10d::Work& work, Watch& watch);
 
 }  // namespace streamo::parallel

@@ -22,15 +22,15 @@ namespace {
 using at::Tensor;
 using std::chrono::milliseconds, std::chrono::seconds;
 
-constexpr seconds kFirstPatience{3600};  // indexing and loading differ between ranks
-constexpr milliseconds kForEver = std::chrono::hours(24 * 365);
-constexpr seconds kFarewell{10}, kShortFarewell{3};
-constexpr seconds kTimeToName{4};  // a collective breaks before its peer's end is known
+constexpr seconds kStartupTimeout{3600};  // indexing and loading differ between ranks
+constexpr milliseconds kUnboundedWait = std::chrono::hours(24 * 365);
+constexpr seconds kShutdownGrace{10}, kShortShutdownGrace{3};
+constexpr seconds kPeerDeathDelay{4};  // a collective breaks before its peer's end is known
 
 // What is the same for a run and its groups.
 struct RunState {
   int rank;
-  Meeting meeting;  // where the store is
+  StoreAddress meeting;  // where the store is
   StorePtr store;
   std::unique_ptr<Watch> watch;
   std::shared_ptr<gloo::transport::Device> gloo_device;
@@ -70,36 +70,36 @@ struct Ranks::Impl {
   [[noreturn]] void fail(const std::string& reason, const std::string& what) {
     run->failed = true;
     const std::string here = fmt::format("seen by rank {}", run->rank);
-    if (const std::string ended = run->watch->who_ended(kTimeToName); !ended.empty()) {
-      pass_on(ended);
+    if (const std::string ended = run->watch->dead_peer(kPeerDeathDelay); !ended.empty()) {
+      report_culprit(ended);
       throw core::Error(core::ErrorKind::kPeer, ended, here,
                         "look at what that rank said; the same command goes on from the last "
                         "checkpoint");
     }
-    if (const std::string lagging = run->watch->who_lags(); !lagging.empty()) hang(lagging, what);
+    if (const std::string lagging = run->watch->slow_peers(); !lagging.empty()) hang(lagging, what);
     throw core::Error(core::ErrorKind::kPeer, fmt::format("{} failed: {}", what, reason), here,
                       "the same command goes on from the last checkpoint");
   }
 
   [[noreturn]] void hang(const std::string& culprit, const std::string& what) {
     run->failed = true;
-    pass_on(culprit);
+    report_culprit(culprit);
     throw run->watch->hang(what, culprit);
   }
 
   // This process leaves because of another: those who are still there are to name that one.
-  void pass_on(const std::string& culprit) {
+  void report_culprit(const std::string& culprit) {
     try {
-      run->watch->pass_on(culprit);
+      run->watch->report_culprit(culprit);
     } catch (const std::exception&) {  // the store is gone, and with it who would listen
     }
   }
 
   // The library itself never gives up: whether there is hope only the watch knows.
   template <typename Options>
-  static Options for_ever() {
+  static Options unbounded() {
     Options options;
-    options.timeout = kForEver;
+    options.timeout = kUnboundedWait;
     return options;
   }
 
@@ -110,14 +110,14 @@ struct Ranks::Impl {
     try {
       return start(stays_on_device(tensor) ? *device_group : *host_group);
     } catch (const std::exception& error) {
-      fail(reason_of(error), what);
+      fail(error_text(error), what);
     }
   }
 
   void wait_for(c10d::Work& work, const Tensor& exchanged, const char* what) {
     try {
       if (!stays_on_device(exchanged)) {
-        if (const auto who = wait_with_hope(work, *run->watch); !who.empty()) hang(who, what);
+        if (const auto who = wait_for_collective(work, *run->watch); !who.empty()) hang(who, what);
         return;
       }
       work.wait();  // only what is queued from here on does: the watch sees to the end
@@ -128,7 +128,7 @@ struct Ranks::Impl {
     } catch (const core::Error&) {
       throw;
     } catch (const std::exception& error) {
-      fail(reason_of(error), what);
+      fail(error_text(error), what);
     }
   }
 };
@@ -151,21 +151,21 @@ Ranks::Ranks(const Launch& launch, seconds patience) {
   try {
     auto run = std::make_shared<RunState>();
     run->rank = launch.rank;
-    run->meeting = find_meeting(launch, patience);
+    run->meeting = find_store(launch, patience);
     run->store = connect_store(launch, run->meeting, patience);
-    claim_place(*run->store, launch);
+    register_rank(*run->store, launch);
     run->watch = std::make_unique<Watch>(connect_store(launch, run->meeting, patience), launch.rank,
                                          launch.world_size, patience);
     run->gloo_device = gloo_device_towards(launch);
     impl_ = Impl::form(run, "all", launch.rank, launch.world_size);
-    set_timeout(kFirstPatience);
+    set_timeout(kStartupTimeout);
   } catch (const core::Error&) {
     throw;
   } catch (const std::exception& error) {
     throw core::Error(
         core::ErrorKind::kPeer,
         fmt::format("the {} processes of the run did not come together (they have {} s for it): {}",
-                    launch.world_size, patience.count(), reason_of(error)),
+                    launch.world_size, patience.count(), error_text(error)),
         fmt::format("rank {}, master {}:{} (from {})", launch.rank, launch.master_address,
                     launch.master_port, launch.launcher),
         "check that all of them were started and that the port is free and reachable");
@@ -184,8 +184,8 @@ Ranks::~Ranks() {
   // Rank 0 serves the store that the others still read: it leaves last.
   const RunState& run = *impl_->run;
   try {
-    if (!run.failed) run.watch->say_done();
-    if (rank() == 0) run.watch->wait_for_all_done(run.failed ? kShortFarewell : kFarewell);
+    if (!run.failed) run.watch->announce_done();
+    if (rank() == 0) run.watch->await_all_done(run.failed ? kShortShutdownGrace : kShutdownGrace);
   } catch (const std::exception&) {  // they are gone already
   }
 }
@@ -202,7 +202,7 @@ ShardGroups ShardGroups::split(const std::shared_ptr<Ranks>& ranks, int group_si
       part->impl_ = Ranks::Impl::form(all.run, name, rank, size);
       part->impl_->is_group = true;
     } catch (const std::exception& error) {
-      ranks->impl_->fail(reason_of(error), "forming groups of ranks");
+      ranks->impl_->fail(error_text(error), "forming groups of ranks");
     }
     return part;
   };
@@ -226,12 +226,12 @@ int Ranks::local_size() const {
   return impl_ ? impl_->run->watch->local_count(size()) : 1;
 }
 
-std::string Ranks::host_of(int rank) const {
-  return impl_ ? impl_->run->watch->host_of(rank) : "this machine";
+std::string Ranks::rank_host(int rank) const {
+  return impl_ ? impl_->run->watch->rank_host(rank) : "this machine";
 }
 
-std::string Ranks::name_of(int rank) const {
-  return impl_ ? impl_->run->watch->name_of(rank) : "this process";
+std::string Ranks::describe_rank(int rank) const {
+  return impl_ ? impl_->run->watch->describe_rank(rank) : "this process";
 }
 
 Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
@@ -247,7 +247,7 @@ Ranks::Pending Ranks::start_all_gather(const Tensor& own) {
   state.output = at::empty({size(), own.size(0)}, state.input.options());
   state.work = impl_->begin(state.input, state.what, [&](c10d::Backend& group) {
     Tensor flat = state.output.view({-1});
-    return group._allgather_base(flat, state.input, Impl::for_ever<c10d::AllgatherOptions>());
+    return group._allgather_base(flat, state.input, Impl::unbounded<c10d::AllgatherOptions>());
   });
   return pending;
 }
@@ -269,7 +269,7 @@ Ranks::Pending Ranks::start_reduce_scatter(const Tensor& parts) {
     Tensor received = state.output.view({-1});
     std::vector<int64_t> equal_counts;
     return group.alltoall_base(received, state.input, equal_counts, equal_counts,
-                               Impl::for_ever<c10d::AllToAllOptions>());
+                               Impl::unbounded<c10d::AllToAllOptions>());
   });
   return pending;
 }
@@ -349,11 +349,11 @@ void Ranks::request_stop() {
   if (impl_) impl_->run->watch->request_stop();
 }
 
-void Ranks::leave_stopped() {
+void Ranks::leave_after_stop() {
   if (!impl_) return;
   try {
     impl_->run->watch->request_stop();
-    impl_->run->watch->say_done();
+    impl_->run->watch->announce_done();
   } catch (const std::exception&) {  // the store is gone, and with it who would listen
     return;
   }
@@ -365,8 +365,8 @@ bool Ranks::stop_requested() const {
   return impl_ && impl_->run->watch->stop_requested();
 }
 
-void Ranks::set_silence(milliseconds silence) {
-  if (impl_) impl_->run->watch->set_silence(silence);
+void Ranks::set_heartbeat_timeout(milliseconds silence) {
+  if (impl_) impl_->run->watch->set_heartbeat_timeout(silence);
 }
 
 void Ranks::set_activity(const std::string& activity) {

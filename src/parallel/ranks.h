@@ -44,8 +44,8 @@ class Ranks {
   int local_rank() const;
   int local_size() const;
   // Its machine's name, and "rank 1 on HOST, process 42" for people.
-  std::string host_of(int rank) const;
-  std::string name_of(int rank) const;
+  std::string rank_host(int rank) const;
+  std::string describe_rank(int rank) const;
 
   // Collective, before split(). Tensors of this GPU are then exchanged by NCCL where they are; for
   // the CPU nothing changes. Throws core::Error{kUsage} unless all ranks have a GPU or none has.
@@ -81,14 +81,14 @@ class Ranks {
   // How long a rank that others wait for may make no progress before the run is held to hang. An
   // hour at first. And how long it may say nothing at all, being stopped or cut off: 30 s at first.
   void set_timeout(std::chrono::milliseconds patience);
-  void set_silence(std::chrono::milliseconds silence);
+  void set_heartbeat_timeout(std::chrono::milliseconds silence);
   // Tells all ranks, within a second, that this one was asked to stop. Not collective: what they
   // then do together they must agree on.
   void request_stop();
   bool stop_requested() const;  // by any rank
   // This process is about to end because of that, with nothing to save: the others are told, and
   // have had time to do the same, when it returns.
-  void leave_stopped();
+  void leave_after_stop();
   // What this process is doing, for the others' messages: "step 12". Collectives are progress, and
   // note_progress().
   void set_activity(const std::string& activity);

@@ -50,7 +50,7 @@ std::string address_towards(const std::string& host, int port) {
   return address;
 }
 
-std::vector<uint8_t> bytes_of(const std::string& text) {
+std::vector<uint8_t> to_byte_vector(const std::string& text) {
   return {text.begin(), text.end()};
 }
 
@@ -63,7 +63,7 @@ std::string own_address(const Launch& launch) {
 
 // torchrun's store outlives a restart: without the count, a restarted run would find the keys of
 // the attempt before it.
-std::string prefix_of(const Launch& launch) {
+std::string store_prefix(const Launch& launch) {
   return fmt::format("streamo-{}", launch.restart);
 }
 
@@ -80,23 +80,23 @@ std::unique_ptr<StoreServer> serve_store(const Launch& launch, Socket listening)
 
 // At the master's port is a store of torchrun's agent, which knows no secrets: it only tells where
 // ours is.
-Meeting find_meeting_of_agent(const Launch& launch, std::chrono::seconds patience) {
+StoreAddress find_store_of_agent(const Launch& launch, std::chrono::seconds patience) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(launch.master_port);
   options.waitWorkers = false;
   options.timeout = patience;
   c10d::TCPStore agent(launch.master_address, options);
-  const std::string key = prefix_of(launch) + "-meeting";
+  const std::string key = store_prefix(launch) + "-meeting";
   if (launch.rank == 0) {
     Socket listening = listen_at(own_address(launch), 0);
-    Meeting meeting{own_address(launch), where(listening).port, nullptr};
+    StoreAddress meeting{own_address(launch), where(listening).port, nullptr};
     meeting.served = serve_store(launch, std::move(listening));
-    agent.set(key, bytes_of(fmt::format("{} {}", meeting.host, meeting.port)));
+    agent.set(key, to_byte_vector(fmt::format("{} {}", meeting.host, meeting.port)));
     return meeting;
   }
   const std::vector<uint8_t> told = agent.get(key);
   std::istringstream text(std::string(told.begin(), told.end()));
-  Meeting meeting;
+  StoreAddress meeting;
   if (!(text >> meeting.host >> meeting.port)) throw std::runtime_error("rank 0 is not named");
   return meeting;
 }
@@ -107,8 +107,8 @@ constexpr unsigned kTimeToReadSeconds = 5;
 // The reason goes into the store, where ranks that still wait for this one find it. Rank 0 serves
 // the store and must stay until they have read it.
 [[noreturn]] void refuse(c10d::Store& store, const std::string& what, const Launch& launch) {
-  store.set(kRefused, bytes_of(what));
-  let_others_read(launch.rank);
+  store.set(kRefused, to_byte_vector(what));
+  linger_for_readers(launch.rank);
   throw core::Error(
       core::ErrorKind::kUsage, what,
       fmt::format("rank {} of {}, master {}:{} (from {})", launch.rank, launch.world_size,
@@ -119,10 +119,10 @@ constexpr unsigned kTimeToReadSeconds = 5;
 
 }  // namespace
 
-void claim_place(c10d::Store& store, const Launch& launch) {
+void register_rank(c10d::Store& store, const Launch& launch) {
   const std::string own = std::to_string(launch.world_size);
   // Sets the key only if nobody has: the first process decides, and all see its value.
-  const std::vector<uint8_t> set = store.compareSet("world", {}, bytes_of(own));
+  const std::vector<uint8_t> set = store.compareSet("world", {}, to_byte_vector(own));
   if (const std::string of_others(set.begin(), set.end()); of_others != own) {
     refuse(store,
            fmt::format("a process was started as one of {}, another as one of {}", own, of_others),
@@ -143,28 +143,28 @@ std::string refusal(c10d::Store& store) {
   return store.check({kRefused}) ? told(store, kRefused) : "";
 }
 
-void let_others_read(int rank) {
+void linger_for_readers(int rank) {
   if (rank == 0) ::sleep(kTimeToReadSeconds);
 }
 
 // c10's what() includes a C++ stack trace, which is noise in an error for a user.
-std::string reason_of(const std::exception& error) {
+std::string error_text(const std::exception& error) {
   const auto* from_torch = dynamic_cast<const c10::Error*>(&error);
   return from_torch != nullptr ? from_torch->what_without_backtrace() : error.what();
 }
 
-Meeting find_meeting(const Launch& launch, std::chrono::seconds patience) {
-  if (launch.agent_serves_store) return find_meeting_of_agent(launch, patience);
+StoreAddress find_store(const Launch& launch, std::chrono::seconds patience) {
+  if (launch.agent_serves_store) return find_store_of_agent(launch, patience);
   const std::string host = launch.one_machine ? kLoopback : launch.master_address;
-  Meeting meeting{host, launch.master_port, nullptr};
+  StoreAddress meeting{host, launch.master_port, nullptr};
   if (launch.rank == 0) meeting.served = serve_store(launch, listen_at(host, launch.master_port));
   return meeting;
 }
 
-StorePtr connect_store(const Launch& launch, const Meeting& meeting,
+StorePtr connect_store(const Launch& launch, const StoreAddress& meeting,
                        std::chrono::seconds patience) {
   return c10::make_intrusive<c10d::PrefixStore>(
-      prefix_of(launch),
+      store_prefix(launch),
       c10::make_intrusive<StoreClient>(meeting.host, meeting.port, launch.secret, patience));
 }
 

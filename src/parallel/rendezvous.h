@@ -24,31 +24,32 @@ using StorePtr = c10::intrusive_ptr<c10d::Store>;
 using GroupPtr = c10::intrusive_ptr<c10d::Backend>;
 
 // Where the processes of a run come together, and exchange who they are and what they do.
-struct Meeting {
+struct StoreAddress {
   std::string host;
   int port = 0;
   std::unique_ptr<StoreServer> served;  // by this process, if it is rank 0
 };
 // Listens on loopback alone in a run on one machine, else on the interface of the master's address.
-Meeting find_meeting(const Launch& launch, std::chrono::seconds patience);
+StoreAddress find_store(const Launch& launch, std::chrono::seconds patience);
 
 // A connection to the store of the run.
-StorePtr connect_store(const Launch& launch, const Meeting& meeting, std::chrono::seconds patience);
+StorePtr connect_store(const Launch& launch, const StoreAddress& meeting,
+                       std::chrono::seconds patience);
 
 // Takes this process's place in the run: of all that come to one store each must have a rank of its
 // own, and all the same number of ranks. Else throws core::Error{kUsage}, and leaves the reason in
 // the store for the others, who may be complete without this process.
-void claim_place(c10d::Store& store, const Launch& launch);
+void register_rank(c10d::Store& store, const Launch& launch);
 // What another process has said, as it can be shown to people.
 std::string told(c10d::Store& store, const std::string& key);
 // Why some process was refused; "" as long as none was.
 std::string refusal(c10d::Store& store);
 // To be called before a process ends because of a refusal: rank 0, who serves the store, waits
 // until those who come a little later have read it too.
-void let_others_read(int rank);
+void linger_for_readers(int rank);
 
 // Without the stack that LibTorch puts into its messages.
-std::string reason_of(const std::exception& error);
+std::string error_text(const std::exception& error);
 
 // The interface of this machine that reaches the master: Gloo listens on it.
 std::shared_ptr<gloo::transport::Device> gloo_device_towards(const Launch& launch);

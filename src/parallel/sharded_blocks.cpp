@@ -17,7 +17,7 @@ std::vector<int64_t> numels(const std::vector<Tensor>& tensors) {
   return result;
 }
 
-c10::StorageImpl& storage_of(const Tensor& tensor) {
+c10::StorageImpl& storage_impl(const Tensor& tensor) {
   return *tensor.storage().unsafeGetStorageImpl();
 }
 
@@ -45,7 +45,7 @@ ShardedBlocks::ShardedBlocks(const Ranks& ranks, const ShardGroups& groups,
     for (size_t i = 0; i < block.parameters.size(); ++i) {
       const Tensor& parameter = block.parameters[i];
       STREAMO_CHECK(parameter.is_contiguous() && parameter.storage_offset() == 0 &&
-                        storage_of(parameter).nbytes() == parameter.nbytes() &&
+                        storage_impl(parameter).nbytes() == parameter.nbytes() &&
                         parameter.scalar_type() == block.parameters[0].scalar_type(),
                     "a parameter has a storage of its own, and the type of its block");
       places_[parameter.unsafeGetTensorImpl()] = {blocks_.size() - 1, i};
@@ -97,7 +97,7 @@ Tensor ShardedBlocks::local_shard(const Tensor& parameter) const {
 // gathered anew; they are those it has seen.
 void ShardedBlocks::allocate(const Block& block) {
   for (const Tensor& parameter : block.parameters) {
-    c10::StorageImpl& storage = storage_of(parameter);
+    c10::StorageImpl& storage = storage_impl(parameter);
     storage.set_data_ptr_noswap(
         c10::GetAllocator(parameter.device().type())->allocate(parameter.nbytes()));
     storage.set_nbytes(parameter.nbytes());
@@ -106,7 +106,7 @@ void ShardedBlocks::allocate(const Block& block) {
 
 void ShardedBlocks::free(const Block& block) {
   for (const Tensor& parameter : block.parameters) {
-    c10::StorageImpl& storage = storage_of(parameter);
+    c10::StorageImpl& storage = storage_impl(parameter);
     storage.set_data_ptr_noswap(c10::DataPtr(nullptr, parameter.device()));
     storage.set_nbytes(0);
   }

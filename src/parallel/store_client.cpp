@@ -20,11 +20,11 @@ constexpr milliseconds kRetry{50};
 // To connect to a machine that does not answer at all.
 constexpr timeval kConnect{10, 0};
 
-std::string text_of(const std::vector<uint8_t>& bytes) {
+std::string to_text(const std::vector<uint8_t>& bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-std::vector<uint8_t> bytes_of(const std::string& text) {
+std::vector<uint8_t> to_byte_vector(const std::string& text) {
   return {text.begin(), text.end()};
 }
 
@@ -78,20 +78,21 @@ Message StoreClient::ask(const Message& message) {
 }
 
 void StoreClient::set(const std::string& key, const std::vector<uint8_t>& value) {
-  ask({.op = Op::kSet, .texts = {key, text_of(value)}});
+  ask({.op = Op::kSet, .texts = {key, to_text(value)}});
 }
 
 std::vector<uint8_t> StoreClient::compareSet(const std::string& key,
                                              const std::vector<uint8_t>& expected,
                                              const std::vector<uint8_t>& desired) {
-  return bytes_of(ask({.op = Op::kCompareSet, .texts = {key, text_of(expected), text_of(desired)}})
-                      .texts.at(0));
+  return to_byte_vector(
+      ask({.op = Op::kCompareSet, .texts = {key, to_text(expected), to_text(desired)}})
+          .texts.at(0));
 }
 
 std::vector<uint8_t> StoreClient::get(const std::string& key) {
   const Message reply = ask({.op = Op::kGet, .number = timeout_.count(), .texts = {key}});
   if (reply.number == 0) throw std::runtime_error(fmt::format("{} was not said in time", key));
-  return bytes_of(reply.texts.at(0));
+  return to_byte_vector(reply.texts.at(0));
 }
 
 int64_t StoreClient::add(const std::string& key, int64_t value) {

@@ -39,14 +39,15 @@ std::string topology(Ranks& ranks, at::Device device) {
   const double sent =
       2.0 * static_cast<double>(numbers.nbytes()) * (ranks.size() - 1) / ranks.size();
   std::set<std::string> hosts;
-  for (int rank = 0; rank < ranks.size(); ++rank) hosts.insert(ranks.host_of(rank));
+  for (int rank = 0; rank < ranks.size(); ++rank) hosts.insert(ranks.rank_host(rank));
   std::string lines = fmt::format(
       "{} ranks on {} machine{}, {}; the first sum, of {:.0f} MB: {:.3f} s, {:.2f} GB/s sent by "
       "each",
       ranks.size(), hosts.size(), hosts.size() == 1 ? "" : "s", device.is_cuda() ? "NCCL" : "Gloo",
       static_cast<double>(numbers.nbytes()) / (1 << 20), seconds, sent / seconds / 1e9);
   for (int rank = 0; rank < ranks.size(); ++rank)
-    lines += fmt::format("\n  {}, {}", ranks.name_of(rank), devices[static_cast<size_t>(rank)]);
+    lines +=
+        fmt::format("\n  {}, {}", ranks.describe_rank(rank), devices[static_cast<size_t>(rank)]);
   return lines;
 }
 

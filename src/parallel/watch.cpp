@@ -60,7 +60,7 @@ std::string key(const char* what, int rank) {
 void Watch::wait_for(int rank, Clock::time_point deadline) {
   while (!store_->check({key("who", rank)})) {
     if (const std::string why = refusal(*store_); !why.empty()) {
-      let_others_read(rank_);
+      linger_for_readers(rank_);
       throw core::Error(core::ErrorKind::kPeer, "another process was refused: " + why,
                         fmt::format("seen by rank {}", rank_), "look at what that one said");
     }
@@ -119,16 +119,16 @@ void Watch::guard() {
   core::log_line("error: ",
                  fmt::format("{} cannot be reached, its store has not answered for {} s, so this "
                              "rank ends too",
-                             name_of(0), static_cast<double>(silence_) / 1000));
+                             describe_rank(0), static_cast<double>(silence_) / 1000));
   std::_Exit(static_cast<int>(core::ErrorKind::kPeer));
 }
 
-std::string Watch::name_of(int rank) const {
+std::string Watch::describe_rank(int rank) const {
   const Peer& peer = peers_[static_cast<size_t>(rank)];
   return fmt::format("rank {} on {}, process {}", rank, peer.host, peer.process);
 }
 
-std::string Watch::host_of(int rank) const {
+std::string Watch::rank_host(int rank) const {
   return peers_[static_cast<size_t>(rank)].host;
 }
 
@@ -146,7 +146,7 @@ core::Error Watch::hang(const std::string& what, const std::string& lagging) con
 
 // Nobody waits on the host for a GPU collective, so there is no call that could throw: this thread
 // ends the process itself. If a peer has died, that is the reason, and run() deals with it.
-void Watch::look_after_followed(std::chrono::milliseconds passed) {
+void Watch::check_followed(std::chrono::milliseconds passed) {
   std::unique_lock lock(mutex_);
   while (!followed_.empty() && followed_.front().is_over()) followed_.pop_front();
   if (followed_.empty() || !ended_.empty()) return;
@@ -155,7 +155,7 @@ void Watch::look_after_followed(std::chrono::milliseconds passed) {
   const std::string lagging = oldest.wait.go_on(passed);
   if (lagging.empty()) return;
   core::log_line("error: ", hang(oldest.what, lagging).what());
-  pass_on(lagging);
+  report_culprit(lagging);
   std::_Exit(static_cast<int>(core::ErrorKind::kHang));
 }
 
@@ -189,19 +189,19 @@ void Watch::request_stop() {
   changed_.notify_all();
 }
 
-Beat Watch::beat() {
+Heartbeat Watch::beat() {
   Activity activity;
   {
     const std::lock_guard lock(mutex_);
     activity = activity_;
   }
-  Beat beat{.number = beats_++,
-            .collectives = collectives_.load(),
-            .progress = marks_.load(),
-            .pause = activity.pause,
-            .stop = stop_.load(),
-            .seconds = std::chrono::duration<double>(Clock::now() - activity.since).count(),
-            .activity = activity.what};
+  Heartbeat beat{.number = beats_++,
+                 .collectives = collectives_.load(),
+                 .progress = marks_.load(),
+                 .pause = activity.pause,
+                 .stop = stop_.load(),
+                 .seconds = std::chrono::duration<double>(Clock::now() - activity.since).count(),
+                 .activity = activity.what};
   if (activity.progress != nullptr) beat.progress += activity.progress->steps();
   if (activity.progress != &core::reading()) return beat;
   if (const auto file = core::FileInWork::oldest()) {
@@ -220,7 +220,7 @@ bool Watch::has_ended(const Peer& peer) const {
   return peer.pulse.silent().count() > silence_;
 }
 
-void Watch::find_ended(const std::string& what) {
+void Watch::mark_ended(const std::string& what) {
   if (!ended_.empty()) return;
   ended_ = what;
   ended_since_ = Clock::now();
@@ -230,7 +230,7 @@ void Watch::find_ended(const std::string& what) {
 void Watch::read_peers(std::chrono::milliseconds passed) {
   if (const std::string why = refusal(*store_); !why.empty()) {
     const std::lock_guard lock(mutex_);
-    find_ended(why);
+    mark_ended(why);
   }
   for (int other = 0; other < size_; ++other) {
     Peer& peer = peers_[static_cast<size_t>(other)];
@@ -238,16 +238,16 @@ void Watch::read_peers(std::chrono::milliseconds passed) {
     if (store_->check({key("failed", other)})) {
       const std::string message = told(*store_, key("failed", other));
       const std::lock_guard lock(mutex_);
-      find_ended(fmt::format("{} ended: {}", name_of(other), message));
+      mark_ended(fmt::format("{} ended: {}", describe_rank(other), message));
       continue;
     }
     if (store_->check({key("culprit", other)})) {
       const std::string culprit = told(*store_, key("culprit", other));
       const std::lock_guard lock(mutex_);
-      find_ended(culprit);
+      mark_ended(culprit);
       continue;
     }
-    const Beat beat = Beat::parse(told(*store_, key("beat", other)));
+    const Heartbeat beat = Heartbeat::parse(told(*store_, key("beat", other)));
     std::unique_lock lock(mutex_);
     peer.pulse.hear(beat, passed);
     if (beat.stop) stop_ = true;
@@ -257,10 +257,10 @@ void Watch::read_peers(std::chrono::milliseconds passed) {
     // seen cannot miss it, and no rank that finished is taken for one that died.
     peer.done = store_->check({key("done", other)});  // said before it ended
     if (peer.done || !ended) continue;
-    const Beat last = Beat::parse(told(*store_, key("beat", other)));
+    const Heartbeat last = Heartbeat::parse(told(*store_, key("beat", other)));
     lock.lock();
-    find_ended(
-        fmt::format("{} ended without a word, last seen at {}", name_of(other), last.activity));
+    mark_ended(fmt::format("{} ended without a word, last seen at {}", describe_rank(other),
+                           last.activity));
   }
 }
 
@@ -286,31 +286,31 @@ void Watch::run() {
         const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
             Clock::now() - std::exchange(last_look, Clock::now()));
         read_peers(passed);
-        look_after_followed(passed);
+        check_followed(passed);
       }
       ++answers_;
       lock.lock();
     } catch (const std::exception& error) {
       lock.lock();
-      find_ended(fmt::format("{} ended or cannot be reached: its store does not answer ({})",
-                             name_of(0), reason_of(error)));
+      mark_ended(fmt::format("{} ended or cannot be reached: its store does not answer ({})",
+                             describe_rank(0), error_text(error)));
     }
   }
 }
 
-std::string Watch::who_ended(std::chrono::milliseconds limit) {
+std::string Watch::dead_peer(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, limit, [this] { return !ended_.empty(); });
   return ended_;
 }
 
-std::string Watch::names_of(const std::function<bool(const Pulse&)>& meant) {
+std::string Watch::describe_ranks(const std::function<bool(const Pulse&)>& meant) {
   const std::lock_guard lock(mutex_);
   std::string names;
   for (int other = 0; other < size_; ++other) {
     const Pulse& pulse = peers_[static_cast<size_t>(other)].pulse;
     if (other == rank_ || !meant(pulse)) continue;
-    names += fmt::format("{}{} is still at {}", names.empty() ? "" : "; ", name_of(other),
+    names += fmt::format("{}{} is still at {}", names.empty() ? "" : "; ", describe_rank(other),
                          pulse.beat().doing());
     if (pulse.silent() > kSpeaksWithin)
       names += fmt::format(" (nothing heard of it for {} s)", pulse.silent().count() / 1000);
@@ -318,28 +318,30 @@ std::string Watch::names_of(const std::function<bool(const Pulse&)>& meant) {
   return names;
 }
 
-std::string Watch::who_lags() {
-  return names_of([this](const Pulse& pulse) { return is_behind(pulse); });
+std::string Watch::slow_peers() {
+  return describe_ranks([this](const Pulse& pulse) { return is_behind(pulse); });
 }
 
-std::string Watch::who_stands_still(std::chrono::milliseconds waited) {
+std::string Watch::hung_peers(std::chrono::milliseconds waited) {
   const std::chrono::milliseconds silence(silence_);
   // Idle time before the wait began has kept nobody waiting, so no more than `waited` of it counts.
   const auto stands = [&](const Pulse& pulse) {
     return pulse.silent() >= silence || std::min(pulse.still(), waited) >= pulse.limit(patience());
   };
-  const std::string culprits = names_of([&](const Pulse& pulse) {
+  const std::string culprits = describe_ranks([&](const Pulse& pulse) {
     return pulse.silent() >= silence || (is_behind(pulse) && stands(pulse));
   });
   if (!culprits.empty()) return culprits;
   // Who is not behind waits too, unless the collective itself does not come to its end.
-  if (!names_of([&](const Pulse& pulse) { return is_behind(pulse) || !stands(pulse); }).empty())
+  if (!describe_ranks([&](const Pulse& pulse) {
+         return is_behind(pulse) || !stands(pulse);
+       }).empty())
     return "";
   return "all ranks are in it, a GPU or the network stands still";
 }
 
 // So that one says it for all.
-bool Watch::is_first_that_waits() {
+bool Watch::is_first_waiting() {
   const std::lock_guard lock(mutex_);
   return std::all_of(peers_.begin(), peers_.begin() + rank_,
                      [&](const Peer& peer) { return is_behind(peer.pulse); });
@@ -348,7 +350,7 @@ bool Watch::is_first_that_waits() {
 std::string Watch::Wait::go_on(std::chrono::milliseconds passed) {
   // A longer interval means that this process was itself stopped.
   waited_ += std::min<std::chrono::milliseconds>(passed, 2 * kBeat);
-  if (std::string standing = watch_.who_stands_still(waited_); !standing.empty()) return standing;
+  if (std::string standing = watch_.hung_peers(waited_); !standing.empty()) return standing;
   if (next_word_.count() == 0) {
     next_word_ = std::min<std::chrono::milliseconds>(
         kFirstWord,
@@ -356,14 +358,14 @@ std::string Watch::Wait::go_on(std::chrono::milliseconds passed) {
   }
   if (waited_ < next_word_) return "";
   next_word_ = 2 * waited_;
-  if (const std::string lagging = watch_.who_lags();
-      !lagging.empty() && watch_.is_first_that_waits())
+  if (const std::string lagging = watch_.slow_peers();
+      !lagging.empty() && watch_.is_first_waiting())
     core::log_line("note: ", fmt::format("waiting for {:.0f} s: {}",
                                          std::chrono::duration<double>(waited_).count(), lagging));
   return "";
 }
 
-void Watch::pass_on(const std::string& culprit) {
+void Watch::report_culprit(const std::string& culprit) {
   set(*store_, key("culprit", rank_), culprit);
 }
 
@@ -371,11 +373,11 @@ void Watch::announce_failure(const std::string& message) {
   set(*store_, key("failed", rank_), message.substr(0, message.find('\n')));  // not its hint
 }
 
-void Watch::say_done() {
+void Watch::announce_done() {
   set(*store_, key("done", rank_), "");
 }
 
-void Watch::wait_for_all_done(std::chrono::milliseconds limit) {
+void Watch::await_all_done(std::chrono::milliseconds limit) {
   std::vector<std::string> keys;
   for (int rank = 0; rank < size_; ++rank) keys.push_back(key("done", rank));
   const auto deadline = Clock::now() + limit;

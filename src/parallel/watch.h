@@ -39,8 +39,8 @@ class Watch {
   Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size, std::chrono::seconds patience);
   ~Watch();
 
-  std::string host_of(int rank) const;
-  std::string name_of(int rank) const;  // with host and process
+  std::string rank_host(int rank) const;
+  std::string describe_rank(int rank) const;  // with host and process
   // Processes on this machine, of those below rank `end`.
   int local_count(int end) const;
   void enter_collective() { ++collectives_; }
@@ -48,7 +48,7 @@ class Watch {
   void set_timeout(std::chrono::milliseconds patience) { patience_ = patience.count(); }
   std::chrono::milliseconds patience() const { return std::chrono::milliseconds(patience_); }
   // How long a process may say nothing at all: kSilence at first.
-  void set_silence(std::chrono::milliseconds silence) { silence_ = silence.count(); }
+  void set_heartbeat_timeout(std::chrono::milliseconds silence) { silence_ = silence.count(); }
   // A collective that goes on by itself, as those of GPUs do: this process ends with kHang when it
   // is not over within the patience. `is_over` is called by another thread.
   void follow(std::function<bool()> is_over, std::string what);
@@ -62,9 +62,9 @@ class Watch {
   void request_stop();
   bool stop_requested() const { return stop_; }  // by any process
   // Waits up to `limit` for a process that has ended; "" if there is none.
-  std::string who_ended(std::chrono::milliseconds limit);
+  std::string dead_peer(std::chrono::milliseconds limit);
   // The processes that have entered fewer collectives than this one, and where they are.
-  std::string who_lags();
+  std::string slow_peers();
   // For how long a collective was waited for, which says now and then for whom.
   class Wait {
    public:
@@ -80,11 +80,11 @@ class Watch {
   double seconds_waited() const { return seconds_waited_; }  // on the host, in all
   void announce_failure(const std::string& message);
   // This process has done its part, and its end is nobody's trouble.
-  void say_done();
+  void announce_done();
   // Returns when all have said so, or after `limit`.
-  void wait_for_all_done(std::chrono::milliseconds limit);
+  void await_all_done(std::chrono::milliseconds limit);
   // This process leaves because of what another did.
-  void pass_on(const std::string& culprit);
+  void report_culprit(const std::string& culprit);
 
  private:
   struct Peer {
@@ -107,16 +107,16 @@ class Watch {
   void wait_for(int rank, std::chrono::steady_clock::time_point deadline);
   void run();
   void guard();
-  Beat beat();
+  Heartbeat beat();
   void write_beat();
   void read_peers(std::chrono::milliseconds passed);
-  void look_after_followed(std::chrono::milliseconds passed);
+  void check_followed(std::chrono::milliseconds passed);
   bool is_behind(const Pulse& pulse) const { return pulse.beat().collectives < collectives_; }
-  std::string names_of(const std::function<bool(const Pulse&)>& meant);
-  std::string who_stands_still(std::chrono::milliseconds waited);
-  bool is_first_that_waits();
+  std::string describe_ranks(const std::function<bool(const Pulse&)>& meant);
+  std::string hung_peers(std::chrono::milliseconds waited);
+  bool is_first_waiting();
   bool has_ended(const Peer& peer) const;
-  void find_ended(const std::string& what);
+  void mark_ended(const std::string& what);
 
   c10::intrusive_ptr<c10d::Store> store_;
   const int rank_, size_;

@@ -26,7 +26,7 @@ std::string section(const std::string& title, const std::string& note, const std
                      note.empty() ? "" : "<p class=\"note\">" + note + "</p>", body);
 }
 
-std::vector<double> values_of(const std::vector<Json>& steps, const std::string& pointer) {
+std::vector<double> metric_values(const std::vector<Json>& steps, const std::string& pointer) {
   std::vector<double> values;
   for (const Json& step : steps) {
     if (const auto value = run::number_at(step, pointer)) values.push_back(*value);
@@ -34,8 +34,8 @@ std::vector<double> values_of(const std::vector<Json>& steps, const std::string&
   return values;
 }
 
-Series series_of(const std::vector<Json>& steps, const std::string& name, const std::string& css,
-                 const std::string& pointer) {
+Series make_series(const std::vector<Json>& steps, const std::string& name, const std::string& css,
+                   const std::string& pointer) {
   Series series{name, css, {}};
   for (const Json& step : steps) {
     const auto x = run::number_at(step, "/step"), y = run::number_at(step, pointer);
@@ -68,7 +68,7 @@ std::string headline(const run::RunRecords& data) {
       html += tile(metrics::format_duration(*seconds), "", "training time");
     }
   }
-  if (std::vector<double> speeds = values_of(data.steps, "/video_seconds_per_second");
+  if (std::vector<double> speeds = metric_values(data.steps, "/video_seconds_per_second");
       !speeds.empty()) {
     std::nth_element(speeds.begin(), speeds.begin() + static_cast<int64_t>(speeds.size() / 2),
                      speeds.end());
@@ -110,35 +110,35 @@ std::string progress(const std::vector<Json>& evals) {
   const std::string scores =
       line_chart({"Held-out scores",
                   "",
-                  {series_of(evals, "macro F1", "series-0", "/eval/macro_f1"),
-                   series_of(evals, "within 1 s", "series-1", "/eval/response_timing/within_1s"),
-                   series_of(evals, "exact answers", "series-2", "/eval/answer_exact_match")},
+                  {make_series(evals, "macro F1", "series-0", "/eval/macro_f1"),
+                   make_series(evals, "within 1 s", "series-1", "/eval/response_timing/within_1s"),
+                   make_series(evals, "exact answers", "series-2", "/eval/answer_exact_match")},
                   1.0,
                   /*smoothed=*/false});
   if (scores.empty()) return "";
   return scores +
          line_chart({"Held-out responses: F1 by tolerance",
                      "",
-                     {series_of(evals, "1 s", "series-0", "/eval/responses/within_1s/f1"),
-                      series_of(evals, "2 s", "series-1", "/eval/responses/within_2s/f1"),
-                      series_of(evals, "5 s", "series-2", "/eval/responses/within_5s/f1")},
+                     {make_series(evals, "1 s", "series-0", "/eval/responses/within_1s/f1"),
+                      make_series(evals, "2 s", "series-1", "/eval/responses/within_2s/f1"),
+                      make_series(evals, "5 s", "series-2", "/eval/responses/within_5s/f1")},
                      1.0,
                      /*smoothed=*/false}) +
          line_chart({"Held-out false responses a minute",
                      "",
-                     {series_of(evals, "false", "series-1", "/eval/false_responses_per_minute")},
+                     {make_series(evals, "false", "series-1", "/eval/false_responses_per_minute")},
                      0,
                      /*smoothed=*/false}) +
          line_chart({"Held-out timing: seconds off, of the responses met",
                      "",
-                     {series_of(evals, "median", "series-0", "/eval/response_timing/median"),
-                      series_of(evals, "90 %", "series-1", "/eval/response_timing/p90")},
+                     {make_series(evals, "median", "series-0", "/eval/response_timing/median"),
+                      make_series(evals, "90 %", "series-1", "/eval/response_timing/p90")},
                      0,
                      /*smoothed=*/false}) +
          line_chart({"Held-out grounding and calibration",
                      "",
-                     {series_of(evals, "mIoU", "series-0", "/eval/grounding/mean_iou"),
-                      series_of(evals, "ECE", "series-1", "/eval/calibration/ece")},
+                     {make_series(evals, "mIoU", "series-0", "/eval/grounding/mean_iou"),
+                      make_series(evals, "ECE", "series-1", "/eval/calibration/ece")},
                      1.0,
                      /*smoothed=*/false});
 }
@@ -147,28 +147,28 @@ std::string training(const std::vector<Json>& steps, const std::vector<Json>& ev
   std::string html =
       line_chart({"Loss",
                   "",
-                  {series_of(steps, "weighted total", "series-0", "/loss"),
-                   series_of(steps, "state tokens", "series-1", "/loss_state"),
-                   series_of(steps, "text", "series-2", "/loss_text")}}) +
+                  {make_series(steps, "weighted total", "series-0", "/loss"),
+                   make_series(steps, "state tokens", "series-1", "/loss_state"),
+                   make_series(steps, "text", "series-2", "/loss_text")}}) +
       line_chart({"Recall of the states in training",
                   "",
-                  {series_of(steps, "Silence", "silence", "/states/Silence/recall"),
-                   series_of(steps, "Standby", "standby", "/states/Standby/recall"),
-                   series_of(steps, "Response", "response", "/states/Response/recall")},
+                  {make_series(steps, "Silence", "silence", "/states/Silence/recall"),
+                   make_series(steps, "Standby", "standby", "/states/Standby/recall"),
+                   make_series(steps, "Response", "response", "/states/Response/recall")},
                   1.0}) +
       line_chart({"Video seconds trained a second",
                   "",
-                  {series_of(steps, "video-s/s", "series-2", "/video_seconds_per_second")}}) +
+                  {make_series(steps, "video-s/s", "series-2", "/video_seconds_per_second")}}) +
       line_chart({"Learning rate",
                   "",
-                  {series_of(steps, "lr", "series-0", "/lr")},
+                  {make_series(steps, "lr", "series-0", "/lr")},
                   0,
                   /*smoothed=*/false});
   if (const std::string scores = progress(evals); !scores.empty()) {
     html += scores;  // and one more beside them: cards come in pairs
     html += line_chart({"Gradient norm",
                         "",
-                        {series_of(steps, "norm before clipping", "series-2", "/grad_norm")}});
+                        {make_series(steps, "norm before clipping", "series-2", "/grad_norm")}});
   }
   return html.empty() ? "" : "<div class=\"grid-2\">" + html + "</div>";
 }

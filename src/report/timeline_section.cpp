@@ -57,7 +57,7 @@ Strip read_strip(const Json& timeline) {
   return strip;
 }
 
-std::string css_of(const std::string& state) {
+std::string state_class(const std::string& state) {
   for (size_t i = 0; i < kStateClasses.size(); ++i) {
     if (state == text::kStateNames[i]) return kStateClasses[i];
   }
@@ -76,8 +76,8 @@ std::string row(const Strip& strip, const char* label, double top, std::string T
         "<rect class=\"fill {}\" x=\"{:.1f}\" y=\"{:.0f}\" width=\"{:.1f}\" height=\"{:.0f}\" "
         "rx=\"2\">"
         "<title>{} to {} s: {}</title></rect>",
-        css_of(name), strip.x(start), top, std::max(strip.x(end) - strip.x(start) - 1, 1.0), kRow,
-        strip.second(start), strip.second(end), escape_html(name));
+        state_class(name), strip.x(start), top, std::max(strip.x(end) - strip.x(start) - 1, 1.0),
+        kRow, strip.second(start), strip.second(end), escape_html(name));
   }
   return svg;
 }

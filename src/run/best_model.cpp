@@ -27,7 +27,7 @@ Json read_record(const std::filesystem::path& run) {
 
 }  // namespace
 
-std::optional<int64_t> BestModel::step_of(const std::filesystem::path& run) {
+std::optional<int64_t> BestModel::best_step(const std::filesystem::path& run) {
   const auto step = number_at(read_record(run), "/step");
   return step ? std::optional(static_cast<int64_t>(*step)) : std::nullopt;
 }

@@ -17,7 +17,7 @@ class BestModel {
   static std::filesystem::path directory(const std::filesystem::path& run) { return run / "best"; }
 
   // Of the record there; none where there is no such model.
-  static std::optional<int64_t> step_of(const std::filesystem::path& run);
+  static std::optional<int64_t> best_step(const std::filesystem::path& run);
 
   // `metric`: one of eval::best_metric_names(), or "" to keep none. `resume_step`: a record of a
   // later step is forgotten, as that part of the run is done again; so is one of another metric.

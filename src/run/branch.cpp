@@ -74,7 +74,7 @@ void move_later(const fs::path& run_folder, int64_t last, Aside& aside) {
   }
   for (const fs::path& evaluation : evaluations) aside.move(evaluation);
   const fs::path best = BestModel::directory(run_folder);
-  if (BestModel::step_of(run_folder).value_or(-1) > last) aside.move(best);
+  if (BestModel::best_step(run_folder).value_or(-1) > last) aside.move(best);
   const fs::path final_model = RunFolder::final_model(run_folder);
   if (RunFolder::made_by_us(final_model)) aside.move(final_model);
 }

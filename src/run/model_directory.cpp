@@ -28,7 +28,7 @@ constexpr size_t kMaxTokenizerSamples = 20'000;  // more text does not change a 
 void train_preset_tokenizer(const config::RunConfig& config, const data::SampleSource& source,
                             const fs::path& model_dir) {
   const size_t count = std::min(source.size(), kMaxTokenizerSamples);
-  std::vector<std::vector<std::string>> texts_of(count);
+  std::vector<std::vector<std::string>> sample_texts(count);
   std::vector<std::string> reasons(count);
   core::parallel_for(count, static_cast<int>(config.data.num_workers), [&](size_t i) {
     // Spread evenly: several files in a row may have texts of their own.
@@ -40,12 +40,12 @@ void train_preset_tokenizer(const config::RunConfig& config, const data::SampleS
     }
     for (const text::Message& message : conversation->messages) {
       for (std::string& piece : text::text_pieces(message)) {
-        texts_of[i].push_back(std::move(piece));
+        sample_texts[i].push_back(std::move(piece));
       }
     }
   });
   std::vector<std::string> texts;
-  for (std::vector<std::string>& of_sample : texts_of) {
+  for (std::vector<std::string>& of_sample : sample_texts) {
     std::move(of_sample.begin(), of_sample.end(), std::back_inserter(texts));
   }
   if (texts.empty()) {

@@ -21,35 +21,35 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 29> kFreeKeys = {"data.train",  // compared by content
-                                                        "data.video_prefix",
-                                                        "data.allow_outside_prefix",
-                                                        "data.eval",
-                                                        "data.decoder",
-                                                        "data.num_workers",
-                                                        "data.decode_timeout",
-                                                        "data.frame_memory_mb",
-                                                        "data.frame_cache",
-                                                        "data.frame_cache_max_gb",
-                                                        "data.max_bad_fraction",
-                                                        "train.num_threads",
-                                                        "train.grad_accum_steps",
-                                                        "train.nonfinite",
-                                                        "train.max_nonfinite_skips",
-                                                        "parallel.shard",
-                                                        "parallel.shard_group_size",
-                                                        "parallel.timeout",
-                                                        "checkpoint.dir",
-                                                        "checkpoint.resume",
-                                                        "checkpoint.every_steps",
-                                                        "checkpoint.keep",
-                                                        "log.every_steps",
-                                                        "log.tensorboard",
-                                                        "eval.every_steps",
-                                                        "eval.max_samples",
-                                                        "eval.teacher_forced",
-                                                        "eval.best_metric",
-                                                        "model.gradient_checkpointing"};
+constexpr std::array<std::string_view, 29> kResumableKeys = {"data.train",  // compared by content
+                                                             "data.video_prefix",
+                                                             "data.allow_outside_prefix",
+                                                             "data.eval",
+                                                             "data.decoder",
+                                                             "data.num_workers",
+                                                             "data.decode_timeout",
+                                                             "data.frame_memory_mb",
+                                                             "data.frame_cache",
+                                                             "data.frame_cache_max_gb",
+                                                             "data.max_bad_fraction",
+                                                             "train.num_threads",
+                                                             "train.grad_accum_steps",
+                                                             "train.nonfinite",
+                                                             "train.max_nonfinite_skips",
+                                                             "parallel.shard",
+                                                             "parallel.shard_group_size",
+                                                             "parallel.timeout",
+                                                             "checkpoint.dir",
+                                                             "checkpoint.resume",
+                                                             "checkpoint.every_steps",
+                                                             "checkpoint.keep",
+                                                             "log.every_steps",
+                                                             "log.tensorboard",
+                                                             "eval.every_steps",
+                                                             "eval.max_samples",
+                                                             "eval.teacher_forced",
+                                                             "eval.best_metric",
+                                                             "model.gradient_checkpointing"};
 
 }  // namespace
 
@@ -101,7 +101,7 @@ Json setting_in(const Json& config, const std::string& section, const std::strin
 template <typename Visit>
 void for_each_difference(const Json& before, const Json& now, const Visit& visit) {
   config::RunConfig defaults;
-  const Json values = config::schema_of(defaults).values();
+  const Json values = config::make_schema(defaults).values();
   for (const auto& [section, settings] : now.items()) {
     for (const auto& [name, value] : settings.items()) {
       const Json default_value = setting_in(values, section, name, Json());
@@ -128,11 +128,11 @@ std::vector<std::string> differences(const Json& before, const Json& now) {
 
 std::vector<std::string> run_changing_differences(const Json& before, const Json& now) {
   std::vector<std::string> found;
-  for_each_difference(before, now,
-                      [&](const std::string& key, const Json& former, const Json& value) {
-                        if (std::find(kFreeKeys.begin(), kFreeKeys.end(), key) == kFreeKeys.end())
-                          found.push_back(describe(key, former, value));
-                      });
+  for_each_difference(
+      before, now, [&](const std::string& key, const Json& former, const Json& value) {
+        if (std::find(kResumableKeys.begin(), kResumableKeys.end(), key) == kResumableKeys.end())
+          found.push_back(describe(key, former, value));
+      });
   return found;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string line_of(const data::SampleItems& sample) {
+std::string sample_line(const data::SampleItems& sample) {
   Json items = Json::array();
   for (const data::Item& item : sample.items) {
     items.push_back({item.first_round, item.num_rounds, item.sink_rounds, item.seen_rounds,
@@ -64,7 +64,7 @@ data::SampleItems parse_line(const std::string& text, size_t number) {
 
 std::string to_lines(const std::vector<data::SampleItems>& samples) {
   std::string lines;
-  for (const data::SampleItems& sample : samples) lines += line_of(sample) + "\n";
+  for (const data::SampleItems& sample : samples) lines += sample_line(sample) + "\n";
   return lines;
 }
 

@@ -10,8 +10,8 @@ namespace streamo::stream {
 
 using torch::Tensor;
 
-Tensor patches_of(const model::VisionLanguageModel& model, const video::Frame& frame,
-                  torch::Device device, std::vector<model::ImageGrid>& grid) {
+Tensor patchify_frame(const model::VisionLanguageModel& model, const video::Frame& frame,
+                      torch::Device device, std::vector<model::ImageGrid>& grid) {
   const int64_t side = model.pixels_per_token_side();
   STREAMO_CHECK(frame.size.height % side == 0 && frame.size.width % side == 0,
                 "pictures come in whole visual tokens");
@@ -30,7 +30,7 @@ SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::F
   const int64_t side = model.pixels_per_token_side();
   std::vector<Tensor> patches;
   for (const video::Frame& frame : frames) {
-    patches.push_back(patches_of(model, frame, device, seen.grid));
+    patches.push_back(patchify_frame(model, frame, device, seen.grid));
     seen.tokens.push_back(data::image_tokens(frame.size, side));
   }
   seen.features = model.encode_images(torch::cat(patches), seen.grid);

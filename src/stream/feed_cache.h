@@ -22,8 +22,8 @@ struct SeenPictures {
 
 // pixel_values of one picture, whose grid is appended; sides are multiples of the model's
 // pixels_per_token_side() (STREAMO_CHECK).
-torch::Tensor patches_of(const model::VisionLanguageModel& model, const video::Frame& frame,
-                         torch::Device device, std::vector<model::ImageGrid>& grid);
+torch::Tensor patchify_frame(const model::VisionLanguageModel& model, const video::Frame& frame,
+                             torch::Device device, std::vector<model::ImageGrid>& grid);
 
 SeenPictures look_at(model::VisionLanguageModel& model, std::span<const video::Frame> frames);
 

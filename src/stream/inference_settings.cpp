@@ -24,7 +24,7 @@ constexpr const char* kFast = "fast";
 constexpr const char* kExact = "exact";
 
 // The numbers, and `resize` by its name. Keys are those of a run's config, where each is explained.
-core::ConfigSchema schema_of(InferenceSettings& settings, std::string& resize) {
+core::ConfigSchema make_schema(InferenceSettings& settings, std::string& resize) {
   core::ConfigSchema schema;
   schema.add("data.fps", &settings.fps, "", fps_range());
   schema.add("data.min_pixels", &settings.min_pixels, "", pixel_limit_range());
@@ -39,7 +39,7 @@ core::ConfigSchema schema_of(InferenceSettings& settings, std::string& resize) {
 // Older files lack `resize`, and the windows stand only where training had some.
 void take_numbers(const nlohmann::json& json, InferenceSettings& settings) {
   std::string resize = kFast;
-  core::ConfigSchema schema = schema_of(settings, resize);
+  core::ConfigSchema schema = make_schema(settings, resize);
   for (const std::string& key : schema.keys()) {
     const std::string name = key.substr(key.find('.') + 1);
     if (json.contains(name))

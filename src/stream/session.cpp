@@ -59,13 +59,13 @@ struct Session::Impl {
   Round turn(const WindowCaches::UserContent& content, const SeenPictures& pictures,
              bool may_respond, const OnText& on_text, const std::optional<std::string>& forced,
              std::string* said);
-  WindowCaches::UserContent content_of(int64_t round, const std::string& tagged) const {
+  WindowCaches::UserContent turn_content(int64_t round, const std::string& tagged) const {
     return [this, round, tagged](bool begins_window) {
       return questions.lines(round, begins_window) + tagged;
     };
   }
   void forget_old_turns();
-  void compute_again();
+  void recompute_windows();
 
   model::VisionLanguageModel& model;
   const text::ChatFormat& format;
@@ -105,7 +105,7 @@ bool Session::withdraw(QuestionId id) {
   bool was_asked = false;
   const bool known = impl_->questions.withdraw(id, &was_asked);
   // Every key and value after the question depends on it: only recomputing removes it.
-  if (was_asked) impl_->compute_again();
+  if (was_asked) impl_->recompute_windows();
   return known;
 }
 
@@ -119,7 +119,7 @@ Round Session::push(const video::Frame& frame, const OnText& on_text) {
   Impl::Turn turn{data::user_content("", frame.index, self.options.fps),
                   look_at(self.model, std::span(&frame, 1)),
                   {}};
-  Round result = self.turn(self.content_of(round, turn.tagged), turn.pictures,
+  Round result = self.turn(self.turn_content(round, turn.tagged), turn.pictures,
                            self.questions.any_open(), on_text, std::nullopt, &turn.said);
   self.turns.emplace(round, std::move(turn));
   self.forget_old_turns();
@@ -130,7 +130,7 @@ Round Session::step(const std::string& user_content, std::span<const video::Fram
                     const std::optional<std::string>& forced) {
   const c10::InferenceMode inference;
   Impl& self = *impl_;
-  const std::string question = data::question_of(user_content);
+  const std::string question = data::extract_question(user_content);
   const auto content = [&](bool begins_window) {
     const bool again = begins_window && question.empty() && !self.last_question.empty();
     return again ? self.last_question + "\n" + user_content : user_content;
@@ -153,7 +153,7 @@ Round Session::Impl::turn(const WindowCaches::UserContent& content, const SeenPi
                           bool may_respond, const OnText& on_text,
                           const std::optional<std::string>& forced, std::string* said) {
   Round round = decide(windows.feed_turn(content, pictures), may_respond);
-  *said = text::token_of(round.state);
+  *said = text::state_token(round.state);
   std::vector<TokenId> fed;
   if (round.state == text::State::kResponse) {
     fed = generate(on_text);
@@ -184,7 +184,7 @@ Round Session::Impl::decide(const Tensor& hidden_state, bool may_respond) const 
 // can follow it), or the one at the limit.
 std::vector<TokenId> Session::Impl::generate(const OnText& on_text) {
   const text::Tokenizer& tokenizer = format.tokenizer();
-  std::vector<TokenId> ids = {format.special().id_of(text::State::kResponse)};
+  std::vector<TokenId> ids = {format.special().state_id(text::State::kResponse)};
   const Tensor weight = model.lm_head_weight();
   // A stream of random numbers per round: how many were drawn in earlier answers does not matter.
   core::Rng rng{options.sampling.seed, static_cast<uint64_t>(windows.round())};
@@ -208,14 +208,14 @@ void Session::Impl::forget_old_turns() {
   if (sinks < oldest) turns.erase(turns.lower_bound(sinks), turns.lower_bound(oldest));
 }
 
-void Session::Impl::compute_again() {
+void Session::Impl::recompute_windows() {
   const c10::InferenceMode inference;
   const int64_t oldest = windows.oldest_round();
   windows.begin(system_prompt);
   for (const auto& [round, turn] : turns) {
     // Rounds between the sinks and the oldest window were forgotten. No open window holds them.
     if (round >= oldest && windows.round() < oldest) windows.jump(oldest);
-    windows.feed_turn(content_of(round, turn.tagged), turn.pictures);
+    windows.feed_turn(turn_content(round, turn.tagged), turn.pictures);
     windows.end_round(turn.said, {});
   }
 }

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string description_of(const std::exception_ptr& failure) {
+std::string describe_failure(const std::exception_ptr& failure) {
   if (!failure) return "";
   const auto describe = [](core::ErrorKind kind, const char* what) {
     return core::dump_json(Json{{"kind", static_cast<int>(kind)}, {"what", what}});
@@ -40,13 +40,14 @@ void fail_together(parallel::Ranks& ranks, const std::function<void()>& work) {
   } catch (...) {
     failure = std::current_exception();
   }
-  const std::vector<std::string> of_ranks = ranks.gather(description_of(failure));
+  const std::vector<std::string> of_ranks = ranks.gather(describe_failure(failure));
   if (failure) std::rethrow_exception(failure);
   for (size_t rank = 0; rank < of_ranks.size(); ++rank) {
     if (of_ranks[rank].empty()) continue;
     const Json other = Json::parse(of_ranks[rank]);
     throw core::Error(static_cast<core::ErrorKind>(other.at("kind").get<int>()),
-                      other.at("what").get<std::string>(), ranks.name_of(static_cast<int>(rank)));
+                      other.at("what").get<std::string>(),
+                      ranks.describe_rank(static_cast<int>(rank)));
   }
 }
 

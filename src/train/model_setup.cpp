@@ -37,7 +37,7 @@ std::shared_ptr<model::VisionLanguageModel> load_model(const config::RunConfig& 
   }
   model->set_gradient_checkpointing(config.model.gradient_checkpointing);
   for (auto& item : model->named_parameters())
-    item.value().set_requires_grad(!is_frozen(config.model, model->part_of(item.key())));
+    item.value().set_requires_grad(!is_frozen(config.model, model->parameter_part(item.key())));
   return model;
 }
 
@@ -48,7 +48,7 @@ std::vector<model::NamedParameter> named_parameters(const config::RunConfig& con
   const std::vector<int64_t> states(special.states.begin(), special.states.end());
   std::vector<model::NamedParameter> parameters;
   for (const auto& item : model.named_parameters()) {
-    const model::Part part = model.part_of(item.key());
+    const model::Part part = model.parameter_part(item.key());
     const bool sees = part == model::Part::kVision || part == model::Part::kMerger;
     model::NamedParameter parameter{.name = item.key(), .tensor = item.value()};
     if (sees && config.optim.vision_lr > 0)

@@ -13,37 +13,37 @@ constexpr double kMedianSteps = 5, kFormerTimes = 3;
 constexpr seconds kUnknownStep{600};  // a first one warms up, and allocates
 constexpr seconds kUntilGivenUp{2};   // from a file's limit until the sample counts as bad
 
-Patience::Duration milliseconds_of(double seconds) {
-  return Patience::Duration(static_cast<int64_t>(1000 * seconds));
+Timeouts::Duration to_milliseconds(double seconds) {
+  return Timeouts::Duration(static_cast<int64_t>(1000 * seconds));
 }
 
 }  // namespace
 
-Patience::Patience(double timeout, double decode_timeout)
-    : timeout_(milliseconds_of(timeout)), decode_(milliseconds_of(decode_timeout)) {}
+Timeouts::Timeouts(double timeout, double decode_timeout)
+    : timeout_(to_milliseconds(timeout)), decode_(to_milliseconds(decode_timeout)) {}
 
-Patience::Duration Patience::in_step(double median_step_seconds) const {
+Timeouts::Duration Timeouts::in_step(double median_step_seconds) const {
   if (timeout_.count() > 0) return timeout_;
   if (median_step_seconds == 0) return kUnknownStep;
-  return std::max<Duration>(kLeastInStep, milliseconds_of(kMedianSteps * median_step_seconds));
+  return std::max<Duration>(kLeastInStep, to_milliseconds(kMedianSteps * median_step_seconds));
 }
 
-Patience::Duration Patience::for_data(Duration in_step) const {
+Timeouts::Duration Timeouts::for_data(Duration in_step) const {
   return in_step + decode_ + kUntilGivenUp;
 }
 
-Patience::Duration Patience::outside(const std::string& work) const {
+Timeouts::Duration Timeouts::outside(const std::string& work) const {
   if (timeout_.count() > 0) return timeout_;
   const auto former = longest_.find(work);
   const double seconds = former == longest_.end() ? 0 : former->second;
-  return std::max<Duration>(kLeastOutside, milliseconds_of(kFormerTimes * seconds));
+  return std::max<Duration>(kLeastOutside, to_milliseconds(kFormerTimes * seconds));
 }
 
-void Patience::took(const std::string& work, double seconds) {
+void Timeouts::took(const std::string& work, double seconds) {
   longest_[work] = std::max(longest_[work], seconds);
 }
 
-Patience::Duration Patience::for_silence() const {
+Timeouts::Duration Timeouts::for_silence() const {
   return timeout_.count() > 0 ? timeout_ : Duration(kLeastInStep);
 }
 

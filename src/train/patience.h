@@ -8,12 +8,12 @@
 namespace streamo::train {
 
 // By itself a run measures: a step by the steps before it, other work by how long it took before.
-class Patience {
+class Timeouts {
  public:
   using Duration = std::chrono::milliseconds;
 
   // Seconds; `timeout` 0: automatic, else it stands for all. `decode_timeout`: of one file.
-  Patience(double timeout, double decode_timeout);
+  Timeouts(double timeout, double decode_timeout);
 
   // Between the signs of life of a step; a median of 0: nothing is known of it yet.
   Duration in_step(double median_step_seconds) const;

@@ -47,7 +47,7 @@ void tell_start(const StartFacts& facts, const model::VisionLanguageModel& model
                  at::get_num_threads());
   if (ranks.size() > 1) {
     core::log_info("ranks     {}", topology);
-    core::log_info("sharding  {}", sharding_in_words(config.parallel));
+    core::log_info("sharding  {}", sharding_summary(config.parallel));
   }
   core::log_info("model     {} parameters, {} trained", all, trained);
   core::log_info(

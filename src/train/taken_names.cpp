@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 bool is_effective_config(const fs::path& path) {
   config::RunConfig defaults;
   const auto config = core::read_json(path);
-  const auto sections = config::schema_of(defaults).values();
+  const auto sections = config::make_schema(defaults).values();
   for (const auto& [section, settings] : sections.items()) {
     if (!config || !config->contains(section)) return false;
   }

@@ -15,10 +15,10 @@ Trainer::Impl::Impl(config::RunConfig run_config, std::shared_ptr<parallel::Rank
     : ranks_(std::move(ranks)),
       threads_(run_config.train.num_threads, *ranks_),
       config_(std::move(run_config)),
-      effective_config_(config::schema_of(config_).values()),
+      effective_config_(config::make_schema(config_).values()),
       patience_(config_.parallel.timeout, config_.data.decode_timeout),
       folder_(config_.checkpoint.dir, ranks_->first()),
-      device_(take_device(*ranks_)),
+      device_(claim_device(*ranks_)),
       source_(config::open_source(config_, config_.data.train, /*model_dir=*/{},
                                   config::open_frame_cache(config_))),
       data_identity_(run::data_identity(source_.file_contents())),
@@ -93,7 +93,7 @@ run::ModelDirectory Trainer::Impl::make_model_directory() {
 // The model directory may be younger than the source: a preset's tokenizer is trained on its texts.
 data::Index Trainer::Impl::make_index() {
   source_.set_pixel_limits(config::pixel_limits(config_, model_dir_.path));
-  ranks_->set_silence(patience_.for_silence());
+  ranks_->set_heartbeat_timeout(patience_.for_silence());
   ranks_->set_activity("indexing", core::reading(),
                        patience_.for_data(patience_.outside("indexing")));
   require_held_out(config_, folder_.path(), model_dir_.path, source_.options().frame_cache,

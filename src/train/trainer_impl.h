@@ -62,7 +62,7 @@ struct Trainer::Impl {
   RankThreads threads_;
   config::RunConfig config_;
   nlohmann::ordered_json effective_config_;
-  Patience patience_;
+  Timeouts patience_;
   run::RunFolder folder_;
   torch::Device device_;
   data::SampleSource source_;

@@ -82,14 +82,14 @@ bool Trainer::Impl::is_finished() {
 
 // With its data: as long as this rank's files get on, the others wait for it.
 void Trainer::Impl::begin_step(double median_step_seconds) {
-  const Patience::Duration patience = patience_.in_step(median_step_seconds);
+  const Timeouts::Duration patience = patience_.in_step(median_step_seconds);
   ranks_->set_timeout(patience);
   ranks_->set_activity(fmt::format("step {}", step_ + 1), core::reading(),
                        patience_.for_data(patience));
 }
 
 void Trainer::Impl::begin_outside_steps(const char* what, const core::Progress& progress) {
-  const Patience::Duration patience = patience_.outside(what);
+  const Timeouts::Duration patience = patience_.outside(what);
   ranks_->set_timeout(patience);
   ranks_->set_activity(fmt::format("{} after step {}", what, step_), progress,
                        &progress == &core::reading() ? patience_.for_data(patience) : patience);

@@ -57,7 +57,7 @@ double seconds_computed(torch::Device device) {
 }
 
 // Their mean over their maximum.
-double balance_of(std::span<const double> seconds) {
+double load_balance(std::span<const double> seconds) {
   const double most = *std::max_element(seconds.begin(), seconds.end());
   const double all = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   return most > 0 ? all / static_cast<double>(seconds.size()) / most : 1;
@@ -99,7 +99,7 @@ StepOutcome TrainingStep::run(const data::StepBatch& step, const StepTotals& tot
   of_rank[0] = busy;
   of_rank[ranks] = needed;
   flags = sums.exchange(parts_.ranks, flags);
-  metrics.rank_balance = balance_of(std::span(flags).subspan(kOthers, ranks));
+  metrics.rank_balance = load_balance(std::span(flags).subspan(kOthers, ranks));
   name_straggler(std::span(flags).subspan(kOthers + ranks));
   const StepOutcome outcome{
       .done = flags[0] == 0, .stopping = flags[0] + flags[1] > 0, .saving = flags[2] > 0};
@@ -115,7 +115,7 @@ void TrainingStep::name_straggler(std::span<const double> seconds) {
   core::log_info(
       "slow: {} needed {:.2f} times as long as the other ranks in the last {} steps, "
       "its data included",
-      parts_.ranks.name_of(slow->rank), slow->ratio, Stragglers::kSteps);
+      parts_.ranks.describe_rank(slow->rank), slow->ratio, Stragglers::kSteps);
 }
 
 bool TrainingStep::stops_here() {

@@ -42,7 +42,7 @@ std::string serialized(const eval::Predictions& played) {
 
 core::Result<eval::Timeline> parsed(const Json& sample) {
   if (sample.contains("fault")) return core::Fault{sample["fault"].get<std::string>()};
-  return eval::timeline_of(sample.at("timeline"));
+  return eval::parse_timeline(sample.at("timeline"));
 }
 
 bool same_content(const fs::path& a, const fs::path& b) {
@@ -146,7 +146,7 @@ std::optional<eval::Predictions> Validator::play(model::VisionLanguageModel& mod
   double stopped = 0;
   fail_together(*ranks_, [&] {
     try {
-      played = eval::play_samples(model, chat, source, own, options);
+      played = eval::rollout_samples(model, chat, source, own, options);
     } catch (const Stopped&) {
       stopped = 1;
     }
@@ -201,7 +201,7 @@ void Validator::write_result(model::VisionLanguageModel& model, int64_t step,
 void Validator::keep_if_best(model::VisionLanguageModel& model, int64_t step,
                              const eval::EvalReport& result, const data::SampleSource& samples) {
   const auto record = best_.improvement(
-      step, eval::to_json(eval::spread_subset(result, samples, config_.eval.max_samples),
+      step, eval::to_json(eval::evenly_spaced_subset(result, samples, config_.eval.max_samples),
                           /*with_timelines=*/false));
   if (!record) return;
   ranks_->set_activity(fmt::format("keeping the best model after step {}", step), core::writing());

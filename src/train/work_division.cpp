@@ -12,7 +12,7 @@
 
 namespace streamo::train {
 
-torch::Device take_device(parallel::Ranks& ranks) {
+torch::Device claim_device(parallel::Ranks& ranks) {
   const torch::Device device = model::available_device(ranks.local_rank());
   if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   ranks.exchange_on(device);
@@ -27,11 +27,11 @@ RankThreads::RankThreads(int64_t wanted, const parallel::Ranks& ranks) {
   }
 }
 
-model::Workload workload_of(const data::Item& item) {
+model::Workload item_workload(const data::Item& item) {
   return model::Workload::of_sample(item.tokens, item.supervised, item.visual_tokens, item.frames);
 }
 
-model::Training training_of(const config::RunConfig::Model& config, bool recomputed) {
+model::Training trained_parts(const config::RunConfig::Model& config, bool recomputed) {
   return {.vision = !config.freeze_vision,
           .merger = !config.freeze_merger,
           .language = !config.freeze_language,
@@ -41,12 +41,12 @@ model::Training training_of(const config::RunConfig::Model& config, bool recompu
 std::vector<data::PlanItem> plan_items(const data::Index& index,
                                        const model::VisionLanguageModel& model,
                                        const config::RunConfig::Model& config) {
-  const model::Training training = training_of(config, config.gradient_checkpointing);
+  const model::Training training = trained_parts(config, config.gradient_checkpointing);
   std::vector<data::PlanItem> items;
   for (const data::Item& item : index.items) {
     items.push_back(
         {.tokens = item.tokens,
-         .cost = model::training_flops(model.forward_flops(workload_of(item)), training)});
+         .cost = model::training_flops(model.forward_flops(item_workload(item)), training)});
   }
   return items;
 }
@@ -75,7 +75,7 @@ parallel::Sharding sharding(const std::shared_ptr<parallel::Ranks>& ranks,
           .mode = config.parallel.shard_mode()};
 }
 
-std::string sharding_in_words(const config::RunConfig::Parallel& parallel) {
+std::string sharding_summary(const config::RunConfig::Parallel& parallel) {
   const parallel::ShardModeTraits& mode = parallel::traits(parallel.shard_mode());
   std::string words = fmt::format("{}: {}", mode.name, mode.each_rank);
   if (parallel.shard_group_size > 0)

@@ -17,7 +17,7 @@ namespace streamo::train {
 
 // Collective. A GPU for each process of a machine, over which the ranks exchange from now on; or
 // the CPU, where there is none.
-torch::Device take_device(parallel::Ranks& ranks);
+torch::Device claim_device(parallel::Ranks& ranks);
 
 // How many threads an operator has that this thread calls, as long as the object lives.
 class RankThreads {
@@ -30,8 +30,8 @@ class RankThreads {
 };
 
 // What an item makes a model compute.
-model::Workload workload_of(const data::Item& item);
-model::Training training_of(const config::RunConfig::Model& config, bool recomputed);
+model::Workload item_workload(const data::Item& item);
+model::Training trained_parts(const config::RunConfig::Model& config, bool recomputed);
 
 // The items with what they cost: the floating-point operations of a training step on them.
 std::vector<data::PlanItem> plan_items(const data::Index& index,
@@ -46,6 +46,6 @@ parallel::Sharding sharding(const std::shared_ptr<parallel::Ranks>& ranks,
                             const config::RunConfig& config);
 
 // What parallel.* means, for the start of a run.
-std::string sharding_in_words(const config::RunConfig::Parallel& parallel);
+std::string sharding_summary(const config::RunConfig::Parallel& parallel);
 
 }  // namespace streamo::train

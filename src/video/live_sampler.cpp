@@ -100,7 +100,7 @@ core::Result<std::optional<Frame>> LiveSampler::Impl::next() {
   while (!ended && grid.reached(ahead_ticks, next_index)) {
     std::swap(current, ahead);
     current_ticks = ahead_ticks;
-    if (const int64_t duration = duration_of(*current); duration > 0) last_duration = duration;
+    if (const int64_t duration = frame_duration(*current); duration > 0) last_duration = duration;
     decode_ahead();
   }
   if (ended && is_over()) return std::optional<Frame>();

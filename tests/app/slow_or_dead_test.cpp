@@ -61,8 +61,8 @@ class SlowOrDead : public testing::Test {
     for (const CommandResult& result : results) EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_THAT(results[0].err, HasSubstr("finished: 2 steps"));
   }
-  static void expect_hang_of(int rank, const std::string& doing,
-                             const std::vector<CommandResult>& results) {
+  static void expect_hang(int rank, const std::string& doing,
+                          const std::vector<CommandResult>& results) {
     const CommandResult& other = results[static_cast<size_t>(1 - rank)];
     EXPECT_EQ(other.exit_code, 22) << other.err;
     EXPECT_THAT(other.err, AllOf(HasSubstr(fmt::format("rank {} on ", rank)),
@@ -115,7 +115,7 @@ TEST_F(SlowOrDead, AStoppedProcessIsNoticed) {
   ASSERT_TRUE(run.wait_for("run/metrics.jsonl", "\"step\":2,"));
   ASSERT_TRUE(run.signal(1, SIGSTOP));
   const auto results = run.wait();
-  expect_hang_of(1, "step ", results);
+  expect_hang(1, "step ", results);
 }
 
 // A machine that is suspended for a moment, a debugger: less than the limit is no alarm.
@@ -136,7 +136,7 @@ TEST_F(SlowOrDead, AProcessStoppedForAMomentIsWaitedFor) {
 
 TEST_F(SlowOrDead, ASaveThatHangsIsNoticed) {
   const auto results = start(0, fault("checkpoint.save:1:hang")).wait();
-  expect_hang_of(0, "saving after step 2", results);
+  expect_hang(0, "saving after step 2", results);
 }
 
 TEST_F(SlowOrDead, AProcessAloneNoticesItsOwnSaveThatHangs) {
@@ -153,12 +153,12 @@ TEST_F(SlowOrDead, AnEvaluationThatHangsIsNoticed) {
                              {"data.eval=" STREAMO_SOURCE_DIR "/dataset/example/raw_data.json",
                               "eval.max_samples=4", "eval.every_steps=1"})
                            .wait();
-  expect_hang_of(1, "evaluation after step 1", results);
+  expect_hang(1, "evaluation after step 1", results);
 }
 
 TEST_F(SlowOrDead, AnExportThatHangsIsNoticed) {
   const auto results = start(0, fault("train.export:1:hang")).wait();
-  expect_hang_of(0, "export after step 2", results);
+  expect_hang(0, "export after step 2", results);
 }
 
 TEST_F(SlowOrDead, ARankThatIsSlowInEveryStepIsNamed) {

@@ -91,7 +91,7 @@ void print(int64_t samples, bool packing) {
       options.in_rounds = true;
       const double rounds = balance(items, options);
       options.in_rounds = false;
-      options.in_order = true;
+      options.fixed_order = true;
       fmt::print("| {} | {} | {} | {:.1f} % | {:.1f} % | {:.1f} % |\n", packing ? "32768" : "no",
                  ranks, micro_batches, 100 * balance(items, options), 100 * by_cost, 100 * rounds);
     }

@@ -79,7 +79,7 @@ std::shared_ptr<model::VisionLanguageModel> make_model(const Options& options) {
   model->to(options.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
   model->set_gradient_checkpointing(options.checkpointing);
   for (auto& item : model->named_parameters()) {
-    item.value().set_requires_grad(model->part_of(item.key()) != model::Part::kVision);
+    item.value().set_requires_grad(model->parameter_part(item.key()) != model::Part::kVision);
   }
   return model;
 }

@@ -50,7 +50,7 @@ std::vector<Product> linear_products(model::VisionLanguageModel& model, const St
   std::vector<Product> products;
   for (const auto& item : model.named_parameters()) {
     const Tensor weight = item.value().dim() >= 2 ? item.value().flatten(1) : Tensor();
-    const model::Part part = model.part_of(item.key());
+    const model::Part part = model.parameter_part(item.key());
     if (!weight.defined() || part == model::Part::kEmbedding) continue;
     const int64_t rows = part == model::Part::kLanguage ? shape.tokens
                          : part == model::Part::kMerger ? shape.patches / 4

@@ -25,7 +25,7 @@ class AsyncSaverTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(root_); }
 
-  static Snapshot snapshot_of(int64_t step, const torch::Tensor& weight) {
+  static Snapshot make_snapshot(int64_t step, const torch::Tensor& weight) {
     return {.step = step,
             .weights = {{"a", weight}},
             .optimizer = {{"a.exp_avg", -weight}},
@@ -73,7 +73,7 @@ TEST_F(AsyncSaverTest, SavesTheStateOfTheMomentOfTheCall) {
     AsyncSaver saver(store_);
     for (int64_t step = 1; step <= 3; ++step) {
       weight.fill_(step);
-      saver.start(snapshot_of(step, weight));
+      saver.start(make_snapshot(step, weight));
       weight.fill_(-1);  // what the next update does, while the thread writes
     }
   }  // waits
@@ -88,12 +88,12 @@ TEST_F(AsyncSaverTest, AFailureIsToldAndTheNextSaveTriesAgain) {
   AsyncSaver saver(store_);
   EXPECT_TRUE(saver.wait());
   block();
-  saver.start(snapshot_of(1, torch::ones({4})));
+  saver.start(make_snapshot(1, torch::ones({4})));
   EXPECT_FALSE(saver.wait());
   EXPECT_FALSE(saver.wait()) << "until another save has succeeded";
   EXPECT_THROW(saver.require_saved(), core::Error);
   unblock();
-  saver.start(snapshot_of(2, torch::ones({4})));
+  saver.start(make_snapshot(2, torch::ones({4})));
   EXPECT_TRUE(saver.wait());
   EXPECT_EQ(load_snapshot(run_dir_ / "checkpoint-2").step, 2);
 }
@@ -102,9 +102,9 @@ TEST_F(AsyncSaverTest, ThreeFailuresInARowAreAnError) {
   AsyncSaver saver(store_);
   block();
   for (int64_t step = 1; step <= AsyncSaver::kFailuresInARow; ++step)
-    EXPECT_NO_THROW(saver.start(snapshot_of(step, torch::ones({4}))));
+    EXPECT_NO_THROW(saver.start(make_snapshot(step, torch::ones({4}))));
   try {
-    saver.start(snapshot_of(9, torch::ones({4})));
+    saver.start(make_snapshot(9, torch::ones({4})));
     FAIL();
   } catch (const core::Error& error) {
     EXPECT_EQ(error.kind(), core::ErrorKind::kDisk);
@@ -117,9 +117,9 @@ TEST_F(AsyncSaverTest, AFullDiskLeavesTheOlderCheckpoint) {
     GTEST_SKIP() << "mounting a small disk is not permitted here";
   {
     AsyncSaver saver(store_);
-    saver.start(snapshot_of(1, torch::ones({200'000})));  // 1.6 MB
+    saver.start(make_snapshot(1, torch::ones({200'000})));  // 1.6 MB
     EXPECT_TRUE(saver.wait());
-    saver.start(snapshot_of(2, torch::ones({200'000})));  // refused: 1.4 MB are free
+    saver.start(make_snapshot(2, torch::ones({200'000})));  // refused: 1.4 MB are free
     EXPECT_FALSE(saver.wait());
     try {
       saver.require_saved();
@@ -129,7 +129,7 @@ TEST_F(AsyncSaverTest, AFullDiskLeavesTheOlderCheckpoint) {
     }
     // Fits by its tensors; what comes with them does not.
     const auto left = static_cast<int64_t>(fs::space(run_dir_).available / 8 - 10);
-    saver.start(snapshot_of(3, torch::ones({left})));
+    saver.start(make_snapshot(3, torch::ones({left})));
     EXPECT_FALSE(saver.wait());
     EXPECT_THROW(saver.require_saved(), core::Error);
     const auto [newest, passed_over] = newest_sound_snapshot(run_dir_);

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Snapshot snapshot_of(int64_t step, double value) {
+Snapshot make_snapshot(int64_t step, double value) {
   return {.step = step,
           .weights = {{"a", torch::full({2, 3}, value)}},
           .optimizer = {{"a.exp_avg", torch::full({2, 3}, -value)}},
@@ -70,23 +70,23 @@ class SavePowerLoss : public testing::Test {
 };
 
 TEST_F(SavePowerLoss, OfTheFirstSaveLeavesNothingOrAllOfIt) {
-  const test::PowerLosses losses = lose_power_in_save(snapshot_of(1, 1));
+  const test::PowerLosses losses = lose_power_in_save(make_snapshot(1, 1));
   if (losses.moments == 0) GTEST_SKIP() << "processes cannot be traced here";
   EXPECT_THAT(values_after(losses.in_between), ElementsAre(std::nullopt, 1.0));
   EXPECT_THAT(values_after(losses.at_the_end), ElementsAre(1.0));
 }
 
 TEST_F(SavePowerLoss, OfALaterSaveLeavesTheFormerOneOrTheNew) {
-  store_in(disk_).save(snapshot_of(1, 1));
-  const test::PowerLosses losses = lose_power_in_save(snapshot_of(2, 2));
+  store_in(disk_).save(make_snapshot(1, 1));
+  const test::PowerLosses losses = lose_power_in_save(make_snapshot(2, 2));
   if (losses.moments == 0) GTEST_SKIP() << "processes cannot be traced here";
   EXPECT_THAT(values_after(losses.in_between), ElementsAre(1.0, 2.0));
   EXPECT_THAT(values_after(losses.at_the_end), ElementsAre(2.0));
 }
 
 TEST_F(SavePowerLoss, OfASaveOverTheSameStepLeavesTheFormerOneOrTheNew) {
-  store_in(disk_).save(snapshot_of(1, 1));
-  const test::PowerLosses losses = lose_power_in_save(snapshot_of(1, 3));
+  store_in(disk_).save(make_snapshot(1, 1));
+  const test::PowerLosses losses = lose_power_in_save(make_snapshot(1, 3));
   if (losses.moments == 0) GTEST_SKIP() << "processes cannot be traced here";
   EXPECT_THAT(values_after(losses.in_between), ElementsAre(1.0, 3.0));
   EXPECT_THAT(values_after(losses.at_the_end), ElementsAre(3.0));

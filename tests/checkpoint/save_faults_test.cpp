@@ -30,7 +30,7 @@ int step_over_points() {
   return test::all_faults() ? 1 : 6;
 }
 
-Snapshot snapshot_of(int64_t step, double value) {
+Snapshot make_snapshot(int64_t step, double value) {
   return {.step = step,
           .weights = {{"a", torch::full({2, 3}, value)}, {"b", torch::full({4}, value)}},
           .optimizer = {{"a.exp_avg", torch::full({2, 3}, -value)}},
@@ -45,7 +45,7 @@ double value_of(const fs::path& checkpoint) {
 int save_in_child(const fs::path& root, bool same_step) {
   const SnapshotStore store(root / "run", root / "model", 1);
   try {
-    store.save(same_step ? snapshot_of(1, 3) : snapshot_of(2, 2));
+    store.save(same_step ? make_snapshot(1, 3) : make_snapshot(2, 2));
     return 0;
   } catch (const core::Error& error) {
     return error.exit_code();
@@ -58,7 +58,7 @@ class SaveFaults : public ::testing::Test {
     fs::remove_all(root_);
     core::write_file_atomic(root_ / "model/config.json", "{}");
     model::write_safetensors(root_ / "model/model.safetensors", {{"a", torch::zeros({4})}});
-    store_.save(snapshot_of(1, 1));
+    store_.save(make_snapshot(1, 1));
   }
   void TearDown() override { fs::remove_all(root_); }
 

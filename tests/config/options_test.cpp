@@ -13,10 +13,10 @@ TEST(ConfigOptions, AModelIsUsedAsItIsTrained) {
   RunConfig config;
   EXPECT_EQ(inference_settings(config).files(), stream::InferenceSettings().files())
       << "an empty prompt is the built-in one";
-  schema_of(config).apply_overrides({"data.system_prompt=Watch.", "data.default_question=What?",
-                                     "data.fps=2", "data.min_pixels=784", "data.max_pixels=6272",
-                                     "data.resize=exact", "data.window_rounds=70",
-                                     "data.window_overlap=20", "data.window_sinks=2"});
+  make_schema(config).apply_overrides({"data.system_prompt=Watch.", "data.default_question=What?",
+                                       "data.fps=2", "data.min_pixels=784", "data.max_pixels=6272",
+                                       "data.resize=exact", "data.window_rounds=70",
+                                       "data.window_overlap=20", "data.window_sinks=2"});
   const stream::InferenceSettings settings = inference_settings(config);
   EXPECT_EQ(settings.system_prompt, "Watch.");
   EXPECT_EQ(settings.default_question, "What?");

@@ -37,10 +37,10 @@ class WrongConfigs : public testing::Test {
   }
   void expect_value_refused(const std::string& key, const json& value) {
     json config = good();
-    config[section_of(key)][name_of(key)] = value;
+    config[key_section(key)][name_of(key)] = value;
     expect_refused(config.dump(), key);
   }
-  static std::string section_of(const std::string& key) { return key.substr(0, key.find('.')); }
+  static std::string key_section(const std::string& key) { return key.substr(0, key.find('.')); }
   static std::string name_of(const std::string& key) { return key.substr(key.find('.') + 1); }
 
   const core::ScratchFolder scratch_;
@@ -50,10 +50,10 @@ class WrongConfigs : public testing::Test {
 
 TEST_F(WrongConfigs, AreRefusedByTheKeysName) {
   RunConfig defaults;
-  const core::ConfigSchema schema = schema_of(defaults);
+  const core::ConfigSchema schema = make_schema(defaults);
   const json properties = schema.json_schema()["properties"];
   for (const std::string& key : schema.keys()) {
-    const json of_key = properties[section_of(key)]["properties"][name_of(key)];
+    const json of_key = properties[key_section(key)]["properties"][name_of(key)];
     const json& limits = of_key.contains("items") ? of_key["items"] : of_key;
     const bool is_list = of_key.contains("items");
     const auto put = [&](const json& value) {
@@ -70,7 +70,7 @@ TEST_F(WrongConfigs, AreRefusedByTheKeysName) {
       expect_value_refused(key, put(limits["maximum"].get<double>() * 2));
     if (limits.contains("enum")) expect_value_refused(key, "no such choice");
     json misspelt = good();
-    misspelt[section_of(key)][name_of(key) + "x"] = of_key["default"];
+    misspelt[key_section(key)][name_of(key) + "x"] = of_key["default"];
     expect_refused(misspelt.dump(), key);  // the nearest right one
   }
   EXPECT_GT(tried_, 250);

@@ -70,7 +70,7 @@ const std::vector<std::string> kNasty = {"-1",
 // "" when it was taken.
 std::string refusal(const std::string& assignment, config::RunConfig& config) {
   try {
-    config::schema_of(config).apply_overrides({assignment});
+    config::make_schema(config).apply_overrides({assignment});
     return "";
   } catch (const core::Error& error) {
     EXPECT_EQ(error.kind(), core::ErrorKind::kConfig) << assignment;
@@ -90,7 +90,7 @@ TEST(RunConfigValues, AreRefusedOrKeptExactly) {
   const core::ScratchFolder folder;
   const auto file = folder.path() / "config.json";
   config::RunConfig any;
-  for (const std::string& key : config::schema_of(any).keys()) {
+  for (const std::string& key : config::make_schema(any).keys()) {
     for (const std::string& value : nasty_values()) {
       config::RunConfig config;
       config.checkpoint.dir = folder.path();  // the default counts from the working folder
@@ -98,18 +98,18 @@ TEST(RunConfigValues, AreRefusedOrKeptExactly) {
       const std::string message = refusal(assignment, config);
       EXPECT_LT(message.size(), 1000u) << key << "=" << value.substr(0, 40);
       if (!message.empty()) continue;
-      const ordered_json taken = config::schema_of(config).values();
+      const ordered_json taken = config::make_schema(config).values();
       core::write_file_atomic(file, taken.dump());
       config::RunConfig back;
-      ASSERT_NO_THROW(config::schema_of(back).load_file(file)) << assignment.substr(0, 80);
-      EXPECT_EQ(config::schema_of(back).values(), taken) << assignment.substr(0, 80);
+      ASSERT_NO_THROW(config::make_schema(back).load_file(file)) << assignment.substr(0, 80);
+      EXPECT_EQ(config::make_schema(back).values(), taken) << assignment.substr(0, 80);
     }
   }
 }
 
 TEST(RunConfigValues, NumbersThatNoRunMeansAreRefused) {
   config::RunConfig any;
-  const core::ConfigSchema schema = config::schema_of(any);
+  const core::ConfigSchema schema = config::make_schema(any);
   for (const std::string& key : schema.keys()) {
     config::RunConfig config;
     const std::string text = schema.describe(key);

@@ -58,7 +58,7 @@ struct Content {
 };
 
 // Pictures of 112 x 112 pixels, 16 visual tokens each, behind some text.
-model::ModelInput input_of(const model::VisionLanguageModel& model, const Content& content) {
+model::ModelInput make_input(const model::VisionLanguageModel& model, const Content& content) {
   model::ModelInput input;
   input.pixel_values = model.patchify(torch::zeros({content.pictures, 112, 112, 3}, torch::kByte),
                                       &input.image_grid);
@@ -109,7 +109,7 @@ std::shared_ptr<model::qwen2_5_vl::Model> model_of(const config::RunConfig::Mode
   model->set_gradient_checkpointing(config.gradient_checkpointing);
   for (auto& item : model->named_parameters()) {
     item.value().detach().fill_(0.01);
-    item.value().set_requires_grad(!train::is_frozen(config, model->part_of(item.key())));
+    item.value().set_requires_grad(!train::is_frozen(config, model->parameter_part(item.key())));
   }
   return model;
 }
@@ -126,7 +126,7 @@ std::vector<Case> cases() {
   return cases;
 }
 
-double kept_of(const model::Activations& activations) {
+double kept_numbers(const model::Activations& activations) {
   return activations.vision.kept + activations.decoder.kept;
 }
 
@@ -135,12 +135,12 @@ TEST(MemoryPlan, WhatIsKeptForTheBackwardPass) {
   for (const Case& each : cases()) {
     const test::AllocationWatch watch;
     const auto model = model_of(each.config().model);
-    const model::ModelInput input = input_of(*model, each.content);
+    const model::ModelInput input = make_input(*model, each.content);
     const int64_t before = watch.bytes();
     const torch::Tensor hidden_states = model->forward(input);
     const auto kept = static_cast<double>(watch.bytes() - before);
     const double foretold =
-        kFloat * kept_of(model->activations(each.content.work(), each.training()));
+        kFloat * kept_numbers(model->activations(each.content.work(), each.training()));
     EXPECT_NEAR(kept / foretold, 1, each.recomputed ? 0.12 : 0.03)
         << each.freeze_vision << each.freeze_merger << each.recomputed << each.content.pictures;
   }
@@ -165,7 +165,7 @@ Measured measure(const std::shared_ptr<parallel::Ranks>& ranks, ShardMode shard,
     watch.restart_peak();
     reducer->begin_step(each.micro_batches);
     for (int64_t micro_batch = 0; micro_batch < each.micro_batches; ++micro_batch) {
-      const torch::Tensor hidden_states = model->forward(input_of(*model, each.content));
+      const torch::Tensor hidden_states = model->forward(make_input(*model, each.content));
       const loss::SupervisedRows rows{
           .hidden_states = hidden_states.index_select(0, torch::arange(kSupervised)),
           .targets = torch::full({kSupervised}, 9, torch::kLong),

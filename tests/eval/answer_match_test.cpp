@@ -10,19 +10,19 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 TEST(Words, AreLowerCaseWithoutWhatStandsBetween) {
-  EXPECT_THAT(words_of(" The red-ball, 2nd.\n"), ElementsAre("the", "red", "ball", "2nd"));
-  EXPECT_THAT(words_of("\u00c9T\u00c9!"), ElementsAre("\u00e9t\u00e9"));
-  EXPECT_THAT(words_of(" ... "), IsEmpty());
+  EXPECT_THAT(split_words(" The red-ball, 2nd.\n"), ElementsAre("the", "red", "ball", "2nd"));
+  EXPECT_THAT(split_words("\u00c9T\u00c9!"), ElementsAre("\u00e9t\u00e9"));
+  EXPECT_THAT(split_words(" ... "), IsEmpty());
 }
 
 TEST(Words, WideCharactersStandForThemselves) {
-  EXPECT_THAT(words_of("\u7ea2\u8272 ball\u7403"),
+  EXPECT_THAT(split_words("\u7ea2\u8272 ball\u7403"),
               ElementsAre("\u7ea2", "\u8272", "ball", "\u7403"));
 }
 
 TEST(Words, WhatIsNoUtf8OnlySeparates) {
-  EXPECT_THAT(words_of("a\xff"
-                       "b"),
+  EXPECT_THAT(split_words("a\xff"
+                          "b"),
               ElementsAre("a", "b"));
 }
 

@@ -28,7 +28,7 @@ class EvaluatorTest : public testing::Test {
   }
 
   ScriptedModel model_that_says(const std::vector<std::string>& answers) {
-    script_ = stream::script_of(format_, answers);
+    script_ = stream::make_script(format_, answers);
     return {tokenizer_.vocab_size(), stream::follow(format_, script_)};
   }
 
@@ -50,7 +50,7 @@ class EvaluatorTest : public testing::Test {
             {"source", "made up"}};
   }
 
-  data::SampleSource source_of(const std::vector<Json>& records) {
+  data::SampleSource make_source(const std::vector<Json>& records) {
     const fs::path path = folder_ / "data.json";
     core::write_file_atomic(path, Json(records).dump());
     return data::SampleSource({path}, {});
@@ -66,7 +66,7 @@ class EvaluatorTest : public testing::Test {
 TEST_F(EvaluatorTest, ReportsTruthAndPredictionOfEachTurn) {
   ScriptedModel model = model_that_says(says_);
   const auto source =
-      source_of({record("grounding", {"</Silence>", "</Silence>", "</Response> the ball"})});
+      make_source({record("grounding", {"</Silence>", "</Silence>", "</Response> the ball"})});
   const EvalReport report = evaluate(model, format_, source, {});
   ASSERT_EQ(report.timelines.size(), 1u);
   const Timeline& timeline = report.timelines[0];
@@ -86,7 +86,7 @@ TEST_F(EvaluatorTest, ReportsTruthAndPredictionOfEachTurn) {
 TEST_F(EvaluatorTest, StreamingFeedsItsOwnWordsAndTeacherForcingTheTrueOnes) {
   ScriptedModel model = model_that_says(says_);
   const auto source =
-      source_of({record("", {"</Response> at the left", "</Silence>", "</Silence>"})});
+      make_source({record("", {"</Response> at the left", "</Silence>", "</Silence>"})});
   const auto history = [&](bool teacher_forced) {
     (void)evaluate(model, format_, source, {.teacher_forced = teacher_forced});
     return tokenizer_.decode(model.held());
@@ -100,15 +100,15 @@ TEST_F(EvaluatorTest, StreamingFeedsItsOwnWordsAndTeacherForcingTheTrueOnes) {
 
 TEST_F(EvaluatorTest, BadSamplesAreSkippedAndListed) {
   ScriptedModel model = model_that_says(says_);
-  const auto source = source_of({record("", says_), record("", says_, "missing.png"),
-                                 record("", {"no state"}), record("", says_)});
+  const auto source = make_source({record("", says_), record("", says_, "missing.png"),
+                                   record("", {"no state"}), record("", says_)});
   const EvalReport report = evaluate(model, format_, source, {});
   EXPECT_EQ(report.timelines.size(), 2u);
   ASSERT_EQ(report.skipped.size(), 2u);
   EXPECT_EQ(report.skipped[0].id, source.id(1));
   EXPECT_THAT(report.skipped[0].reason, HasSubstr("missing.png"));
   EXPECT_THAT(report.skipped[1].reason, HasSubstr("</Silence>"));
-  const auto hopeless = source_of({record("", {"no state"})});
+  const auto hopeless = make_source({record("", {"no state"})});
   EXPECT_THROW(evaluate(model, format_, hopeless, {}), core::Error);
 }
 
@@ -119,7 +119,7 @@ TEST_F(EvaluatorTest, TheNumberOfThreadsChangesNothing) {
     records.push_back(
         record(i % 2 == 0 ? "a" : "b", {"</Silence>", "</Standby>", "</Response> now"}));
   }
-  const auto source = source_of(records);
+  const auto source = make_source(records);
   const int before = at::get_num_threads();
   const auto json = [&](int threads) {
     return to_json(evaluate(model, format_, source, {.num_threads = threads}), true).dump();
@@ -130,7 +130,7 @@ TEST_F(EvaluatorTest, TheNumberOfThreadsChangesNothing) {
 
 TEST_F(EvaluatorTest, SomeSamplesAreSpreadOverTheSource) {
   ScriptedModel model = model_that_says(says_);
-  const auto source = source_of(std::vector<Json>(6, record("", says_)));
+  const auto source = make_source(std::vector<Json>(6, record("", says_)));
   int64_t calls = 0;
   EvaluateOptions options{.max_samples = 3, .num_threads = 2};
   options.progress = [&](int64_t done, int64_t total) {
@@ -149,9 +149,9 @@ TEST_F(EvaluatorTest, APartOfAReportIsTheReportOfThatPart) {
   std::vector<Json> records(6, record("", {"</Silence>", "</Silence>", "</Response> the ball"}));
   records[2] = record("", says_);
   records[4] = record("", {"no state"});
-  const auto source = source_of(records);
+  const auto source = make_source(records);
   const EvalReport part =
-      spread_subset(evaluate(model, format_, source, {}), source, /*max_samples=*/3);
+      evenly_spaced_subset(evaluate(model, format_, source, {}), source, /*max_samples=*/3);
   const EvalReport alone = evaluate(model, format_, source, {.max_samples = 3});
   EXPECT_EQ(to_json(part, true), to_json(alone, true));
   EXPECT_EQ(part.timelines.size(), 2u);
@@ -159,7 +159,7 @@ TEST_F(EvaluatorTest, APartOfAReportIsTheReportOfThatPart) {
 
 TEST_F(EvaluatorTest, TimelinesAreReadBackFromAReport) {
   ScriptedModel model = model_that_says(says_);
-  const EvalReport report = evaluate(model, format_, source_of({record("grounding", says_)}), {});
+  const EvalReport report = evaluate(model, format_, make_source({record("grounding", says_)}), {});
   const fs::path path = folder_ / "report.json";
   core::write_file_atomic(path, to_json(report, true).dump());
   const std::vector<Timeline> read = read_timelines(path);
@@ -174,7 +174,7 @@ TEST_F(EvaluatorTest, TimelinesAreReadBackFromAReport) {
 
 TEST_F(EvaluatorTest, JsonHasTheKeysOthersRead) {
   ScriptedModel model = model_that_says(says_);
-  const auto source = source_of({record("grounding", says_), record("grounding", {"oops"})});
+  const auto source = make_source({record("grounding", says_), record("grounding", {"oops"})});
   const EvalReport report = evaluate(model, format_, source, {});
   const Json json = Json::parse(to_json(report, true).dump());
   EXPECT_EQ(json.at("samples"), 1);
@@ -216,7 +216,7 @@ TEST_F(EvaluatorTest, JsonHasTheKeysOthersRead) {
 
 TEST_F(EvaluatorTest, NothingToSayIsNullInJsonAndADashInTheTable) {
   ScriptedModel model = model_that_says({"</Silence>"});
-  const EvalReport report = evaluate(model, format_, source_of({record("", {"</Silence>"})}), {});
+  const EvalReport report = evaluate(model, format_, make_source({record("", {"</Silence>"})}), {});
   EXPECT_TRUE(to_json(report, false).at("response_timing").at("median").is_null());
   EXPECT_TRUE(to_json(report, false).at("answer_exact_match").is_null());
   EXPECT_THAT(to_table(report), HasSubstr("within 1 s: -"));

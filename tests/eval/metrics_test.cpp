@@ -29,12 +29,12 @@ Timeline timeline_of(const std::string& truth, const std::string& predicted, dou
   return timeline;
 }
 
-Metrics metrics_of(const Timeline& timeline) {
+Metrics score_timeline(const Timeline& timeline) {
   return compute_metrics({&timeline, 1});
 }
 
 TEST(StateScores, PrecisionRecallF1AndConfusion) {
-  const Metrics metrics = metrics_of(timeline_of("ssssbbRR", "sssbbsRs"));
+  const Metrics metrics = score_timeline(timeline_of("ssssbbRR", "sssbbsRs"));
   EXPECT_EQ(metrics.samples, 1);
   EXPECT_EQ(metrics.turns, 8);
   EXPECT_THAT(metrics.confusion[0], ElementsAre(3, 1, 0));
@@ -50,18 +50,18 @@ TEST(StateScores, PrecisionRecallF1AndConfusion) {
 }
 
 TEST(StateScores, AStateThatNeverOccursIsNotInTheMean) {
-  const Metrics metrics = metrics_of(timeline_of("ssRR", "ssRR"));
+  const Metrics metrics = score_timeline(timeline_of("ssRR", "ssRR"));
   EXPECT_DOUBLE_EQ(metrics.macro_f1, 1.0);
   EXPECT_DOUBLE_EQ(metrics.states[1].f1, 0.0);
   EXPECT_EQ(metrics.states[1].support, 0);
   // But one that is only predicted counts, as it is always wrong.
-  EXPECT_DOUBLE_EQ(metrics_of(timeline_of("ssRR", "sbRR")).macro_f1, (2.0 / 3 + 0 + 1) / 3);
+  EXPECT_DOUBLE_EQ(score_timeline(timeline_of("ssRR", "sbRR")).macro_f1, (2.0 / 3 + 0 + 1) / 3);
 }
 
 TEST(ResponseTiming, SignedErrorsInSeconds) {
   //                                              early 1     late 2        on time
-  const Metrics metrics = metrics_of(timeline_of("ssRsssssssssRssssssssssssR",  //
-                                                 "sRssssssssssssRssssssssssR"));
+  const Metrics metrics = score_timeline(timeline_of("ssRsssssssssRssssssssssssR",  //
+                                                     "sRssssssssssssRssssssssssR"));
   EXPECT_THAT(metrics.response_errors, ElementsAre(-1.0, 2.0, 0.0));
   EXPECT_DOUBLE_EQ(*metrics.median_error, 1.0);
   EXPECT_THAT(*metrics.p90_error, DoubleNear(1.8, 1e-12));  // 1 + 0.8 (2 - 1)
@@ -70,14 +70,14 @@ TEST(ResponseTiming, SignedErrorsInSeconds) {
 }
 
 TEST(ResponseTiming, TurnsAreSecondsDividedByFps) {
-  const Metrics metrics = metrics_of(timeline_of("Rsss", "sssR", 2.0));
+  const Metrics metrics = score_timeline(timeline_of("Rsss", "sssR", 2.0));
   EXPECT_THAT(metrics.response_errors, ElementsAre(1.5));
   EXPECT_DOUBLE_EQ(*metrics.within_1s, 0.0);
 }
 
 TEST(ResponseTiming, MissesAndFalseResponses) {
   // The only prediction is six seconds late: too far to be meant for that moment.
-  const Metrics metrics = metrics_of(timeline_of("Rsssssssssss", "ssssssRsssss"));
+  const Metrics metrics = score_timeline(timeline_of("Rsssssssssss", "ssssssRsssss"));
   EXPECT_TRUE(metrics.response_errors.empty());
   EXPECT_FALSE(metrics.median_error.has_value());
   EXPECT_DOUBLE_EQ(*metrics.within_1s, 0.0);
@@ -88,9 +88,9 @@ TEST(ResponseTiming, MissesAndFalseResponses) {
 
 TEST(ResponseTiming, OneToOneNearestFirst) {
   // Two predictions near one truth: the nearer is its partner, the other is false.
-  EXPECT_THAT(metrics_of(timeline_of("ssRss", "RssRs")).response_errors, ElementsAre(1.0));
+  EXPECT_THAT(score_timeline(timeline_of("ssRss", "RssRs")).response_errors, ElementsAre(1.0));
   // One prediction between two truths cannot serve both: the nearer (of equals the earlier) has it.
-  const Metrics metrics = metrics_of(timeline_of("RsR", "sRs"));
+  const Metrics metrics = score_timeline(timeline_of("RsR", "sRs"));
   EXPECT_THAT(metrics.response_errors, ElementsAre(1.0));
   EXPECT_DOUBLE_EQ(*metrics.within_1s, 0.5);
   // Predictions never pair across samples.
@@ -101,7 +101,7 @@ TEST(ResponseTiming, OneToOneNearestFirst) {
 TEST(ResponseTiming, SignedQuantilesAndShareOfEarlyOnes) {
   // Errors -1, 2, 0: sorted -1 0 2.
   const Metrics metrics =
-      metrics_of(timeline_of("ssRsssssssssRssssssssssssR", "sRssssssssssssRssssssssssR"));
+      score_timeline(timeline_of("ssRsssssssssRssssssssssssR", "sRssssssssssssRssssssssssR"));
   EXPECT_DOUBLE_EQ(*metrics.signed_median_error, 0.0);
   EXPECT_THAT(*metrics.signed_p90_error, DoubleNear(1.6, 1e-12));  // 0 + 0.8 (2 - 0)
   EXPECT_DOUBLE_EQ(*metrics.early_share, 1.0 / 3);
@@ -109,8 +109,9 @@ TEST(ResponseTiming, SignedQuantilesAndShareOfEarlyOnes) {
 
 TEST(ResponseEvents, PrecisionRecallAndF1ByTolerance) {
   // Errors 0, 2 and -3; a fourth truth is missed and two predictions are false.
-  const Metrics metrics = metrics_of(timeline_of("RssssssssRssssssssRssssssssRsssssssssssss",  //
-                                                 "RssssssssssRssssssssssssRssssssssssRsssRs"));
+  const Metrics metrics =
+      score_timeline(timeline_of("RssssssssRssssssssRssssssssRsssssssssssss",  //
+                                 "RssssssssssRssssssssssssRssssssssssRsssRs"));
   ASSERT_EQ(metrics.true_responses, 4);
   ASSERT_EQ(metrics.predicted_responses, 5);
   EXPECT_THAT(metrics.response_errors, ElementsAre(0.0, 2.0, -3.0));
@@ -125,25 +126,25 @@ TEST(ResponseEvents, PrecisionRecallAndF1ByTolerance) {
 }
 
 TEST(ResponseEvents, WhatDoesNotExistHasNoScore) {
-  const Metrics silent = metrics_of(timeline_of("sss", "sss"));
+  const Metrics silent = score_timeline(timeline_of("sss", "sss"));
   EXPECT_FALSE(silent.events[0].precision || silent.events[0].recall || silent.events[0].f1);
   EXPECT_FALSE(silent.early_share.has_value());
-  const Metrics missed = metrics_of(timeline_of("R", "s"));
+  const Metrics missed = score_timeline(timeline_of("R", "s"));
   EXPECT_FALSE(missed.events[0].precision.has_value());
   EXPECT_DOUBLE_EQ(*missed.events[0].f1, 0.0);
 }
 
 TEST(ResponseEvents, ADuplicateIsFalseNearATruthThatHasItsPartner) {
   // Second 2 is answered at 2; said again at 4 and at 7 (5 s after it); 12 is out of the blue.
-  const Metrics metrics = metrics_of(timeline_of("ssRssssssssss", "ssRsRssRssssR"));
+  const Metrics metrics = score_timeline(timeline_of("ssRssssssssss", "ssRsRssRssssR"));
   EXPECT_EQ(metrics.false_responses, 3);
   EXPECT_EQ(metrics.duplicates, 2);
 }
 
 TEST(Grounding, SpansAreStretchesOfStandby) {
   // True [1,5), predicted [3,7): 2 of 6. True [8,10) is found as it is. True [11,12) is not.
-  const Metrics metrics = metrics_of(timeline_of("sbbbbRsRbbsbR",  //
-                                                 "sssbbbbRbbsss"));
+  const Metrics metrics = score_timeline(timeline_of("sbbbbRsRbbsbR",  //
+                                                     "sssbbbbRbbsss"));
   EXPECT_EQ(metrics.spans.spans, 3);
   EXPECT_THAT(*metrics.spans.mean_iou, DoubleNear((1.0 / 3 + 1 + 0) / 3, 1e-12));
   EXPECT_THAT(metrics.spans.recall_at, ElementsAre(2.0 / 3, 1.0 / 3, 1.0 / 3));
@@ -151,10 +152,10 @@ TEST(Grounding, SpansAreStretchesOfStandby) {
 
 TEST(Grounding, OnePredictionServesOneSpan) {
   // [0,2) and [3,5) against [0,5): 2/5 both; the earlier has it.
-  EXPECT_DOUBLE_EQ(*metrics_of(timeline_of("bbsbb", "bbbbb")).spans.mean_iou, 0.2);
+  EXPECT_DOUBLE_EQ(*score_timeline(timeline_of("bbsbb", "bbbbb")).spans.mean_iou, 0.2);
   // Many small pieces are no good span: the best of them counts.
-  EXPECT_DOUBLE_EQ(*metrics_of(timeline_of("bbbbb", "bsbbs")).spans.mean_iou, 0.4);
-  EXPECT_FALSE(metrics_of(timeline_of("ssss", "sbbs")).spans.mean_iou.has_value());
+  EXPECT_DOUBLE_EQ(*score_timeline(timeline_of("bbbbb", "bsbbs")).spans.mean_iou, 0.4);
+  EXPECT_FALSE(score_timeline(timeline_of("ssss", "sbbs")).spans.mean_iou.has_value());
 }
 
 Timeline with_probabilities(const std::string& truth,
@@ -166,7 +167,7 @@ Timeline with_probabilities(const std::string& truth,
 
 TEST(Calibration, WeighsTheGapOfEachBin) {
   // Bin (0.6, 0.7]: 0.625 twice, right once: gap 0.125. Bin (0.9, 1]: 1.0 once, wrong: gap 1.
-  const Metrics metrics = metrics_of(with_probabilities(
+  const Metrics metrics = score_timeline(with_probabilities(
       "sbR", {{0.625F, 0.25F, 0.125F}, {0.625F, 0.25F, 0.125F}, {1.0F, 0.0F, 0.0F}}));
   EXPECT_DOUBLE_EQ(*metrics.calibration.ece, (2 * 0.125 + 1 * 1.0) / 3);
   EXPECT_EQ(metrics.calibration.bins[6].turns, 2);
@@ -178,17 +179,17 @@ TEST(Calibration, WeighsTheGapOfEachBin) {
 }
 
 TEST(Calibration, ABinHasItsUpperEdgeAndTurnsWithoutProbabilitiesDoNotCount) {
-  const Metrics metrics = metrics_of(with_probabilities("ss", {{0.5F, 0.25F, 0.25F}, {}}));
+  const Metrics metrics = score_timeline(with_probabilities("ss", {{0.5F, 0.25F, 0.25F}, {}}));
   EXPECT_EQ(metrics.calibration.bins[4].turns, 1);
   EXPECT_DOUBLE_EQ(*metrics.calibration.ece, 0.5);
-  EXPECT_FALSE(metrics_of(timeline_of("s", "s")).calibration.ece.has_value());
+  EXPECT_FALSE(score_timeline(timeline_of("s", "s")).calibration.ece.has_value());
 }
 
 TEST(Answers, TokenF1IsTheMeanOverAllTrueResponses) {
   Timeline timeline = timeline_of("RssssssRssssssR", "RssssssRsssssss");
   timeline.turns[0].truth_answer = "a red ball";
   timeline.turns[0].answer = "The red ball.";  // 2 of 3 words: F1 2/3
-  const Metrics metrics = metrics_of(timeline);
+  const Metrics metrics = score_timeline(timeline);
   EXPECT_DOUBLE_EQ(*metrics.answer_token_f1, (2.0 / 3 + 1 + 0) / 3);
 }
 
@@ -197,11 +198,11 @@ TEST(Answers, ExactOnlyWhenTextAndTimeAreRight) {
   timeline.turns[7].answer = "no";       // wrong text
   timeline.turns[16].answer = "yes";     // two seconds late
   timeline.turns[21].answer = " yes\n";  // blanks do not matter
-  EXPECT_DOUBLE_EQ(*metrics_of(timeline).answer_exact_match, 0.5);
+  EXPECT_DOUBLE_EQ(*score_timeline(timeline).answer_exact_match, 0.5);
 }
 
 TEST(Answers, NothingToSayIsNoScore) {
-  const Metrics metrics = metrics_of(timeline_of("sss", "ssR"));
+  const Metrics metrics = score_timeline(timeline_of("sss", "ssR"));
   EXPECT_FALSE(metrics.within_1s.has_value());
   EXPECT_FALSE(metrics.answer_exact_match.has_value());
   EXPECT_EQ(metrics.false_responses, 1);

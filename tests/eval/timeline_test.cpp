@@ -26,7 +26,7 @@ const Timeline kTimeline{
 
 // The numbers of an evaluation by several ranks are those of one, to the last bit.
 TEST(Timeline, ReachesAnotherProcessToTheLastBit) {
-  const Timeline back = timeline_of(Json::parse(to_exact_json(kTimeline).dump()));
+  const Timeline back = parse_timeline(Json::parse(to_exact_json(kTimeline).dump()));
   EXPECT_EQ(back.id, kTimeline.id);
   EXPECT_EQ(back.video_name, kTimeline.video_name);
   EXPECT_EQ(back.task_type, kTimeline.task_type);

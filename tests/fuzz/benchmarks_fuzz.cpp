@@ -23,14 +23,14 @@ FUZZ_TARGET(benchmarks, 2000) {
   const fuzz::InputFile file(input);
   for (const char* protocol : {eval::kOfficial, eval::kStreamo}) {
     try_to([&] {
-      for (const eval::Play& play : eval::load_benchmark(file.path(), {.protocol = protocol}))
+      for (const eval::Episode& play : eval::load_benchmark(file.path(), {.protocol = protocol}))
         fuzz::require(std::isfinite(play.from) && std::isfinite(play.end));
     });
   }
   for (const char* name : {"", "model"}) {
     try_to([&] {
       for (const eval::Answer& answer : eval::read_answers(file.path(), name))
-        fuzz::require(!eval::key_of(answer).empty());
+        fuzz::require(!eval::answer_key(answer).empty());
     });
   }
 }

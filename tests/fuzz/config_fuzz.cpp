@@ -14,7 +14,7 @@ namespace {
 std::string effective(std::string_view text, const std::vector<std::string>& overrides) {
   const fuzz::InputFile file(text);
   config::RunConfig config = config::load_run_config(file.path(), overrides);
-  return config::schema_of(config).values().dump();
+  return config::make_schema(config).values().dump();
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ StreamingLoss make_loss(double gamma = 2.0, const std::string& scope = "micro_ba
 }
 
 // alpha_c from counts, as the header defines it.
-double alpha_of(const std::vector<double>& counts, int64_t state) {
+double expected_alpha(const std::vector<double>& counts, int64_t state) {
   double total = 0, present = 0;
   for (const double count : counts) {
     total += count;
@@ -76,7 +76,7 @@ double written_out_loss(const SupervisedRows& rows, const Tensor& head, double g
     const double p =
         std::exp(logits[static_cast<size_t>(rows.targets[i].item<int64_t>())]) / normalizer;
     const auto state = rows.states[i].item<int64_t>();
-    const double weight = state < 0 ? 1.0 : alpha_of(counts, state) * std::pow(1 - p, gamma);
+    const double weight = state < 0 ? 1.0 : expected_alpha(counts, state) * std::pow(1 - p, gamma);
     sum += weight * -std::log(p);
   }
   return sum / kDenominator;

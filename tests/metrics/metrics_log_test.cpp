@@ -44,7 +44,7 @@ std::vector<Json> read_lines(const fs::path& folder) {
   return lines;
 }
 
-std::vector<int64_t> steps_of(const std::vector<Json>& lines) {
+std::vector<int64_t> logged_steps(const std::vector<Json>& lines) {
   std::vector<int64_t> steps;
   for (const Json& line : lines) steps.push_back(line.at("step"));
   return steps;
@@ -66,7 +66,7 @@ TEST(MetricsLog, EachLineIsOnDiskWhenTheCallReturns) {
   const fs::path folder = fresh_folder("append");
   MetricsLog log(folder, 0, /*tensorboard=*/false);
   log.log(example(1));
-  EXPECT_EQ(steps_of(read_lines(folder)), (std::vector<int64_t>{1}));
+  EXPECT_EQ(logged_steps(read_lines(folder)), (std::vector<int64_t>{1}));
   log.log_eval(
       1, {{"macro_f1", 0.9}, {"states", {{"Silence", {{"f1", 0.8}}}}}, {"timelines", {1, 2}}});
   const std::vector<Json> lines = read_lines(folder);
@@ -95,7 +95,7 @@ TEST(MetricsLog, AResumedRunDropsTheStepsItWillRepeat) {
   MetricsLog log(folder, 2, /*tensorboard=*/false);
   log.log(example(3));
   const std::vector<Json> lines = read_lines(folder);
-  EXPECT_EQ(steps_of(lines), (std::vector<int64_t>{1, 2, 2, 3}));
+  EXPECT_EQ(logged_steps(lines), (std::vector<int64_t>{1, 2, 2, 3}));
   EXPECT_NEAR(lines[3].at("train_seconds").get<double>(), 100.0,
               10.0);  // goes on from the kept line
 }
@@ -139,11 +139,11 @@ TEST(MetricsLog, AFullDiskIsAWarningAndLeavesWholeLinesAndEvents) {
     EXPECT_TRUE(log.is_behind());
     for (const auto& [path, content] : before)
       EXPECT_TRUE(core::read_file(path).starts_with(content)) << path;
-    EXPECT_EQ(steps_of(read_lines(folder)), (std::vector<int64_t>{1}));
+    EXPECT_EQ(logged_steps(read_lines(folder)), (std::vector<int64_t>{1}));
   }
   log.log(example(3));
   EXPECT_FALSE(log.is_behind());
-  EXPECT_EQ(steps_of(read_lines(folder)), (std::vector<int64_t>{1, 2, 3}));
+  EXPECT_EQ(logged_steps(read_lines(folder)), (std::vector<int64_t>{1, 2, 3}));
 }
 
 TEST(MetricsLog, AFolderThatCannotBeIsAnError) {

@@ -37,7 +37,7 @@ TEST(Flops, FollowFromTheSizesOfTheWeights) {
     const torch::Tensor& weight = item.value();
     if (weight.dim() < 2) continue;  // biases and norms are not counted
     const double uses = 2.0 * static_cast<double>(weight.numel());
-    switch (model.part_of(item.key())) {
+    switch (model.parameter_part(item.key())) {
       case Part::kVision:
         vision += uses * 48;
         break;  // patches

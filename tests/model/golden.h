@@ -31,7 +31,7 @@ inline std::filesystem::path fresh_folder() {
 }
 
 // The message of the core::Error{kModel} that `call` throws.
-inline std::string message_of(const std::function<void()>& call) {
+inline std::string error_message(const std::function<void()>& call) {
   try {
     call();
   } catch (const core::Error& error) {

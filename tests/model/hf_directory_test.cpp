@@ -24,7 +24,7 @@ class HfDirectory : public testing::Test {
     auto config = nlohmann::json::parse(core::read_file(file));
     change(config);
     core::write_file_atomic(file, config.dump());
-    return message_of([&] { build_model(file); });
+    return error_message([&] { build_model(file); });
   }
 
   Golden golden_;
@@ -47,7 +47,7 @@ TEST_F(HfDirectory, ProcessorsOfOtherPicturesAreRefused) {
     nlohmann::json changed = published;
     if (key != nullptr) changed[key] = value;
     core::write_file_atomic(file, changed.dump());
-    return message_of([&] { build_model(folder / "config.json"); });
+    return error_message([&] { build_model(folder / "config.json"); });
   };
   EXPECT_EQ(message(nullptr, {}), "no error");
   EXPECT_EQ(message("image_mean", nullptr), "no error");
@@ -165,7 +165,7 @@ TEST_F(HfDirectory, HostileConfigFilesAreRefused) {
   const fs::path file = golden_.write_directory() / "config.json";
   const auto message = [&](const std::string& content) {
     core::write_file_atomic(file, content);
-    return message_of([&] { build_model(file); });
+    return error_message([&] { build_model(file); });
   };
   EXPECT_THAT(message("{"), testing::HasSubstr("not readable JSON: line 1, column 1"));
   EXPECT_THAT(message("[]"), testing::HasSubstr("not a JSON object"));
@@ -174,7 +174,7 @@ TEST_F(HfDirectory, HostileConfigFilesAreRefused) {
   EXPECT_THAT(message(R"({"model_type":"qwen2_5_vl","model_type":"qwen2_vl"})"),
               testing::HasSubstr("\"model_type\" is given twice"));
   fs::remove(file);
-  EXPECT_THAT(message_of([&] { build_model(file); }), testing::HasSubstr("no such file"));
+  EXPECT_THAT(error_message([&] { build_model(file); }), testing::HasSubstr("no such file"));
 }
 
 // A size that no machine has, within the range of each key.
@@ -203,13 +203,13 @@ TEST_F(HfDirectory, TheTokenizerMustBelongToTheConfig) {
   check_tokenizer(folder, right);
   PresetTokens other = right;
   other.image_token_id = 59;
-  EXPECT_THAT(message_of([&] { check_tokenizer(folder, other); }),
+  EXPECT_THAT(error_message([&] { check_tokenizer(folder, other); }),
               testing::AllOf(testing::HasSubstr("image_token_id is 60"),
                              testing::HasSubstr("<|image_pad|> the id 59"),
                              testing::HasSubstr("another model")));
   PresetTokens larger = right;
   larger.vocab_size = 65;
-  EXPECT_THAT(message_of([&] { check_tokenizer(folder, larger); }),
+  EXPECT_THAT(error_message([&] { check_tokenizer(folder, larger); }),
               testing::AllOf(testing::HasSubstr("vocab_size is 64"),
                              testing::HasSubstr("largest id of the tokenizer is 64")));
 }

@@ -17,11 +17,11 @@ TEST(VisionLayout, TokensOfAWindowAreNeighboursInTheirPicture) {
   const VisionLayout layout = vision_layout({}, grid);
 
   // For each token: the picture and the window it must be in.
-  std::vector<std::array<int64_t, 3>> window_of;
+  std::vector<std::array<int64_t, 3>> cut_window;
   for (size_t picture = 0; picture < grid.size(); ++picture) {
     for (int64_t row = 0; row < grid[picture].h / 2; ++row) {
       for (int64_t column = 0; column < grid[picture].w / 2; ++column) {
-        window_of.push_back({static_cast<int64_t>(picture), row / 4, column / 4});
+        cut_window.push_back({static_cast<int64_t>(picture), row / 4, column / 4});
       }
     }
   }
@@ -30,14 +30,14 @@ TEST(VisionLayout, TokensOfAWindowAreNeighboursInTheirPicture) {
     std::set<std::array<int64_t, 3>> windows;
     for (int64_t token = layout.cu_windows[i - 1] / 4; token < layout.cu_windows[i] / 4; ++token) {
       windows.insert(
-          window_of[static_cast<size_t>(layout.window_order[static_cast<size_t>(token)])]);
+          cut_window[static_cast<size_t>(layout.window_order[static_cast<size_t>(token)])]);
     }
     ASSERT_EQ(windows.size(), 1U);
     EXPECT_TRUE(seen.insert(*windows.begin()).second) << "a window in two pieces";
   }
   EXPECT_EQ(seen.size(), 2U * 6 + 1);
 
-  std::vector<int64_t> all = layout.window_order, expected(window_of.size());
+  std::vector<int64_t> all = layout.window_order, expected(cut_window.size());
   std::sort(all.begin(), all.end());
   std::iota(expected.begin(), expected.end(), 0);
   EXPECT_EQ(all, expected);

@@ -122,11 +122,11 @@ TEST_F(Qwen25Vl, GradientCheckpointingIsBitEqual) {
 
 TEST_F(Qwen25Vl, CheckpointingWithAFrozenTowerTrainsTheRest) {
   for (auto& item : model_->named_parameters()) {
-    item.value().set_requires_grad(model_->part_of(item.key()) != Part::kVision);
+    item.value().set_requires_grad(model_->parameter_part(item.key()) != Part::kVision);
   }
   const auto plain = gradients(false), again = gradients(true);
   for (const auto& [name, gradient] : plain) {
-    ASSERT_EQ(gradient.defined(), model_->part_of(name) != Part::kVision) << name;
+    ASSERT_EQ(gradient.defined(), model_->parameter_part(name) != Part::kVision) << name;
     ASSERT_EQ(again.at(name).defined(), gradient.defined()) << name;
     EXPECT_TRUE(!gradient.defined() || gradient.equal(again.at(name))) << name;
   }
@@ -196,13 +196,13 @@ TEST_F(Qwen25Vl, TiedGradientIsTheSumOfHeadAndEmbedding) {
 }
 
 TEST_F(Qwen25Vl, EveryParameterBelongsToItsPart) {
-  EXPECT_EQ(model_->part_of("visual.patch_embed.proj.weight"), Part::kVision);
-  EXPECT_EQ(model_->part_of("visual.blocks.1.norm1.weight"), Part::kVision);
-  EXPECT_EQ(model_->part_of("visual.merger.mlp.0.weight"), Part::kMerger);
-  EXPECT_EQ(model_->part_of("model.layers.0.mlp.up_proj.weight"), Part::kLanguage);
-  EXPECT_EQ(model_->part_of("model.norm.weight"), Part::kLanguage);
-  EXPECT_EQ(model_->part_of("model.embed_tokens.weight"), Part::kEmbedding);
-  EXPECT_EQ(model_->part_of("lm_head.weight"), Part::kEmbedding);
+  EXPECT_EQ(model_->parameter_part("visual.patch_embed.proj.weight"), Part::kVision);
+  EXPECT_EQ(model_->parameter_part("visual.blocks.1.norm1.weight"), Part::kVision);
+  EXPECT_EQ(model_->parameter_part("visual.merger.mlp.0.weight"), Part::kMerger);
+  EXPECT_EQ(model_->parameter_part("model.layers.0.mlp.up_proj.weight"), Part::kLanguage);
+  EXPECT_EQ(model_->parameter_part("model.norm.weight"), Part::kLanguage);
+  EXPECT_EQ(model_->parameter_part("model.embed_tokens.weight"), Part::kEmbedding);
+  EXPECT_EQ(model_->parameter_part("lm_head.weight"), Part::kEmbedding);
   EXPECT_EQ(model_->num_layers(), 2);
   EXPECT_EQ(model_->pixels_per_token_side(), 8);
 }

@@ -82,7 +82,8 @@ class Untouched : public SaveDirectory, public testing::WithParamInterface<Varia
       values.view(-1)[0] = -0.0;
       values.view(-1)[1] = std::ldexp(1.0, GetParam().type == torch::kHalf ? -20 : -130);
       values.view(-1)[2] = INFINITY;
-      tensors.insert(tensors.begin(), {stored_name(name), values, dtype_of(values.scalar_type())});
+      tensors.insert(tensors.begin(),
+                     {stored_name(name), values, safetensors_dtype(values.scalar_type())});
     }
     fs::remove(folder_ / "model.safetensors");
     const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"made_by", "a test"}};
@@ -297,7 +298,7 @@ TEST_F(SaveDirectory, ADamagedLayoutIsRefused) {
         R"({"files":[{"name":"a.safetensors","metadata":{},"tensors":[["x","F7"]]}],)"
         R"("index_metadata":null})"}) {
     core::write_file_atomic(folder_ / "weight_layout.json", layout);
-    EXPECT_THAT(message_of([&] { save_model_directory(*model, folder_, folder_ / "out"); }),
+    EXPECT_THAT(error_message([&] { save_model_directory(*model, folder_, folder_ / "out"); }),
                 testing::HasSubstr("weight_layout.json"));
   }
   EXPECT_FALSE(fs::exists(folder_ / "out"));

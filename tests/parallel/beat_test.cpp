@@ -8,19 +8,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Beat beat(int64_t number, int64_t progress, std::chrono::milliseconds pause = 0s) {
+Heartbeat beat(int64_t number, int64_t progress, std::chrono::milliseconds pause = 0s) {
   return {.number = number, .collectives = 7, .progress = progress, .pause = pause};
 }
 
-TEST(Beat, IsReadAsItWasWritten) {
-  const Beat beat{.number = 3,
-                  .collectives = 11,
-                  .progress = 5,
-                  .pause = 1500ms,
-                  .stop = true,
-                  .seconds = 31.2,
-                  .activity = "step 12, decoding a b.mp4"};
-  const Beat read = Beat::parse(beat.text());
+TEST(Heartbeat, IsReadAsItWasWritten) {
+  const Heartbeat beat{.number = 3,
+                       .collectives = 11,
+                       .progress = 5,
+                       .pause = 1500ms,
+                       .stop = true,
+                       .seconds = 31.2,
+                       .activity = "step 12, decoding a b.mp4"};
+  const Heartbeat read = Heartbeat::parse(beat.text());
   EXPECT_EQ(read.text(), beat.text());
   EXPECT_EQ(read.pause, beat.pause);
   EXPECT_TRUE(read.stop);
@@ -50,7 +50,7 @@ TEST(Pulse, WhoGetsOnIsNeverStillForLongerThanItsPause) {
 TEST(Pulse, ACollectiveIsProgress) {
   Pulse pulse;
   pulse.hear(beat(0, 1), 0s);
-  Beat next = beat(1, 1);
+  Heartbeat next = beat(1, 1);
   for (int look = 0; look < 40; ++look) pulse.hear(next, 1s);
   EXPECT_GE(pulse.still(), 39s);
   EXPECT_EQ(pulse.limit(30s), 30s);

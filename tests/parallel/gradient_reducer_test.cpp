@@ -52,7 +52,7 @@ std::vector<Tensor> true_gradients(int ranks) {
   return sums;
 }
 
-Tensor part_of(const Tensor& whole, const ParameterPart& part) {
+Tensor parameter_part(const Tensor& whole, const ParameterPart& part) {
   return whole.reshape({-1}).narrow(0, part.range.begin, part.range.size());
 }
 
@@ -92,8 +92,8 @@ TEST_P(EachKind, SumsOverMicroBatchesAndRanks) {
       for (size_t i = 0; i < expected.size(); ++i) {
         ASSERT_TRUE(gradients.values[i].defined()) << i;
         EXPECT_EQ(gradients.values[i].scalar_type(), torch::kFloat);
-        EXPECT_TRUE(
-            agree(gradients.values[i], part_of(expected[i], reducer.parts()[i]), GetParam().exact))
+        EXPECT_TRUE(agree(gradients.values[i], parameter_part(expected[i], reducer.parts()[i]),
+                          GetParam().exact))
             << reducer.parameters()[i].name;
       }
       for (const Tensor& parameter : model.parameters()) EXPECT_FALSE(parameter.grad().defined());

@@ -14,7 +14,7 @@ namespace {
 using Variables = std::map<std::string, std::string>;
 using testing::HasSubstr;
 
-Launch launch_of(const Variables& variables) {
+Launch parse_launch(const Variables& variables) {
   return read_launch([&](const std::string& name) -> std::optional<std::string> {
     const auto found = variables.find(name);
     if (found == variables.end()) return std::nullopt;
@@ -22,9 +22,9 @@ Launch launch_of(const Variables& variables) {
   });
 }
 
-std::string message_of(const Variables& variables) {
+std::string error_message(const Variables& variables) {
   try {
-    launch_of(variables);
+    parse_launch(variables);
   } catch (const core::Error& error) {
     EXPECT_EQ(error.kind(), core::ErrorKind::kUsage);
     return error.what();
@@ -47,34 +47,34 @@ Variables without(Variables variables, const std::string& name) {
 }
 
 TEST(Launch, NothingSetIsOneProcess) {
-  EXPECT_EQ(launch_of({}).world_size, 1);
-  EXPECT_EQ(launch_of({{"SLURM_NTASKS", "8"}, {"SLURM_JOB_ID", "5"}}).world_size, 1);  // no srun
-  EXPECT_EQ(launch_of({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).world_size, 1);
+  EXPECT_EQ(parse_launch({}).world_size, 1);
+  EXPECT_EQ(parse_launch({{"SLURM_NTASKS", "8"}, {"SLURM_JOB_ID", "5"}}).world_size, 1);  // no srun
+  EXPECT_EQ(parse_launch({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).world_size, 1);
 }
 
 TEST(Launch, OneMachineIsWhatTheLauncherSays) {
-  EXPECT_FALSE(launch_of(kTorchrun).one_machine);
-  EXPECT_TRUE(launch_of(with(kTorchrun, "LOCAL_WORLD_SIZE", "8")).one_machine);
+  EXPECT_FALSE(parse_launch(kTorchrun).one_machine);
+  EXPECT_TRUE(parse_launch(with(kTorchrun, "LOCAL_WORLD_SIZE", "8")).one_machine);
   // The last rank must not take the ranks below it for all.
-  EXPECT_FALSE(
-      launch_of(without(with(with(kTorchrun, "RANK", "7"), "LOCAL_RANK", "7"), "LOCAL_WORLD_SIZE"))
-          .one_machine);
+  EXPECT_FALSE(parse_launch(without(with(with(kTorchrun, "RANK", "7"), "LOCAL_RANK", "7"),
+                                    "LOCAL_WORLD_SIZE"))
+                   .one_machine);
   const Variables slurm = {{"SLURM_PROCID", "1"},    {"SLURM_STEP_NUM_TASKS", "2"},
                            {"SLURM_LOCALID", "1"},   {"MASTER_ADDR", "a"},
                            {"MASTER_PORT", "29500"}, {"SLURM_STEP_NUM_NODES", "1"}};
-  EXPECT_TRUE(launch_of(slurm).one_machine);
-  EXPECT_FALSE(launch_of(with(slurm, "SLURM_STEP_NUM_NODES", "2")).one_machine);
-  EXPECT_FALSE(launch_of(without(slurm, "SLURM_STEP_NUM_NODES")).one_machine);
+  EXPECT_TRUE(parse_launch(slurm).one_machine);
+  EXPECT_FALSE(parse_launch(with(slurm, "SLURM_STEP_NUM_NODES", "2")).one_machine);
+  EXPECT_FALSE(parse_launch(without(slurm, "SLURM_STEP_NUM_NODES")).one_machine);
 }
 
 TEST(Launch, TheSecretOfTheRun) {
-  EXPECT_EQ(launch_of(kTorchrun).secret, "");
-  EXPECT_EQ(launch_of(with(kTorchrun, "STREAMO_RUN_SECRET", "a b")).secret, "a b");
+  EXPECT_EQ(parse_launch(kTorchrun).secret, "");
+  EXPECT_EQ(parse_launch(with(kTorchrun, "STREAMO_RUN_SECRET", "a b")).secret, "a b");
 }
 
 TEST(Launch, ReadsTorchrun) {
-  const Launch launch = launch_of(with(with(kTorchrun, "TORCHELASTIC_USE_AGENT_STORE", "True"),
-                                       "TORCHELASTIC_RESTART_COUNT", "2"));
+  const Launch launch = parse_launch(with(with(kTorchrun, "TORCHELASTIC_USE_AGENT_STORE", "True"),
+                                          "TORCHELASTIC_RESTART_COUNT", "2"));
   EXPECT_EQ(launch.rank, 3);
   EXPECT_EQ(launch.world_size, 8);
   EXPECT_EQ(launch.local_rank, 1);
@@ -89,18 +89,18 @@ TEST(Launch, ReadsSrunAndMpirun) {
   const Variables slurm = {{"SLURM_PROCID", "5"},     {"SLURM_STEP_NUM_TASKS", "6"},
                            {"SLURM_LOCALID", "1"},    {"SLURM_STEP_TASKS_PER_NODE", "2(x3)"},
                            {"SLURM_JOB_ID", "16001"}, {"SLURM_LAUNCH_NODE_IPADDR", "10.0.0.1"}};
-  const Launch by_srun = launch_of(slurm);
+  const Launch by_srun = parse_launch(slurm);
   EXPECT_EQ(by_srun.rank, 5);
   EXPECT_EQ(by_srun.local_rank, 1);
   EXPECT_EQ(by_srun.master_address, "10.0.0.1");
   EXPECT_EQ(by_srun.master_port, 15001);
-  EXPECT_EQ(launch_of(with(slurm, "MASTER_PORT", "7000")).master_port, 7000);
-  const Launch by_mpirun = launch_of({{"OMPI_COMM_WORLD_RANK", "1"},
-                                      {"OMPI_COMM_WORLD_SIZE", "2"},
-                                      {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
-                                      {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
-                                      {"MASTER_ADDR", "127.0.0.1"},
-                                      {"MASTER_PORT", "4000"}});
+  EXPECT_EQ(parse_launch(with(slurm, "MASTER_PORT", "7000")).master_port, 7000);
+  const Launch by_mpirun = parse_launch({{"OMPI_COMM_WORLD_RANK", "1"},
+                                         {"OMPI_COMM_WORLD_SIZE", "2"},
+                                         {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                                         {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                                         {"MASTER_ADDR", "127.0.0.1"},
+                                         {"MASTER_PORT", "4000"}});
   EXPECT_EQ(by_mpirun.launcher, "Open MPI");
   EXPECT_EQ(by_mpirun.rank, 1);
   EXPECT_EQ(by_mpirun.master_port, 4000);
@@ -119,9 +119,9 @@ TEST(Launch, TheInnermostOfTwoLaunchersCounts) {
                      {"MASTER_PORT", "4000"}};
   open_mpi.insert(shell.begin(), shell.end());
   mpich.insert(shell.begin(), shell.end());
-  EXPECT_EQ(launch_of(open_mpi).launcher, "Open MPI");
-  EXPECT_EQ(launch_of(with(open_mpi, "SLURM_STEP_NUM_TASKS", "3")).world_size, 4);
-  EXPECT_EQ(launch_of(mpich).launcher, "MPICH");
+  EXPECT_EQ(parse_launch(open_mpi).launcher, "Open MPI");
+  EXPECT_EQ(parse_launch(with(open_mpi, "SLURM_STEP_NUM_TASKS", "3")).world_size, 4);
+  EXPECT_EQ(parse_launch(mpich).launcher, "MPICH");
   const Variables pmi2 = {{"SLURM_STEP_NUM_TASKS", "4"},
                           {"SLURM_PROCID", "2"},
                           {"SLURM_LOCALID", "2"},
@@ -130,27 +130,27 @@ TEST(Launch, TheInnermostOfTwoLaunchersCounts) {
                           {"MPI_LOCALRANKID", "2"},
                           {"MASTER_ADDR", "127.0.0.1"},
                           {"MASTER_PORT", "4000"}};
-  EXPECT_EQ(launch_of(pmi2).launcher, "Slurm");
-  EXPECT_THAT(message_of(with(pmi2, "PMI_SIZE", "8")),
+  EXPECT_EQ(parse_launch(pmi2).launcher, "Slurm");
+  EXPECT_THAT(error_message(with(pmi2, "PMI_SIZE", "8")),
               HasSubstr("SLURM_STEP_NUM_TASKS=4 and PMI_SIZE=8 contradict"));
 }
 
 TEST(Launch, MissingAndContradictingVariablesAreNamed) {
   for (const auto& [name, value] : kTorchrun) {
     if (name == "LOCAL_WORLD_SIZE") continue;  // the one that can be done without
-    EXPECT_THAT(message_of(without(kTorchrun, name)),
+    EXPECT_THAT(error_message(without(kTorchrun, name)),
                 HasSubstr(name + ": a variable of the launch is missing"));
   }
-  EXPECT_THAT(message_of(with(kTorchrun, "RANK", "8")),
+  EXPECT_THAT(error_message(with(kTorchrun, "RANK", "8")),
               HasSubstr("RANK=8 is not below WORLD_SIZE=8"));
-  EXPECT_THAT(message_of(with(kTorchrun, "RANK", "-1")), HasSubstr("\"-1\" is no number"));
-  EXPECT_THAT(message_of(with(kTorchrun, "MASTER_PORT", "29500x")), HasSubstr("MASTER_PORT"));
-  EXPECT_THAT(message_of(with(kTorchrun, "MASTER_PORT", "70000")), HasSubstr("from 1 to 65535"));
-  EXPECT_THAT(message_of(with(kTorchrun, "LOCAL_RANK", "2")), HasSubstr("contradict"));
-  EXPECT_THAT(message_of(with(kTorchrun, "LOCAL_WORLD_SIZE", "9")), HasSubstr("contradict"));
-  EXPECT_THAT(message_of({{"OMPI_COMM_WORLD_RANK", "1"},
-                          {"OMPI_COMM_WORLD_SIZE", "2"},
-                          {"OMPI_COMM_WORLD_LOCAL_RANK", "1"}}),
+  EXPECT_THAT(error_message(with(kTorchrun, "RANK", "-1")), HasSubstr("\"-1\" is no number"));
+  EXPECT_THAT(error_message(with(kTorchrun, "MASTER_PORT", "29500x")), HasSubstr("MASTER_PORT"));
+  EXPECT_THAT(error_message(with(kTorchrun, "MASTER_PORT", "70000")), HasSubstr("from 1 to 65535"));
+  EXPECT_THAT(error_message(with(kTorchrun, "LOCAL_RANK", "2")), HasSubstr("contradict"));
+  EXPECT_THAT(error_message(with(kTorchrun, "LOCAL_WORLD_SIZE", "9")), HasSubstr("contradict"));
+  EXPECT_THAT(error_message({{"OMPI_COMM_WORLD_RANK", "1"},
+                             {"OMPI_COMM_WORLD_SIZE", "2"},
+                             {"OMPI_COMM_WORLD_LOCAL_RANK", "1"}}),
               HasSubstr("MASTER_ADDR: a variable of the launch is missing"));
 }
 

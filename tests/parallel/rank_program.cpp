@@ -38,7 +38,7 @@ void misbehave(const std::string& action) {
 
 void run(streamo::parallel::Ranks& ranks, const std::string& action, int culprit) {
   ranks.set_timeout(std::chrono::seconds(3));
-  ranks.set_silence(std::chrono::seconds(3));
+  ranks.set_heartbeat_timeout(std::chrono::seconds(3));
   for (int i = 0; i < kSums; ++i) {
     ranks.set_activity("sum " + std::to_string(i));
     if (i == kCulpritSum && ranks.rank() == culprit) misbehave(action);

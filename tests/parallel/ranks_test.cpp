@@ -44,7 +44,7 @@ TEST(Ranks, GatherAndSum) {
       }
       EXPECT_EQ(ranks.sum(std::vector<double>{1.0, static_cast<double>(ranks.rank())}),
                 (std::vector<double>{static_cast<double>(size), size * (size - 1) / 2.0}));
-      EXPECT_THAT(ranks.name_of(1), HasSubstr("rank 1 on "));
+      EXPECT_THAT(ranks.describe_rank(1), HasSubstr("rank 1 on "));
     });
   }
 }
@@ -95,7 +95,7 @@ TEST(Ranks, TheirTopologyIsTold) {
     const std::string lines = topology(ranks, at::kCPU);
     EXPECT_THAT(lines, testing::StartsWith("2 ranks on 1 machine, Gloo; the first sum, of 4 MB: "));
     EXPECT_THAT(lines, HasSubstr("GB/s"));
-    EXPECT_THAT(lines, HasSubstr("\n  rank 0 on " + ranks.host_of(0) + ", process "));
+    EXPECT_THAT(lines, HasSubstr("\n  rank 0 on " + ranks.rank_host(0) + ", process "));
     EXPECT_THAT(lines, testing::EndsWith(", cpu"));
   });
 }

@@ -57,7 +57,7 @@ class SmallModel final : public model::VisionLanguageModel {
     return {};
   }
   Tensor patchify(const Tensor&, std::vector<model::ImageGrid>*) const override { return {}; }
-  model::Part part_of(const std::string&) const override { return model::Part::kLanguage; }
+  model::Part parameter_part(const std::string&) const override { return model::Part::kLanguage; }
   void set_gradient_checkpointing(bool) override {}
   int64_t pixels_per_token_side() const override { return 28; }
   int64_t num_layers() const override { return 3; }
@@ -96,12 +96,12 @@ struct Work {
 };
 
 // What rank `rank` has to do in micro-batch `number`: also nothing, and nothing for vision.
-inline Work work_of(int rank, int number) {
+inline Work rank_work(int rank, int number) {
   return {.any = !(rank == 1 && number == 1), .pictures = rank == number};
 }
 
 inline void compute(SmallModel& model, int rank, int number) {
-  const Work work = work_of(rank, number);
+  const Work work = rank_work(rank, number);
   if (!work.any) return;
   torch::Generator random = at::detail::createCPUGenerator(10 * rank + number + 1);
   model::ModelInput input;

@@ -57,13 +57,13 @@ Launch first_rank(const std::string& master, bool one_machine) {
   return launch;
 }
 
-StorePtr connect(const Launch& launch, const Meeting& meeting) {
+StorePtr connect(const Launch& launch, const StoreAddress& meeting) {
   return connect_store(launch, meeting, seconds(5));
 }
 
 TEST(Store, ListensOnTheMastersAddressAlone) {
   const Launch given = first_rank("127.0.0.2", false);
-  const Meeting meeting = find_meeting(given, seconds(5));
+  const StoreAddress meeting = find_store(given, seconds(5));
   EXPECT_THAT(listening_on(given.master_port), ElementsAre("0200007F"));
   EXPECT_NO_THROW(connect(given, meeting)->set("a", "1"));
 }
@@ -71,20 +71,20 @@ TEST(Store, ListensOnTheMastersAddressAlone) {
 // Whatever the master is called: here an address that is not this machine's.
 TEST(Store, ListensOnLoopbackAloneForARunOnOneMachine) {
   const Launch given = first_rank("192.0.2.1", true);
-  const Meeting meeting = find_meeting(given, seconds(5));
+  const StoreAddress meeting = find_store(given, seconds(5));
   EXPECT_THAT(listening_on(given.master_port), ElementsAre(kLoopbackInTable));
   EXPECT_NO_THROW(connect(given, meeting)->set("a", "1"));
 }
 
 TEST(Store, APortThatIsTakenIsAnError) {
   const Launch given = first_rank("127.0.0.1", true);
-  const Meeting meeting = find_meeting(given, seconds(5));
-  EXPECT_THROW(find_meeting(given, seconds(5)), std::runtime_error);
+  const StoreAddress meeting = find_store(given, seconds(5));
+  EXPECT_THROW(find_store(given, seconds(5)), std::runtime_error);
 }
 
 TEST(Store, AnswersAsTheStoresOfC10d) {
   const Launch given = first_rank("127.0.0.1", true);
-  const Meeting meeting = find_meeting(given, seconds(5));
+  const StoreAddress meeting = find_store(given, seconds(5));
   const StorePtr ours = connect(given, meeting);
   const StorePtr other = c10::make_intrusive<c10d::HashStore>();
   for (const auto& ask : std::vector<std::function<std::string(c10d::Store&)>>{
@@ -114,7 +114,7 @@ TEST(Store, AnswersAsTheStoresOfC10d) {
 
 TEST(Store, AWaitEndsWhenAnotherSetsTheKey) {
   const Launch given = first_rank("127.0.0.1", true);
-  const Meeting meeting = find_meeting(given, seconds(5));
+  const StoreAddress meeting = find_store(given, seconds(5));
   const StorePtr waiting = connect(given, meeting), setting = connect(given, meeting);
   std::string got;
   std::thread waiter([&] { got = waiting->get_to_str("late"); });
@@ -126,7 +126,7 @@ TEST(Store, AWaitEndsWhenAnotherSetsTheKey) {
 // While somebody waits in it, too.
 TEST(Store, HangsUpAtItsEnd) {
   const Launch given = first_rank("127.0.0.1", true);
-  Meeting meeting = find_meeting(given, seconds(5));
+  StoreAddress meeting = find_store(given, seconds(5));
   const StorePtr store = connect(given, meeting);
   std::thread waiter([&] { EXPECT_THROW(store->get("never"), std::runtime_error); });
   meeting.served.reset();
@@ -152,7 +152,7 @@ bool is_hung_up_on(const Socket& socket) {
 
 TEST(Store, StrangersAreTurnedAway) {
   const Launch given = first_rank("127.0.0.1", true);
-  const Meeting meeting = find_meeting(given, seconds(5));
+  const StoreAddress meeting = find_store(given, seconds(5));
   const StorePtr store = connect(given, meeting);
   store->set("kept", "1");
   Launch stranger = given;
@@ -184,7 +184,7 @@ TEST(Store, StrangersAreTurnedAway) {
 TEST(Store, AFalseMasterIsNotBelieved) {
   const Launch given = first_rank("127.0.0.1", true);
   const StoreServer stranger(listen_at("127.0.0.1", given.master_port), "another secret");
-  const Meeting meeting{"127.0.0.1", given.master_port, nullptr};
+  const StoreAddress meeting{"127.0.0.1", given.master_port, nullptr};
   EXPECT_THROW(connect(given, meeting), core::Error);
 }
 

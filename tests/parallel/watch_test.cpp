@@ -74,12 +74,12 @@ TEST(Watch, WaitsUntilAllAreDoneButNotForEver) {
   const Two two = two_watches();
   const auto seconds_waited = [&](std::chrono::seconds limit) {
     const auto begun = std::chrono::steady_clock::now();
-    two.first->wait_for_all_done(limit);
+    two.first->await_all_done(limit);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   };
-  two.first->say_done();
+  two.first->announce_done();
   EXPECT_GE(seconds_waited(1s), 1);
-  two.second->say_done();
+  two.second->announce_done();
   EXPECT_LT(seconds_waited(30s), 10);
 }
 

@@ -24,7 +24,7 @@ fs::path fresh_folder(const std::string& name) {
   return folder;
 }
 
-std::string report_of(const fs::path& folder) {
+std::string read_report(const fs::path& folder) {
   write_report(folder);
   return core::read_file(folder / "report.html");
 }
@@ -38,7 +38,7 @@ size_t count(const std::string& text, const std::string& part) {
 TEST(Report, ShowsTheFiguresOfTheNewestEvaluation) {
   const fs::path folder = fresh_folder("full");
   train::write_fake_run(folder);
-  const std::string html = report_of(folder);
+  const std::string html = read_report(folder);
   EXPECT_THAT(html, HasSubstr("<b>0.947 "));
   EXPECT_THAT(html, Not(HasSubstr("0.111")));  // of the older one
   EXPECT_THAT(html, HasSubstr("95.3 <small>%"));
@@ -60,7 +60,7 @@ TEST(Report, IsSelfContainedAndEscapesWhatComesFromData) {
   eval["timelines"][0]["turns"][0]["question"] = "<script>alert('x')</script> \"&\"";
   eval["tasks"]["<img src=x>"] = {{"samples", 1}};
   std::ofstream(folder / "eval-901.json") << eval.dump();
-  const std::string html = report_of(folder);
+  const std::string html = read_report(folder);
   EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &quot;&amp;&quot;"));
   for (const char* forbidden : {"<script", "<img", "<link", "http:", "https:", "url(", "@import"}) {
     EXPECT_THAT(html, Not(HasSubstr(forbidden)));
@@ -70,7 +70,7 @@ TEST(Report, IsSelfContainedAndEscapesWhatComesFromData) {
 TEST(Report, LeavesOutWhatIsMissing) {
   const fs::path folder = fresh_folder("metrics_only");
   train::write_fake_metrics(folder, 50);  // too short for an evaluation
-  const std::string html = report_of(folder);
+  const std::string html = read_report(folder);
   EXPECT_THAT(html, HasSubstr("<h2>Training</h2>"));
   for (const char* absent :
        {"Held-out videos", "Second by second", "Left out", "Settings", "macro F1 of the states"}) {
@@ -91,7 +91,7 @@ TEST(Report, SurvivesEveryDamageToTheEvaluation) {
       nlohmann::ordered_json eval = whole;
       eval[key] = damage;
       std::ofstream(folder / "eval-900.json") << eval.dump();
-      const std::string html = report_of(folder);
+      const std::string html = read_report(folder);
       EXPECT_THAT(html, HasSubstr("</html>")) << key;
       EXPECT_EQ(count(html, "<svg"), count(html, "</svg>"));
       EXPECT_FALSE(std::regex_search(html, std::regex("[^a-z](nan|inf)[^a-z]")))
@@ -100,9 +100,9 @@ TEST(Report, SurvivesEveryDamageToTheEvaluation) {
   }
   std::ofstream(folder / "eval-900.json")
       << R"({"timelines": [{"turns": [{}, 5, null]}, {"fps": 0}, 3]})";
-  EXPECT_THAT(report_of(folder), HasSubstr("</html>"));
+  EXPECT_THAT(read_report(folder), HasSubstr("</html>"));
   std::ofstream(folder / "eval-900.json") << R"({"macro)";
-  EXPECT_THAT(report_of(folder), HasSubstr("<h2>Training</h2>"));
+  EXPECT_THAT(read_report(folder), HasSubstr("<h2>Training</h2>"));
 }
 
 TEST(Report, AFolderWithoutARunIsAnError) {

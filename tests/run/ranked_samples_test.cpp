@@ -29,7 +29,7 @@ class RankedSamples : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  data::SampleSource source_of(size_t samples) const {
+  data::SampleSource make_source(size_t samples) const {
     const std::vector<std::string> videos = {"text.mp4", "twelve.mp4", "four.mp4"};
     json records = json::array();
     for (size_t i = 0; i < samples; ++i) {
@@ -55,7 +55,7 @@ TEST_F(RankedSamples, IsThatOfOneProcess) {
   const data::IndexOptions options{
       .max_length = 700, .context = {.overlap_rounds = 1, .sink_rounds = 1}, .num_workers = 1};
   for (const size_t samples : {3, 50}) {  // fewer than go to one rank, and more
-    const data::SampleSource source = source_of(samples);
+    const data::SampleSource source = make_source(samples);
     data::SampleReport report_alone;
     const data::Index alone = data::build_index(source, chat, options, report_alone);
     ASSERT_GE(report_alone.size(), 1);

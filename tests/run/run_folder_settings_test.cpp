@@ -84,7 +84,7 @@ const std::set<std::string> kMakesAnotherRun = {"model.path",
 
 TEST(RunFolderSettings, EveryKeyIsFreeOrMakesAnotherRun) {
   config::RunConfig config;
-  const core::ConfigSchema schema = config::schema_of(config);
+  const core::ConfigSchema schema = config::make_schema(config);
   const Json before = schema.values();
   for (const std::string& key : schema.keys()) {
     Json now = before;

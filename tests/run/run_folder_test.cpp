@@ -94,7 +94,7 @@ TEST_F(RunFolderTest, WhatCannotBeAFolderIsTheDisksFault) {
 
 TEST(RunSettings, AKeyThatIsNewerThanTheRunHadItsDefault) {
   config::RunConfig config;
-  const Json now = config::schema_of(config).values();
+  const Json now = config::make_schema(config).values();
   Json before = now;
   before["optim"].erase("eps");
   before.erase("loss");

@@ -23,7 +23,7 @@ constexpr int kRanks = 3;
 Json config_with(double lr) {
   config::RunConfig config;
   config.optim.lr = lr;
-  return config::schema_of(config).values();
+  return config::make_schema(config).values();
 }
 
 // What each rank is told when the last one has `other` instead; "" of those that are content.

@@ -1,5 +1,5 @@
 // What a live window computes is what training computes for that window, at every second of ten
-// minutes. Truth: one forward pass over the whole window (data::window_of, as `overlong: split`
+// minutes. Truth: one forward pass over the whole window (data::cut_window, as `overlong: split`
 // cuts it). float32 on the CPU; logits of the whole vocabulary within 1e-4 of their largest.
 #include <gtest/gtest.h>
 
@@ -47,7 +47,7 @@ struct Window {
 Tensor of_one_forward(model::VisionLanguageModel& model, const text::ChatFormat& format,
                       const data::Sample& whole, const Window& window) {
   const data::Example example =
-      data::tokenize(data::window_of(whole, window.first, window.count, window.sinks), format, 28);
+      data::tokenize(data::cut_window(whole, window.first, window.count, window.sinks), format, 28);
   model::ModelInput input;
   std::vector<Tensor> patches;
   for (const video::Frame& frame : example.frames) {
@@ -85,7 +85,7 @@ class ContextEquivalence : public testing::Test {
     for (int64_t second = 0; second < seconds; ++second) {
       const auto turn = static_cast<size_t>(1 + 2 * second);
       const std::string user = sample_.conversation.messages[turn].content;
-      const std::string question = data::question_of(user);
+      const std::string question = data::extract_question(user);
       const auto content = [&](bool begins) {
         return begins && question.empty() ? last_question + "\n" + user : user;
       };
@@ -154,8 +154,8 @@ TEST(SessionWindows, EvaluationAndTrainingCutAlike) {
   const data::ContextRule rule{.max_rounds = 7, .overlap_rounds = 4, .sink_rounds = 2};
   const text::ChatFormat format(text::small_tokenizer());
   data::Sample sample = ten_minutes();
-  const auto found = data::items_of(sample.conversation, std::vector<int64_t>(kSeconds, 1), 0,
-                                    format, {.context = rule});
+  const auto found = data::split_into_items(sample.conversation, std::vector<int64_t>(kSeconds, 1),
+                                            0, format, {.context = rule});
   ASSERT_FALSE(found.reason.has_value());
   int64_t round = 0;
   for (const data::Item& item : found.items) {

@@ -21,7 +21,7 @@ class LiveSession : public testing::Test {
   Script script_;
 
   ScriptedModel model_that_says(const std::vector<std::string>& answers) {
-    script_ = script_of(format_, answers);
+    script_ = make_script(format_, answers);
     return {tokenizer_.vocab_size(), follow(format_, script_)};
   }
   std::string held(const ScriptedModel& model) const {

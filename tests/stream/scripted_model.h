@@ -66,7 +66,7 @@ class ScriptedModel final : public model::VisionLanguageModel {
 
   // What a session has no business with.
   torch::Tensor forward(const model::ModelInput&) override { unscripted(); }
-  model::Part part_of(const std::string&) const override { unscripted(); }
+  model::Part parameter_part(const std::string&) const override { unscripted(); }
   model::Flops forward_flops(const model::Workload&) const override { unscripted(); }
   model::Activations activations(const model::Workload&, const model::Training&) const override {
     unscripted();
@@ -97,7 +97,7 @@ class ScriptedModel final : public model::VisionLanguageModel {
 // What the assistant says in each turn, as tokens with their <|im_end|>.
 using Script = std::vector<std::vector<text::TokenId>>;
 
-inline Script script_of(const text::ChatFormat& format, const std::vector<std::string>& answers) {
+inline Script make_script(const text::ChatFormat& format, const std::vector<std::string>& answers) {
   Script script;
   for (const std::string& answer : answers) {
     script.push_back(format.tokenizer().encode(answer));

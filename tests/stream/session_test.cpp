@@ -16,7 +16,7 @@ using text::Message;
 using text::State;
 using text::TokenId;
 
-video::Frame frame_of(uint8_t grey, int height = 28, int width = 56) {
+video::Frame grey_frame(uint8_t grey, int height = 28, int width = 56) {
   video::Frame frame;
   frame.size = {height, width};
   frame.rgb.assign(static_cast<size_t>(height) * width * 3, grey);
@@ -29,7 +29,7 @@ class SessionTest : public testing::Test {
   text::ChatFormat format_{tokenizer_};
   Script script_;
 
-  void say(const std::vector<std::string>& answers) { script_ = script_of(format_, answers); }
+  void say(const std::vector<std::string>& answers) { script_ = make_script(format_, answers); }
   ScriptedModel make_model() { return {tokenizer_.vocab_size(), follow(format_, script_)}; }
   std::vector<TokenId> training_tokens(const std::vector<Message>& messages) {
     text::TokenSequence sequence;
@@ -47,7 +47,7 @@ TEST_F(SessionTest, AnswersAsTheModelSays) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("Watch.");
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   EXPECT_EQ(session.step("When?\n<0s-1s>\n<stream>", frame).state, State::kSilence);
   EXPECT_EQ(session.step("<1s-2s>\n<stream>", frame).state, State::kStandby);
   const Round round = session.step("<2s-3s>\n<stream>", frame);
@@ -64,7 +64,7 @@ TEST_F(SessionTest, FeedsWhatTrainingShows) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("Watch.");
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   std::vector<Message> messages = {{"system", "Watch."}};
   for (int i = 0; i < 4; ++i) {
     const std::string user = "<" + std::to_string(i) + "s>\n<stream>";
@@ -89,7 +89,7 @@ TEST_F(SessionTest, ASilentSecondCostsOneForward) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("Watch.");
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   const int64_t answer = static_cast<int64_t>(script_[2].size());  // its tokens and <|im_end|>
   for (const int64_t expected : {int64_t{1}, int64_t{1}, 1 + answer - 1, int64_t{1}}) {
     const int64_t before = model.forwards();
@@ -103,8 +103,8 @@ TEST_F(SessionTest, PicturesReachTheModelInOrder) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("");
-  const std::vector<video::Frame> first = {frame_of(10)},
-                                  second = {frame_of(50), frame_of(70, 56, 28)};
+  const std::vector<video::Frame> first = {grey_frame(10)},
+                                  second = {grey_frame(50), grey_frame(70, 56, 28)};
   session.step("<stream>", first);
   session.step("<image><image>", second);
   EXPECT_THAT(model.pixel_means(), testing::ElementsAre(10.0f, 60.0f));
@@ -117,7 +117,7 @@ TEST_F(SessionTest, ForcedTurnsGoOnFromWhatWasForced) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("Watch.");
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   const Round first = session.step("a<stream>", frame, "</Silence>");
   EXPECT_EQ(first.state, State::kResponse);
   EXPECT_EQ(first.answer, "the red ball");
@@ -146,7 +146,7 @@ TEST_F(SessionTest, AnAnswerInOddPiecesIsRememberedAsTrainingWouldSpellIt) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("Watch.");
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   EXPECT_EQ(session.step("a<stream>", frame).answer, "the ball");
   session.step("b<stream>", frame);
   std::vector<TokenId> expected = training_tokens({{"system", "Watch."},
@@ -159,7 +159,7 @@ TEST_F(SessionTest, AnAnswerInOddPiecesIsRememberedAsTrainingWouldSpellIt) {
 }
 
 TEST_F(SessionTest, AnAnswerEndsAtItsLimitOrAtAnySpecialToken) {
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   say({"</Response> the red ball crosses the line", "</Silence>"});
   ScriptedModel model = make_model();
   Session limited(model, format_, {.max_answer_tokens = 2});
@@ -182,7 +182,7 @@ TEST_F(SessionTest, ASpelledOutPlaceholderIsNoPicture) {
   ScriptedModel model = make_model();
   Session session(model, format_);
   session.begin("");
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   EXPECT_THAT(session.step("a<stream>", frame).answer, testing::StartsWith("the"));
   EXPECT_EQ(session.step("b<stream>", frame).state, State::kSilence);
 }
@@ -191,7 +191,7 @@ TEST_F(SessionTest, BeginForgets) {
   say({"</Silence>", "</Silence>"});
   ScriptedModel model = make_model();
   Session session(model, format_);
-  const std::vector<video::Frame> frame = {frame_of(9)};
+  const std::vector<video::Frame> frame = {grey_frame(9)};
   session.begin("Watch.");
   session.step("a<stream>", frame);
   const auto held = model.held();

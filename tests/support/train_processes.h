@@ -130,7 +130,7 @@ class TrainProcesses {
     return setup_.folder / fmt::format("rank-{}.{}", rank, stream);
   }
 
-  std::vector<std::string> environment_of(int rank) const {
+  std::vector<std::string> rank_environment(int rank) const {
     std::vector<std::string> variables = {"OMP_NUM_THREADS=1"};
     if (setup_.ranks > 1) {
       for (const auto& [name, value] :
@@ -152,7 +152,7 @@ class TrainProcesses {
     const OwnOfRank own = setup_.own(rank);
     std::vector<std::string> words = own.prefix;
     words.emplace_back("env");
-    for (const std::string& variable : environment_of(rank)) words.push_back(variable);
+    for (const std::string& variable : rank_environment(rank)) words.push_back(variable);
     words.insert(words.end(), {STREAMO_BINARY, "train"});
     words.insert(words.end(), setup_.arguments.begin(), setup_.arguments.end());
     words.insert(words.end(), own.arguments.begin(), own.arguments.end());

@@ -115,18 +115,18 @@ TEST(AddSpecialTokens, AnotherModelsTokenizerIsRefused) {
     json["added_tokens"][i]["id"] = kFirstAdded + i;
   write_text(folder / "tokenizer.json", json.dump());
   const auto tokenizer = load_tokenizer(folder.path());
-  EXPECT_THAT(model_error_of([&] { missing_special_tokens(*tokenizer, kStates); }),
+  EXPECT_THAT(expect_model_error([&] { missing_special_tokens(*tokenizer, kStates); }),
               HasSubstr("<|vision_end|>"));
 }
 
 TEST(AddSpecialTokens, WhatCannotBeAddedIsRefused) {
   const ScratchFolder from, to;
   EXPECT_THAT(
-      model_error_of([&] { add_special_tokens(tokenizer_directory(), to.path(), kStates); }),
+      expect_model_error([&] { add_special_tokens(tokenizer_directory(), to.path(), kStates); }),
       HasSubstr("SentencePiece"));
   write_published(from.path());
   write_text(from / "tokenizer_config.json", "{\"a");
-  EXPECT_THAT(model_error_of([&] { add_special_tokens(from.path(), to.path(), kStates); }),
+  EXPECT_THAT(expect_model_error([&] { add_special_tokens(from.path(), to.path(), kStates); }),
               HasSubstr("tokenizer_config.json"));
 }
 

@@ -45,8 +45,8 @@ TEST(AddedTokenMatcher, TheLeftmostThenTheLongestWins) {
 }
 
 TEST(AddedTokenMatcher, EqualOrEmptyTokensAreRefused) {
-  EXPECT_THAT(model_error_of([] { matcher({"a", "b", "a"}); }), testing::HasSubstr("'a'"));
-  EXPECT_THAT(model_error_of([] { matcher({"a", ""}); }), testing::HasSubstr("empty"));
+  EXPECT_THAT(expect_model_error([] { matcher({"a", "b", "a"}); }), testing::HasSubstr("'a'"));
+  EXPECT_THAT(expect_model_error([] { matcher({"a", ""}); }), testing::HasSubstr("empty"));
 }
 
 }  // namespace

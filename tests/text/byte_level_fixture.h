@@ -138,7 +138,7 @@ inline void write_legacy(const std::filesystem::path& folder) {
   write_text(folder / "tokenizer_config.json", small_tokenizer_config().dump(2));
 }
 
-inline std::string model_error_of(const std::function<void()>& action) {
+inline std::string expect_model_error(const std::function<void()>& action) {
   try {
     action();
   } catch (const core::Error& error) {

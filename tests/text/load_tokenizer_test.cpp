@@ -11,8 +11,8 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string message_of(const fs::path& folder) {
-  return model_error_of([&] { (void)load_tokenizer(folder); });
+std::string error_message(const fs::path& folder) {
+  return expect_model_error([&] { (void)load_tokenizer(folder); });
 }
 
 // " the" is one token in tokenizer.json; here it is none.
@@ -40,7 +40,7 @@ TEST(LoadTokenizer, ASentencePieceModelGoesBeforeItsConversion) {
   EXPECT_EQ(load_tokenizer(folder.path())->encode("the ball"),
             small_tokenizer().encode("the ball"));
   fs::remove(folder / "tokenizer.model");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("Metaspace"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("Metaspace"));
 }
 
 TEST(LoadTokenizer, TwoFilesThatContradictEachOtherAreRefused) {
@@ -50,27 +50,27 @@ TEST(LoadTokenizer, TwoFilesThatContradictEachOtherAreRefused) {
   nlohmann::ordered_json config = small_tokenizer_config();
   config["added_tokens_decoder"]["300"] = added_token_json("</Silence>");
   write_text(folder / "tokenizer_config.json", config.dump());
-  EXPECT_THAT(message_of(folder.path()),
+  EXPECT_THAT(error_message(folder.path()),
               HasSubstr("'</Silence>' is the added token 300 there, but none in tokenizer.json"));
   config = small_tokenizer_config();
   config["added_tokens_decoder"].erase("261");
   config["added_tokens_decoder"]["262"] = added_token_json("<|im_start|>");
   write_text(folder / "tokenizer_config.json", config.dump());
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("262 there, but 261 in tokenizer.json"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("262 there, but 261 in tokenizer.json"));
   write_text(folder / "tokenizer_config.json", "[]");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("tokenizer_config.json"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("tokenizer_config.json"));
 }
 
 TEST(LoadTokenizer, MissingOrBrokenFilesAreNamed) {
-  EXPECT_THAT(message_of("/nowhere/model"), HasSubstr("/nowhere/model"));
+  EXPECT_THAT(error_message("/nowhere/model"), HasSubstr("/nowhere/model"));
   const ScratchFolder folder;
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("no tokenizer.json"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("no tokenizer.json"));
   write_text(folder / "tokenizer.json", "{}");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("tokenizer.json"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("tokenizer.json"));
   write_text(folder / "tokenizer.model", "not a model");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("tokenizer.model"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("tokenizer.model"));
   write_text(folder / "tokenizer.json", "{\"model\":");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("not readable JSON"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("not readable JSON"));
 }
 
 }  // namespace

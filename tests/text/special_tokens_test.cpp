@@ -73,8 +73,8 @@ TEST(State, IsWhatATurnBeginsWith) {
   EXPECT_EQ(leading_state("</Response> Yes."), State::kResponse);
   EXPECT_EQ(leading_state("Yes. </Response>"), std::nullopt);
   EXPECT_EQ(leading_state(""), std::nullopt);
-  EXPECT_EQ(token_of(State::kStandby), "</Standby>");
-  EXPECT_EQ(name_of(State::kResponse), "Response");
+  EXPECT_EQ(state_token(State::kStandby), "</Standby>");
+  EXPECT_EQ(state_name(State::kResponse), "Response");
 }
 
 }  // namespace

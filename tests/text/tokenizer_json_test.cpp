@@ -23,7 +23,7 @@ ByteLevelBpeFiles read(const ordered_json& json) {
 std::string message_with(const std::string& pointer, const ordered_json& value) {
   ordered_json json = small_tokenizer_json();
   json[ordered_json::json_pointer(pointer)] = value;
-  return model_error_of([&] { read(json); });
+  return expect_model_error([&] { read(json); });
 }
 
 TEST(TokenizerJson, ReadsAllThatMatters) {
@@ -101,7 +101,7 @@ TEST(TokenizerJson, BrokenVocabulariesAreNamed) {
   const auto entry = [](const ordered_json& id) {
     ordered_json json = small_tokenizer_json();
     json["model"]["vocab"]["zz"] = id;
-    return model_error_of([&] { read(json); });
+    return expect_model_error([&] { read(json); });
   };
   for (const ordered_json& id :
        {ordered_json(-1), ordered_json(1.5), ordered_json("7"), ordered_json(nullptr),
@@ -162,7 +162,7 @@ TEST(TokenizerJson, WhatIsNoSuchFileIsRefused) {
        {std::string(), std::string("null"), std::string("[]"), std::string("{"), std::string("{}"),
         std::string("\xff\xfe"), whole.substr(0, whole.size() / 2), whole + "x",
         std::string(100'000, '[')}) {
-    EXPECT_THAT(model_error_of([&] { read(content); }), HasSubstr("tokenizer.json"))
+    EXPECT_THAT(expect_model_error([&] { read(content); }), HasSubstr("tokenizer.json"))
         << content.substr(0, 40);
   }
 }
@@ -172,12 +172,13 @@ TEST(TokenizerJson, NoDamageIsMoreThanAnError) {
   const std::string whole = small_tokenizer_json().dump();
   const std::string deep(1'000'000, '[');
   for (const char* key : {"added_tokens", "normalizer", "model"}) {
-    EXPECT_THAT(model_error_of([&] { read(std::string("{\"") + key + "\":" + deep); }),
+    EXPECT_THAT(expect_model_error([&] { read(std::string("{\"") + key + "\":" + deep); }),
                 HasSubstr("nested deeper than 128"));
   }
   for (const char* key : {"vocab", "merges"}) {
-    EXPECT_THAT(model_error_of([&] { read(std::string("{\"model\":{\"") + key + "\":" + deep); }),
-                HasSubstr("tokenizer.json"));
+    EXPECT_THAT(
+        expect_model_error([&] { read(std::string("{\"model\":{\"") + key + "\":" + deep); }),
+        HasSubstr("tokenizer.json"));
   }
   core::Rng rng({3});
   constexpr std::string_view kBytes = "{}[]\",:\\0a \xff\n-e";
@@ -202,10 +203,10 @@ TEST(TokenizerJson, NoDamageIsMoreThanAnError) {
 TEST(TokenizerJson, ASecondVocabularyOrListOfMergesIsRefused) {
   std::string content = small_tokenizer_json().dump();
   content.insert(content.rfind("\"merges\""), "\"merges\":[\"a b\"],");
-  EXPECT_THAT(model_error_of([&] { read(content); }), HasSubstr("twice"));
+  EXPECT_THAT(expect_model_error([&] { read(content); }), HasSubstr("twice"));
   content = small_tokenizer_json().dump();
   content.insert(content.rfind("\"vocab\""), "\"vocab\":{\"a\":1},");
-  EXPECT_THAT(model_error_of([&] { read(content); }), HasSubstr("twice"));
+  EXPECT_THAT(expect_model_error([&] { read(content); }), HasSubstr("twice"));
 }
 
 TEST(TokenizerJson, TheFamilyIsSeenBeforeItIsChecked) {

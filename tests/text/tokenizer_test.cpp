@@ -24,7 +24,7 @@ fs::path scratch(const std::string& name) {
   return path;
 }
 
-std::string message_of(const std::function<void()>& action, core::ErrorKind kind) {
+std::string error_message(const std::function<void()>& action, core::ErrorKind kind) {
   try {
     action();
   } catch (const core::Error& error) {
@@ -167,14 +167,14 @@ TEST(Tokenizer, ConfigForTransformersHasTheSameIds) {
 }
 
 TEST(Tokenizer, TooSmallAVocabularyIsRefused) {
-  EXPECT_THAT(message_of([] { train_tokenizer(training_texts(), 100, scratch("small")); },
-                         core::ErrorKind::kConfig),
+  EXPECT_THAT(error_message([] { train_tokenizer(training_texts(), 100, scratch("small")); },
+                            core::ErrorKind::kConfig),
               HasSubstr("100"));
-  EXPECT_THAT(message_of([] { train_tokenizer(training_texts(), 270, scratch("small")); },
-                         core::ErrorKind::kConfig),
+  EXPECT_THAT(error_message([] { train_tokenizer(training_texts(), 270, scratch("small")); },
+                            core::ErrorKind::kConfig),
               HasSubstr("larger"));
   EXPECT_THAT(
-      message_of([] { train_tokenizer({}, 400, scratch("small")); }, core::ErrorKind::kConfig),
+      error_message([] { train_tokenizer({}, 400, scratch("small")); }, core::ErrorKind::kConfig),
       HasSubstr("0 texts"));
 }
 

@@ -8,16 +8,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(Patience, OfAStepFollowsTheStepsBefore) {
-  const Patience patience(/*timeout=*/0, /*decode_timeout=*/60);
+TEST(Timeouts, OfAStepFollowsTheStepsBefore) {
+  const Timeouts patience(/*timeout=*/0, /*decode_timeout=*/60);
   EXPECT_EQ(patience.in_step(2), 30s);
   EXPECT_EQ(patience.in_step(72), 360s);
   EXPECT_EQ(patience.in_step(0), 600s);  // none yet
   EXPECT_EQ(patience.for_silence(), 30s);
 }
 
-TEST(Patience, OfOtherWorkFollowsWhatItTookBefore) {
-  Patience patience(0, 60);
+TEST(Timeouts, OfOtherWorkFollowsWhatItTookBefore) {
+  Timeouts patience(0, 60);
   EXPECT_EQ(patience.outside("saving"), 300s);
   patience.took("saving", 1000);
   patience.took("saving", 10);  // the longest counts
@@ -26,18 +26,18 @@ TEST(Patience, OfOtherWorkFollowsWhatItTookBefore) {
 }
 
 // A file is given up within its limit, so that who reads is never held to hang for its sake.
-TEST(Patience, OfDataIsLongerThanAFileMayTake) {
+TEST(Timeouts, OfDataIsLongerThanAFileMayTake) {
   for (const double decode : {1.0, 60.0, 3600.0}) {
     for (const double timeout : {0.0, 2.0}) {
-      const Patience patience(timeout, decode);
+      const Timeouts patience(timeout, decode);
       EXPECT_GT(std::chrono::duration<double>(patience.for_data(patience.in_step(2))).count(),
                 decode + 1);
     }
   }
 }
 
-TEST(Patience, ATimeoutStandsForAll) {
-  Patience patience(2.5, 60);
+TEST(Timeouts, ATimeoutStandsForAll) {
+  Timeouts patience(2.5, 60);
   patience.took("saving", 1000);
   for (const auto& each : {patience.in_step(0), patience.in_step(72), patience.outside("saving"),
                            patience.for_silence()})

@@ -121,7 +121,7 @@ struct Packet {
 };
 
 // In the order of the file; none when it does not tell.
-std::vector<Packet> packets_of(const fs::path& path) {
+std::vector<Packet> read_packets(const fs::path& path) {
   const test::CommandResult result = test::run_command(
       "ffprobe -v quiet -select_streams v:0 -show_entries packet=pos,pts_time "
       "-of json " +
@@ -153,7 +153,7 @@ double intact_until(const std::vector<Packet>& packets, int64_t size) {
 TEST_P(DamageTest, OfAFileThatWasCutOffWhatIsThereIsExact) {
   const Outcome whole = sample(path_);
   ASSERT_EQ(whole.reason, "");
-  const std::vector<Packet> packets = packets_of(path_);
+  const std::vector<Packet> packets = read_packets(path_);
   std::mt19937 random(2026);
   int sampled = 0, compared = 0;
   for (int i = 0; i < 8 * times_as_many(); ++i) {

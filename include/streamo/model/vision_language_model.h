@@ -75,7 +75,7 @@ class VisionLanguageModel : public torch::nn::Module {
   virtual torch::Tensor patchify(const torch::Tensor& pictures,
                                  std::vector<ImageGrid>* grid) const = 0;
 
-  virtual Part part_of(const std::string& parameter_name) const = 0;
+  virtual Part parameter_part(const std::string& parameter_name) const = 0;
   virtual void set_gradient_checkpointing(bool enabled) = 0;
   // In the order of the forward pass, as hooks number them; and who is told when forward() and its
   // backward pass use their parameters (null: nobody).

@@ -27,10 +27,10 @@ inline constexpr std::array<std::string_view, kNumStates> kStateTokens = {
     "</Silence>", "</Standby>", "</Response>"};
 inline constexpr std::array<std::string_view, kNumStates> kStateNames = {"Silence", "Standby",
                                                                          "Response"};
-constexpr std::string_view token_of(State state) {
+constexpr std::string_view state_token(State state) {
   return kStateTokens[static_cast<size_t>(state)];
 }
-constexpr std::string_view name_of(State state) {
+constexpr std::string_view state_name(State state) {
   return kStateNames[static_cast<size_t>(state)];
 }
 // What an assistant's turn begins with; none where that is no state.
@@ -45,7 +45,7 @@ struct SpecialTokens {
   // Throws core::Error{kModel} when one of them is not a single token, naming it and what it splits
   // into.
   static SpecialTokens resolve(const Tokenizer& tokenizer);
-  TokenId id_of(State state) const { return states[static_cast<size_t>(state)]; }
+  TokenId state_id(State state) const { return states[static_cast<size_t>(state)]; }
   // Index into kStateTokens, or -1.
   int state_index(TokenId id) const;
 };

@@ -180,9 +180,9 @@ struct Totals {
 };
 
 // The questions of the command line, else of the annotations, else the model's default one.
-std::vector<AskedQuestion> questions_of(const Arguments& arguments,
-                                        const stream::InferenceSettings& settings,
-                                        const WatchTruth* truth) {
+std::vector<AskedQuestion> questions_to_ask(const Arguments& arguments,
+                                            const stream::InferenceSettings& settings,
+                                            const WatchTruth* truth) {
   std::vector<AskedQuestion> questions;
   for (const std::string& argument : arguments.questions) {
     questions.push_back(parse_question(argument));
@@ -196,7 +196,7 @@ std::vector<AskedQuestion> questions_of(const Arguments& arguments,
   return questions;
 }
 
-stream::InferenceSettings settings_of(const Arguments& arguments) {
+stream::InferenceSettings load_settings(const Arguments& arguments) {
   model::require_model_directory(arguments.model,
                                  "give a trained model's directory, such as runs/example/final");
   return stream::InferenceSettings::read(arguments.model);
@@ -237,7 +237,7 @@ void run(const Arguments& arguments) {
     html = core::output_file(arguments.html, {arguments.video, arguments.annotations},
                              report::is_our_page());
   }
-  const stream::InferenceSettings settings = settings_of(arguments);
+  const stream::InferenceSettings settings = load_settings(arguments);
   const video::SampleOptions options = settings.sample_options(arguments.model);
   const stream::SessionOptions session_settings = session_options(arguments, settings);
   std::optional<WatchTruth> truth;
@@ -248,7 +248,7 @@ void run(const Arguments& arguments) {
                   arguments.questions.empty() ? "" : parse_question(arguments.questions[0]).text);
   }
   const WatchTruth* known = truth ? &*truth : nullptr;
-  const std::vector<AskedQuestion> questions = questions_of(arguments, settings, known);
+  const std::vector<AskedQuestion> questions = questions_to_ask(arguments, settings, known);
   const auto bundle = stream::ModelBundle::open(arguments.model, settings);
   stream::Session session(*bundle.model, bundle.format, session_settings);
   session.begin(settings.system_prompt);

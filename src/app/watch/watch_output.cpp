@@ -27,7 +27,7 @@ constexpr std::array<Colour, text::kNumStates> kStateColours = {
     {{110, 118, 129}, {210, 153, 34}, {63, 185, 80}}};
 constexpr const char* kReset = "\x1b[0m";
 
-double second_of(const WatchedSecond& second) {
+double watched_time(const WatchedSecond& second) {
   return second.frame.time;
 }
 
@@ -85,8 +85,8 @@ bool terminal_has_true_colour() {
 ordered_json to_json(const WatchedSecond& second) {
   const auto& p = second.round.probabilities;
   ordered_json json{{"index", second.frame.index},
-                    {"second", second_of(second)},
-                    {"state", text::name_of(second.round.state)},
+                    {"second", watched_time(second)},
+                    {"state", text::state_name(second.round.state)},
                     {"probabilities", ordered_json::object()}};
   for (size_t i = 0; i < p.size(); ++i)
     json["probabilities"][std::string(text::kStateNames[i])] = p[i];
@@ -100,8 +100,9 @@ ordered_json to_json(const WatchedSecond& second) {
 
 std::string to_line(const WatchedSecond& second) {
   const auto& p = second.round.probabilities;
-  std::string line = fmt::format("{:>6g} s  {:<8}  S {:.2f}  B {:.2f}  R {:.2f}", second_of(second),
-                                 text::name_of(second.round.state), p[0], p[1], p[2]);
+  std::string line =
+      fmt::format("{:>6g} s  {:<8}  S {:.2f}  B {:.2f}  R {:.2f}", watched_time(second),
+                  text::state_name(second.round.state), p[0], p[1], p[2]);
   const Colour mean = cell(second.frame, 0, 1, 0, 1);
   line += fmt::format("  {}x{} #{:02x}{:02x}{:02x}", second.frame.size.width,
                       second.frame.size.height, mean.red, mean.green, mean.blue);
@@ -121,7 +122,7 @@ void WatchScreen::show(const WatchedSecond& second) {
     const std::string text = core::printable_line(said);
     // Cut to the terminal's width: a line that wraps could not be drawn over.
     const auto room = static_cast<size_t>(std::max(8, columns - 14));
-    replies_.push_back(fmt::format("{:>7g} s {} {}", second_of(second), mark,
+    replies_.push_back(fmt::format("{:>7g} s {} {}", watched_time(second), mark,
                                    text.size() > room ? text.substr(0, room) : text));
   };
   for (const std::string& question : second.questions) told("?", question);
@@ -131,10 +132,10 @@ void WatchScreen::show(const WatchedSecond& second) {
 
   std::vector<std::string> text = half_blocks(second.frame, columns);
   const auto& p = second.round.probabilities;
-  text.push_back(fmt::format("{:>7g} s  {}  {} {:.2f}  {} {:.2f}  {} {:.2f}  {:.0f} ms",
-                             second_of(second), coloured(state, text::name_of(second.round.state)),
-                             coloured(0, "silence"), p[0], coloured(1, "standby"), p[1],
-                             coloured(2, "response"), p[2], 1000 * second.latency));
+  text.push_back(fmt::format(
+      "{:>7g} s  {}  {} {:.2f}  {} {:.2f}  {} {:.2f}  {:.0f} ms", watched_time(second),
+      coloured(state, text::state_name(second.round.state)), coloured(0, "silence"), p[0],
+      coloured(1, "standby"), p[1], coloured(2, "response"), p[2], 1000 * second.latency));
   std::string strip;
   const size_t shown = std::min(states_.size(), static_cast<size_t>(columns - 1));
   for (size_t i = states_.size() - shown; i < states_.size(); ++i)

@@ -46,7 +46,7 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-std::string caption_of(const WatchedSecond& second) {
+std::string figure_html(const WatchedSecond& second) {
   const auto& p = second.round.probabilities;
   std::string caption = fmt::format("{:g} s", second.frame.time);
   for (const std::string& question : second.questions)
@@ -69,7 +69,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
   // Seconds that were dropped are seconds without a state.
   for (; next_index_ < second.frame.index; ++next_index_) turns.push_back(Json::object());
   ++next_index_;
-  Json turn{{"predicted", text::name_of(second.round.state)},
+  Json turn{{"predicted", text::state_name(second.round.state)},
             {"answer", second.round.answer},
             {"probabilities", second.round.probabilities}};
   std::string questions;
@@ -77,7 +77,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
     questions += (questions.empty() ? "" : " / ") + question;
   turn["question"] = questions;
   if (truth != nullptr) {
-    turn["truth"] = text::name_of(truth->truth);
+    turn["truth"] = text::state_name(truth->truth);
     turn["truth_answer"] = truth->truth_answer;
   }
   turns.push_back(std::move(turn));
@@ -85,7 +85,7 @@ void WatchPage::add(const WatchedSecond& second, const eval::TurnOutcome* truth)
   if (is_silent && second.frame.index % every_ != 0) return;
   const auto jpeg = video::encode_jpeg(second.frame.rgb, second.frame.size, kQuality);
   if (!jpeg) return;  // a side above 65500: no such frame gets here
-  stills_.push_back({second.frame.index, is_silent, base64(*jpeg), caption_of(second)});
+  stills_.push_back({second.frame.index, is_silent, base64(*jpeg), figure_html(second)});
   if (stills_.size() > kMostStills) thin_out();
 }
 

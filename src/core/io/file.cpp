@@ -30,14 +30,14 @@ constexpr size_t kPieceBytes = 64 << 20;
   throw system_error(error, fmt::format("cannot {}", action), path.string());
 }
 
-fs::path folder_of(const fs::path& path) {
+fs::path parent_folder(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
 void rename_and_sync(const fs::path& from, const fs::path& to) {
   fault_point("file.rename");
   if (::rename(from.c_str(), to.c_str()) != 0) throw_disk("rename", to, errno);
-  sync_path(folder_of(to));
+  sync_path(parent_folder(to));
 }
 
 void remove_tree(const fs::path& path) {
@@ -55,7 +55,7 @@ void exchange_and_sync(const fs::path& from, const fs::path& to) {
     remove_directory_atomic(to);  // a file system that cannot exchange (NFS): a moment without
     return rename_and_sync(from, to);
   }
-  sync_path(folder_of(to));
+  sync_path(parent_folder(to));
   remove_tree(from);
 }
 
@@ -81,13 +81,13 @@ void read_pieces(const fs::path& path, ErrorKind of_the_file, const Take& take) 
 void create_folders_for(const fs::path& path, const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> missing;
-  for (fs::path above = folder; !fs::is_directory(above, error); above = folder_of(above))
+  for (fs::path above = folder; !fs::is_directory(above, error); above = parent_folder(above))
     missing.push_back(above);
   for (; !missing.empty(); missing.pop_back()) {
     fault_point("file.mkdir");
     fs::create_directory(missing.back(), error);
     if (error) throw_disk("create the folder", path, error.value());
-    sync_path(folder_of(missing.back()));
+    sync_path(parent_folder(missing.back()));
   }
 }
 
@@ -105,8 +105,9 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
   writer.commit();
 }
 
-AtomicWriter::AtomicWriter(fs::path path) : path_(std::move(path)), temporary_(folder_of(path_)) {
-  create_folders_for(path_, folder_of(path_));
+AtomicWriter::AtomicWriter(fs::path path)
+    : path_(std::move(path)), temporary_(parent_folder(path_)) {
+  create_folders_for(path_, parent_folder(path_));
   fault_point("file.open");
   fd_ = create_exclusively(temporary_, path_);
 }
@@ -177,8 +178,8 @@ void create_folders(const fs::path& path) {
 
 void write_directory_atomic(const fs::path& path,
                             const std::function<void(const fs::path&)>& fill) {
-  create_folders_for(path, folder_of(path));
-  Temporary temporary(folder_of(path));
+  create_folders_for(path, parent_folder(path));
+  Temporary temporary(parent_folder(path));
   const fs::path& folder = temporary.path();
   fault_point("file.mkdir");
   if (::mkdir(folder.c_str(), 0777) != 0) throw_disk("create the folder", path, errno);
@@ -194,7 +195,7 @@ void write_directory_atomic(const fs::path& path,
 }
 
 void remove_directory_atomic(const fs::path& path) {
-  const Temporary temporary(folder_of(path));
+  const Temporary temporary(parent_folder(path));
   rename_and_sync(path, temporary.path());
   remove_tree(temporary.path());
 }

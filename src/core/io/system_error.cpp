@@ -79,7 +79,7 @@ const char* hint_of_the_file(int error) {
 
 }  // namespace
 
-Trouble trouble_of(int error) {
+Trouble classify_errno(int error) {
   const Known* of_machine = known(error);
   return of_machine == nullptr ? Trouble::kBroken : of_machine->trouble;
 }
@@ -93,7 +93,7 @@ Error system_error(int error, const std::string& what, const std::string& where,
 }
 
 void throw_if_of_the_machine(int error, const std::string& what, const std::string& where) {
-  if (trouble_of(error) != Trouble::kBroken) throw system_error(error, what, where);
+  if (classify_errno(error) != Trouble::kBroken) throw system_error(error, what, where);
 }
 
 int write_all(int fd, std::string_view bytes) {
@@ -109,8 +109,8 @@ int write_all(int fd, std::string_view bytes) {
 bool BackOff::wait(int error) {
   constexpr std::chrono::milliseconds kLongest{1'000};
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG || error == EROFS;
-  if (full || trouble_of(error) == Trouble::kBroken) return false;
-  const bool may_pass = trouble_of(error) == Trouble::kMayPass;
+  if (full || classify_errno(error) == Trouble::kBroken) return false;
+  const bool may_pass = classify_errno(error) == Trouble::kMayPass;
   if (waited_ >= (may_pass ? retry_.storage : retry_.machine)) return false;
   std::this_thread::sleep_for(next_);
   waited_ += next_;

@@ -20,7 +20,7 @@ enum class Trouble {
   kMayPass,  // the storage did not answer: EIO, ESTALE, ETIMEDOUT ...
   kMachine,  // the process or the machine is at a limit: EMFILE, ENOMEM, ENOSPC ...
 };
-Trouble trouble_of(int error);
+Trouble classify_errno(int error);
 
 // kMemory for a limit of the process, kDisk for storage, `of_the_file` for what is broken; with a
 // hint that fits the number.

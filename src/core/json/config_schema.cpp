@@ -42,7 +42,7 @@ struct Problem {
   std::string text;
 };
 
-Json value_of(const ConfigSchema::Target& target) {
+Json to_json_value(const ConfigSchema::Target& target) {
   return std::visit([](auto* value) { return Json(*value); }, target);
 }
 
@@ -190,7 +190,7 @@ void flatten(const Json& object, const std::string& prefix,
 }  // namespace
 
 void ConfigSchema::add(std::string key, Target target, std::string help, Allowed allowed) {
-  std::string default_text = dump_json(value_of(target));
+  std::string default_text = dump_json(to_json_value(target));
   fields_.push_back(
       {std::move(key), std::move(help), std::move(default_text), target, std::move(allowed)});
 }
@@ -302,7 +302,7 @@ Json ConfigSchema::values() const {
   Json result = Json::object();
   for (const Field& field : fields_) {
     const size_t dot = field.key.find('.');
-    result[field.key.substr(0, dot)][field.key.substr(dot + 1)] = value_of(field.target);
+    result[field.key.substr(0, dot)][field.key.substr(dot + 1)] = to_json_value(field.target);
   }
   // Paths may be any bytes; what is kept in files and compared with them is UTF-8.
   return Json::parse(dump_json(result));

@@ -46,7 +46,7 @@ class Cursor {
 
 // The part of the parser's message that a reader can use: its own position and name are left out,
 // and what it read last, which may be a string of megabytes, is cut.
-std::string reason_of(const nlohmann::detail::exception& error) {
+std::string parse_error_reason(const nlohmann::detail::exception& error) {
   const std::string_view text = error.what();
   size_t begin = std::min(text.find("syntax error"), text.find("number overflow"));
   if (begin == text.npos) begin = text.find("] ") == text.npos ? 0 : text.find("] ") + 2;
@@ -91,7 +91,7 @@ class Limits final : public JsonEvents {
   }
   bool parse_error(size_t byte, const std::string& token,
                    const nlohmann::detail::exception& error) override {
-    refuse(reason_of(error));
+    refuse(parse_error_reason(error));
     return handler_.parse_error(byte, token, error);
   }
 

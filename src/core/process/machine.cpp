@@ -24,8 +24,8 @@ constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 // The folders of the cgroup of `controller`, from the process's own up to the root. In a container
 // the path may be the host's, which is not mounted: what is there counts.
-std::vector<fs::path> folders_of(std::string_view controller, const fs::path& membership,
-                                 const fs::path& mount) {
+std::vector<fs::path> cgroup_folders(std::string_view controller, const fs::path& membership,
+                                     const fs::path& mount) {
   std::vector<fs::path> folders;
   std::ifstream lines(membership);
   for (std::string line; std::getline(lines, line);) {  // "0::/a/b", or "4:cpu,cpuacct:/a/b" (v1)
@@ -52,7 +52,7 @@ std::vector<double> numbers_in(const fs::path& file) {
   return numbers;
 }
 
-double quota_of(const fs::path& folder) {
+double cgroup_quota(const fs::path& folder) {
   const auto v2 = numbers_in(folder / "cpu.max");  // quota and period in microseconds
   if (v2.size() == 2 && v2[1] > 0) return v2[0] / v2[1];
   const auto quota = numbers_in(folder / "cpu.cfs_quota_us");
@@ -62,7 +62,7 @@ double quota_of(const fs::path& folder) {
   return kNoQuota;
 }
 
-int64_t memory_of(const fs::path& folder) {
+int64_t cgroup_memory(const fs::path& folder) {
   for (const char* name : {"memory.max", "memory.limit_in_bytes"}) {
     const auto limit = numbers_in(folder / name);
     if (limit.size() == 1 && limit[0] < static_cast<double>(kNoLimit))
@@ -86,15 +86,15 @@ int allowed_cores() {
 
 double cpu_quota(const fs::path& membership, const fs::path& mount) {
   double least = kNoQuota;
-  for (const fs::path& folder : folders_of("cpu", membership, mount))
-    least = std::min(least, quota_of(folder));
+  for (const fs::path& folder : cgroup_folders("cpu", membership, mount))
+    least = std::min(least, cgroup_quota(folder));
   return least;
 }
 
 int64_t cgroup_memory_limit(const fs::path& membership, const fs::path& mount) {
   int64_t least = kNoLimit;
-  for (const fs::path& folder : folders_of("memory", membership, mount))
-    least = std::min(least, memory_of(folder));
+  for (const fs::path& folder : cgroup_folders("memory", membership, mount))
+    least = std::min(least, cgroup_memory(folder));
   return least;
 }
 

@@ -97,7 +97,7 @@ std::string head(const DatasetCheck& check, double max_bad_fraction) {
   return text + "\n";
 }
 
-FindingSummaries summaries_of(const DatasetCheck& check) {
+FindingSummaries summarise_findings(const DatasetCheck& check) {
   FindingSummaries summaries;
   for (size_t i = 0; i < kNumFindings; ++i) {
     const std::vector<FindingEntry>& entries = check.findings[i];
@@ -207,7 +207,7 @@ Json to_json(const DatasetCheck& check) {
 std::string to_text(const DatasetCheck& check, double max_bad_fraction) {
   std::string text = fmt::format("{}\n", fmt::join(check.files, "\n"));
   text += head(check, max_bad_fraction);
-  const FindingSummaries summaries = summaries_of(check);
+  const FindingSummaries summaries = summarise_findings(check);
   text += to_text(summaries, /*bad=*/true, "cannot be used");
   text += to_text(summaries, /*bad=*/false, "used, but worth a look");
   if (check.bad_samples == check.samples) return text;

@@ -139,11 +139,11 @@ DatasetCheck DatasetChecker::check(const std::string& label, const SampleSource&
   return check;
 }
 
-std::optional<std::string> problem_of(const DatasetCheck& check, double max_bad_fraction) {
+std::optional<std::string> dataset_problem(const DatasetCheck& check, double max_bad_fraction) {
   if (check.bad_samples == check.samples) return "no sample can be used";
   if (static_cast<double>(check.bad_samples) <=
       max_bad_fraction * static_cast<double>(check.samples)) {
-    return problem_of_answers(check.answers, check.answers_lost, max_bad_fraction);
+    return lost_answers_problem(check.answers, check.answers_lost, max_bad_fraction);
   }
   return fmt::format("{} of {} samples cannot be used, more than data.max_bad_fraction = {}",
                      check.bad_samples, check.samples, max_bad_fraction);

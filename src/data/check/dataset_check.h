@@ -75,7 +75,7 @@ class DatasetChecker {
 
 // Why a run with this set would stop; nullopt when it would not. `max_bad_fraction` as in the
 // config.
-std::optional<std::string> problem_of(const DatasetCheck& check, double max_bad_fraction);
+std::optional<std::string> dataset_problem(const DatasetCheck& check, double max_bad_fraction);
 
 // All of it, for machines (docs/data.md has the keys).
 nlohmann::ordered_json to_json(const DatasetCheck& check);

@@ -112,7 +112,7 @@ void find_label_problems(const Conversation& conversation, Findings& findings) {
   for (const text::Message& message : conversation.messages) {
     if (message.role == "user") {
       ++turn;
-      const std::string question = question_of(message.content);
+      const std::string question = extract_question(message.content);
       if (!asked) first_question = question;
       if (!question.empty()) questions.insert(question);
       asked |= !question.empty();

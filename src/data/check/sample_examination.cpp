@@ -55,7 +55,7 @@ class Examiner {
     if (num_rounds(*conversation) == 0) {
       return bad(Finding::kUnsupervised, "no user turn with an answer");
     }
-    auto pictures = tokens_of_pictures(*conversation, options_.index.token_side, source_);
+    auto pictures = count_picture_tokens(*conversation, options_.index.token_side, source_);
     if (!pictures) return bad(Finding::kPicture, pictures.reason());
     if (const auto reason = measure(*conversation, *std::move(pictures))) {
       return bad(Finding::kTooLong, *reason);
@@ -140,7 +140,7 @@ class Examiner {
       return std::nullopt;
     }
     SampleItems found =
-        items_of(conversation, picture_tokens, index_, *options_.chat, options_.index);
+        split_into_items(conversation, picture_tokens, index_, *options_.chat, options_.index);
     result_.overlong = found.overlong;
     if (found.reason) return found.reason;
     for (const Item& item : found.items) {

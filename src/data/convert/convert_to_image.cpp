@@ -36,7 +36,7 @@ struct Extracted {
 // Gives each video a folder of its own, named like the video. Called in the order of the input.
 class FolderNames {
  public:
-  const std::string& name_of(const fs::path& video) {
+  const std::string& folder_name(const fs::path& video) {
     const auto [entry, is_new] = names_.try_emplace(video.string());
     if (is_new) entry->second = unused_name(video.stem().string());
     return entry->second;
@@ -127,7 +127,7 @@ class ImageConverter {
       return Fault{place + ": already has <image> placeholders"};
     const fs::path video =
         (input_.path().parent_path() / conversation->video_path).lexically_normal();
-    fs::path folder = options_.frame_dir / folders_.name_of(video);
+    fs::path folder = options_.frame_dir / folders_.folder_name(video);
     return Task{*std::move(conversation), video, std::move(folder), std::move(place)};
   }
 

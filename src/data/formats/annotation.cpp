@@ -75,7 +75,7 @@ std::optional<TimeValue> time_field(const json& object, const char* name, const 
 Result<std::string> content_field(const json& object, const std::vector<std::string>& known,
                                   const std::string& where) {
   if (!object.is_object()) {
-    return Fault{fmt::format("{}must be an object, not {}", where, kind_of(object))};
+    return Fault{fmt::format("{}must be an object, not {}", where, json_kind(object))};
   }
   if (!object.contains("content")) return missing_field(object, "content", known, where);
   Result<std::string> content = text_field(object, "content", where);
@@ -120,7 +120,7 @@ Result<std::vector<T>> parse_list(const json& record, const char* name, Parse pa
   std::vector<T> list;
   const json& array = record.at(name);
   if (!array.is_array()) {
-    return Fault{fmt::format("field \"{}\" must be an array, not {}", name, kind_of(array))};
+    return Fault{fmt::format("field \"{}\" must be an array, not {}", name, json_kind(array))};
   }
   for (size_t i = 0; i < array.size(); ++i) {
     Result<T> item = parse(array[i], fmt::format("{}[{}]: ", name, i), unreadable);
@@ -140,7 +140,7 @@ Result<std::optional<TimeValue>> parse_time(const json& value) {
   using Time = std::optional<TimeValue>;
   if (value.is_null()) return Time();
   if (value.is_number()) return Time({std::trunc(value.get<double>()), true});
-  if (!value.is_string()) return Fault{kind_of(value) + " is not a time"};
+  if (!value.is_string()) return Fault{json_kind(value) + " is not a time"};
   const auto& whole = value.get_ref<const std::string&>();
   const std::string_view text = text::trimmed(whole);
   if (text.empty()) return Time();
@@ -159,7 +159,7 @@ int64_t turn_index(const TimeValue& time, double fps) {
 
 Result<Annotation> parse_annotation(const json& record) {
   if (!record.is_object()) {
-    return Fault{fmt::format("a record must be an object, not {}", kind_of(record))};
+    return Fault{fmt::format("a record must be an object, not {}", json_kind(record))};
   }
   for (const char* name : {"video_path", "response"}) {
     if (is_absent(record, name)) return missing_field(record, name, kRecordFields, "");

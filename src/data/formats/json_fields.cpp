@@ -20,7 +20,7 @@ constexpr size_t kMaxListed = 12;     // in a message
 
 }  // namespace
 
-std::string kind_of(const json& value) {
+std::string json_kind(const json& value) {
   switch (value.type()) {
     case json::value_t::null:
       return "null";
@@ -71,7 +71,7 @@ core::Result<std::string> text_field(const json& object, const char* name,
   if (field == object.end() || field->is_null()) return std::string();
   if (!field->is_string()) {
     return core::Fault{
-        fmt::format("{}field \"{}\" must be a string, not {}", where, name, kind_of(*field))};
+        fmt::format("{}field \"{}\" must be a string, not {}", where, name, json_kind(*field))};
   }
   return field->get<std::string>();
 }

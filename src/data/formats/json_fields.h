@@ -11,7 +11,7 @@
 namespace streamo::data {
 
 // What a value is, for messages: "a string", "null" ...
-std::string kind_of(const nlohmann::json& value);
+std::string json_kind(const nlohmann::json& value);
 
 // The key, outside `known`, that was probably meant to be `name`; "" when there is none.
 std::string misspelt_key(const nlohmann::json& object, const std::string& name,

@@ -18,13 +18,13 @@ bool is_blank(char c) {
 
 // Bytes that mean something inside a string, and inside a record but outside strings. Everything
 // else, which is nearly everything, is passed over in a tight loop.
-constexpr std::array<bool, 256> table_of(std::string_view bytes) {
+constexpr std::array<bool, 256> byte_table(std::string_view bytes) {
   std::array<bool, 256> table{};
   for (const char c : bytes) table[static_cast<unsigned char>(c)] = true;
   return table;
 }
-constexpr auto kStringBytes = table_of("\"\\\n");
-constexpr auto kStructureBytes = table_of("\"{}[]\n");
+constexpr auto kStringBytes = byte_table("\"\\\n");
+constexpr auto kStructureBytes = byte_table("\"{}[]\n");
 
 std::string printable(char c) {
   const auto byte = static_cast<unsigned char>(c);

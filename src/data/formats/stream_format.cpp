@@ -19,7 +19,7 @@ const std::vector<std::string> kStreamFields = {"messages",   "videos",    "imag
                                                 "video_name", "task_type", "source"};
 const std::vector<std::string> kMessageFields = {"role", "content"};
 
-int64_t count_of(std::string_view text, std::string_view part) {
+int64_t count_occurrences(std::string_view text, std::string_view part) {
   int64_t count = 0;
   for (size_t at = 0; (at = text.find(part, at)) != std::string_view::npos; at += part.size()) {
     ++count;
@@ -34,7 +34,7 @@ std::string complaint_about(const text::Message& message) {
   if (message.role == "system") return text::complaint_about_text(content, text::States::kNamed);
   if (message.role == "assistant") {
     if (const auto state = text::leading_state(content)) {
-      content.remove_prefix(text::token_of(*state).size());
+      content.remove_prefix(text::state_token(*state).size());
     }
     return text::complaint_about_text(content);
   }
@@ -54,7 +54,7 @@ std::string complaint_about(const text::Message& message) {
 
 Result<text::Message> parse_message(const json& object, const std::string& where) {
   if (!object.is_object()) {
-    return Fault{fmt::format("{}must be an object, not {}", where, kind_of(object))};
+    return Fault{fmt::format("{}must be an object, not {}", where, json_kind(object))};
   }
   for (const char* name : {"role", "content"}) {
     if (!object.contains(name)) return missing_field(object, name, kMessageFields, where);
@@ -74,7 +74,7 @@ std::string expected_role(size_t index, bool has_system) {
 
 Result<std::vector<text::Message>> parse_messages(const json& array) {
   if (!array.is_array()) {
-    return Fault{fmt::format("field \"messages\" must be an array, not {}", kind_of(array))};
+    return Fault{fmt::format("field \"messages\" must be an array, not {}", json_kind(array))};
   }
   std::vector<text::Message> messages;
   for (size_t i = 0; i < array.size(); ++i) {
@@ -104,12 +104,12 @@ Result<std::vector<std::string>> parse_paths(const json& record, const char* nam
   const json list = field->is_string() ? json::array({*field}) : *field;
   if (!list.is_array()) {
     return Fault{
-        fmt::format("field \"{}\" must be an array of paths, not {}", name, kind_of(list))};
+        fmt::format("field \"{}\" must be an array of paths, not {}", name, json_kind(list))};
   }
   for (const json& path : list) {
     if (!path.is_string() || path.get_ref<const std::string&>().empty()) {
       return Fault{fmt::format("field \"{}\" must hold paths, not {}", name,
-                               path.is_string() ? "an empty string" : kind_of(path))};
+                               path.is_string() ? "an empty string" : json_kind(path))};
     }
     paths.push_back(path.get<std::string>());
   }
@@ -123,8 +123,8 @@ struct PlaceholderCounts {
 Result<PlaceholderCounts> count_frames(const std::vector<text::Message>& messages) {
   PlaceholderCounts counts;
   for (const text::Message& message : messages) {
-    counts.streams += count_of(message.content, text::kStreamPlaceholder);
-    counts.images += count_of(message.content, text::kImagePlaceholder);
+    counts.streams += count_occurrences(message.content, text::kStreamPlaceholder);
+    counts.images += count_occurrences(message.content, text::kImagePlaceholder);
   }
   if (counts.streams > 0 && counts.images > 0) {
     return Fault{"both <stream> and <image> placeholders, use one of them"};
@@ -177,7 +177,7 @@ nlohmann::ordered_json to_stream_json(const Conversation& conversation) {
 
 Result<Conversation> parse_stream_json(const json& record) {
   if (!record.is_object()) {
-    return Fault{fmt::format("a record must be an object, not {}", kind_of(record))};
+    return Fault{fmt::format("a record must be an object, not {}", json_kind(record))};
   }
   if (!record.contains("messages")) return missing_field(record, "messages", kStreamFields, "");
   Result<std::vector<text::Message>> messages = parse_messages(record.at("messages"));

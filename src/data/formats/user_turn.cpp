@@ -204,7 +204,7 @@ std::optional<std::string_view> text_above_tag(std::string_view content) {
   return has_tag ? std::optional(above) : std::nullopt;
 }
 
-std::string question_of(std::string_view content) {
+std::string extract_question(std::string_view content) {
   const auto above = text_above_tag(content);
   const bool is_ours = above && text::count_placeholders(*above) == 0;
   return is_ours ? std::string(*above) : question_anywhere(content);

@@ -20,7 +20,7 @@ std::optional<std::string_view> text_above_tag(std::string_view content);
 // The question in a user message: of ours exactly what stands above the tag, without its closing
 // newline. Files of others have it elsewhere: below the picture, on the tag's line, behind \r, with
 // tags like "[00:04]" or "Time: 4 s", or none. "" when nothing is asked.
-std::string question_of(std::string_view content);
+std::string extract_question(std::string_view content);
 
 // The text without what it asks twice: a line like the one before, or a sentence that stands above.
 // Tags and placeholders stay, and so do lines that may belong to two questions ("Yes", "No").

@@ -55,7 +55,7 @@ struct Loader::Impl {
     if (num_rounds(sample->conversation) < item.first_round + item.num_rounds)
       return core::Fault{sample->id + ": its video is shorter than it was when the run began"};
     return encode_example(
-        window_of(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat,
+        cut_window(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat,
         options.token_side, item.sink_rounds + item.seen_rounds);
   }
 

@@ -53,7 +53,7 @@ std::vector<std::vector<size_t>> Plan::micro_batches_of_epoch(int64_t epoch) con
   return micro_batches;
 }
 
-void Plan::go_to_epoch_of(int64_t step) {
+void Plan::seek_epoch(int64_t step) {
   if (current_.number < 0 || step < current_.first_step) {
     current_ = {0, 0, micro_batches_of_epoch(0)};
   }
@@ -78,7 +78,7 @@ int64_t Plan::count_steps() const {
 }
 
 StepPlan Plan::step(int64_t step) {
-  go_to_epoch_of(step);
+  seek_epoch(step);
   const int64_t in_epoch = step - current_.first_step;
   const auto count = static_cast<int64_t>(current_.micro_batches.size());
   const int64_t begin = in_epoch * options_.micro_batches_of_step();
@@ -90,7 +90,7 @@ StepPlan Plan::step(int64_t step) {
       std::span(current_.micro_batches)
           .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
   std::vector<int64_t> counts(static_cast<size_t>(options_.world_size));
-  for (const auto [i, rank] : deal(micro_batches)) {
+  for (const auto [i, rank] : assign_to_ranks(micro_batches)) {
     ++counts[static_cast<size_t>(rank)];
     if (rank == options_.rank)
       plan.micro_batches.push_back({static_cast<int64_t>(i), micro_batches[i]});
@@ -100,7 +100,8 @@ StepPlan Plan::step(int64_t step) {
 }
 
 // Each micro-batch with its rank, in the order in which it is computed there.
-std::vector<Plan::Assignment> Plan::deal(std::span<const std::vector<size_t>> micro_batches) const {
+std::vector<Plan::Assignment> Plan::assign_to_ranks(
+    std::span<const std::vector<size_t>> micro_batches) const {
   std::vector<double> costs;
   for (const std::vector<size_t>& items : micro_batches) {
     costs.push_back(0);
@@ -111,16 +112,16 @@ std::vector<Plan::Assignment> Plan::deal(std::span<const std::vector<size_t>> mi
   if (options_.in_rounds) {
     std::vector<size_t> order(costs.size());
     std::iota(order.begin(), order.end(), 0);
-    if (!options_.in_order) sort_by_cost(order, costs);
+    if (!options_.fixed_order) sort_by_cost(order, costs);
     for (size_t i = 0; i < order.size(); ++i)
       dealt.push_back({order[i], static_cast<int>(i % ranks)});
     return dealt;
   }
   const std::vector<int> balanced =
-      options_.in_order ? std::vector<int>() : balance_by_cost(costs, options_.world_size);
+      options_.fixed_order ? std::vector<int>() : balance_by_cost(costs, options_.world_size);
   for (size_t i = 0; i < costs.size(); ++i) {
     const auto in_a_row = static_cast<int>(static_cast<int64_t>(i) / options_.grad_accum_steps);
-    dealt.push_back({i, options_.in_order ? in_a_row : balanced[i]});
+    dealt.push_back({i, options_.fixed_order ? in_a_row : balanced[i]});
   }
   return dealt;
 }

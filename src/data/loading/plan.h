@@ -27,7 +27,7 @@ struct PlanOptions {
   int rank = 0, world_size = 1;
   // Each rank gets micro-batches that stand in a row, the same number while there are enough,
   // whatever they cost: the order of sums then does not depend on the number of ranks.
-  bool in_order = false;
+  bool fixed_order = false;
   // The ranks go through their micro-batches together, one of each at a time: those of about the
   // same cost then, and no rank has more than one more than another.
   bool in_rounds = false;
@@ -75,12 +75,12 @@ class Plan {
   };
   std::vector<std::vector<size_t>> micro_batches_of_epoch(int64_t epoch) const;
   int64_t count_steps() const;
-  void go_to_epoch_of(int64_t step);
+  void seek_epoch(int64_t step);
   struct Assignment {
     size_t micro_batch;
     int rank;
   };
-  std::vector<Assignment> deal(std::span<const std::vector<size_t>> micro_batches) const;
+  std::vector<Assignment> assign_to_ranks(std::span<const std::vector<size_t>> micro_batches) const;
 
   std::vector<PlanItem> items_;
   PlanOptions options_;

@@ -22,7 +22,7 @@ struct Video {
 };
 
 // Records that cannot be read are the training's to report.
-std::vector<Video> videos_of(const SampleSource& source, int num_workers) {
+std::vector<Video> list_videos(const SampleSource& source, int num_workers) {
   std::vector<std::string> paths(source.size());
   core::parallel_for(source.size(), num_workers, [&](size_t i) {
     if (const auto path = source.video_path(i)) paths[i] = *path;
@@ -39,7 +39,7 @@ std::vector<Video> distinct_videos(const std::vector<const SampleSource*>& sourc
   std::vector<Video> videos;
   std::set<std::string> seen;
   for (const SampleSource* source : sources) {
-    for (Video& video : videos_of(*source, num_workers)) {
+    for (Video& video : list_videos(*source, num_workers)) {
       if (seen.insert(video.path).second) videos.push_back(std::move(video));
     }
   }

@@ -121,7 +121,7 @@ std::vector<std::string> place_questions(const Annotation& annotation, int64_t n
 }
 
 std::string assistant_content(const TurnLabel& label) {
-  std::string content(text::token_of(label.state));
+  std::string content(text::state_token(label.state));
   if (label.state == text::State::kResponse) content += ' ' + label.answer;
   return content;
 }

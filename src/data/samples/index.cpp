@@ -63,8 +63,8 @@ class Splitter {
     Item item{.first_round = begin,
               .sink_rounds = std::min(context_.sink_rounds, begin),
               .seen_rounds = first - begin};
-    const Conversation rest = window_of(conversation_, begin, rounds, item.sink_rounds);
-    const std::vector<int64_t> pictures = pictures_of(begin, item.sink_rounds);
+    const Conversation rest = cut_window(conversation_, begin, rounds, item.sink_rounds);
+    const std::vector<int64_t> pictures = window_picture_tokens(begin, item.sink_rounds);
     const std::vector<MessageTokens> counts = count_message_tokens(rest.messages, chat_, pictures);
     const size_t head = rest.messages.size() - 2 * static_cast<size_t>(rounds);
     for (size_t i = 0; i < head; ++i) {  // system message and sinks
@@ -83,7 +83,7 @@ class Splitter {
   }
 
   // Tokens of the pictures of the sinks, then of all from round `begin` on.
-  std::vector<int64_t> pictures_of(int64_t begin, int64_t sinks) const {
+  std::vector<int64_t> window_picture_tokens(int64_t begin, int64_t sinks) const {
     const auto first = picture_tokens_.begin();
     std::vector<int64_t> tokens(first, first + placeholders_before(conversation_, sinks));
     tokens.insert(tokens.end(), first + placeholders_before(conversation_, begin),
@@ -127,9 +127,9 @@ void tell(const FindingSummaries& findings) {
 
 }  // namespace
 
-core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
-                                                      int64_t token_side,
-                                                      const SampleSource& source) {
+core::Result<std::vector<int64_t>> count_picture_tokens(const Conversation& conversation,
+                                                        int64_t token_side,
+                                                        const SampleSource& source) {
   const auto tokens_of = [&](video::FrameSize size, const std::string& file) {
     return tokens_of_picture(size, file, token_side, source.options().pixel_limits);
   };
@@ -157,8 +157,9 @@ core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conver
   return tokens;
 }
 
-SampleItems items_of(const Conversation& conversation, std::vector<int64_t> picture_tokens,
-                     size_t sample, const text::ChatFormat& chat, const IndexOptions& options) {
+SampleItems split_into_items(const Conversation& conversation, std::vector<int64_t> picture_tokens,
+                             size_t sample, const text::ChatFormat& chat,
+                             const IndexOptions& options) {
   SampleItems result;
   const ContextRule context =
       options.overlong == Overlong::kSplit ? options.context : ContextRule{};
@@ -225,9 +226,9 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
     }
   }
   tell(index.findings);
-  const bool teaches = std::any_of(index.items.begin(), index.items.end(),
-                                   [](const Item& item) { return item.supervised > 0; });
-  if (!index.items.empty() && !teaches) {
+  const bool has_targets = std::any_of(index.items.begin(), index.items.end(),
+                                       [](const Item& item) { return item.supervised > 0; });
+  if (!index.items.empty() && !has_targets) {
     throw core::Error(core::ErrorKind::kData,
                       fmt::format("none of {} samples has a token to learn from", of_sample.size()),
                       "data.train", "check that assistant turns have content, and data.max_length");
@@ -244,8 +245,8 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
   return index;
 }
 
-std::optional<std::string> problem_of_answers(int64_t answers, int64_t lost,
-                                              double max_bad_fraction) {
+std::optional<std::string> lost_answers_problem(int64_t answers, int64_t lost,
+                                                double max_bad_fraction) {
   if (static_cast<double>(lost) <= max_bad_fraction * static_cast<double>(answers))
     return std::nullopt;
   return fmt::format("{} of {} answers are lost, more than data.max_bad_fraction = {}", lost,
@@ -254,7 +255,7 @@ std::optional<std::string> problem_of_answers(int64_t answers, int64_t lost,
 
 void require_answers(const Index& index, double max_bad_fraction) {
   if (const auto problem =
-          problem_of_answers(index.answers, index.answers_lost, max_bad_fraction)) {
+          lost_answers_problem(index.answers, index.answers_lost, max_bad_fraction)) {
     throw core::Error(core::ErrorKind::kData, *problem, "data.train",
                       "mend the times listed above (`streamo check` lists all of them)");
   }

@@ -65,13 +65,14 @@ struct Index {
 };
 
 // The visual tokens of each picture of a conversation, from its size alone.
-core::Result<std::vector<int64_t>> tokens_of_pictures(const Conversation& conversation,
-                                                      int64_t token_side,
-                                                      const SampleSource& source);
+core::Result<std::vector<int64_t>> count_picture_tokens(const Conversation& conversation,
+                                                        int64_t token_side,
+                                                        const SampleSource& source);
 
 // Of sample number `sample`, whose conversation has rounds and pictures of these tokens.
-SampleItems items_of(const Conversation& conversation, std::vector<int64_t> picture_tokens,
-                     size_t sample, const text::ChatFormat& chat, const IndexOptions& options);
+SampleItems split_into_items(const Conversation& conversation, std::vector<int64_t> picture_tokens,
+                             size_t sample, const text::ChatFormat& chat,
+                             const IndexOptions& options);
 
 // What each of these samples of the source gives, in their order.
 std::vector<SampleItems> read_items(const SampleSource& source, const std::vector<size_t>& samples,
@@ -84,8 +85,8 @@ Index make_index(const SampleSource& source, const std::vector<SampleItems>& of_
 // more than `max_bad_fraction` of the answers are lost.
 void require_answers(const Index& index, double max_bad_fraction);
 // Why a share of lost answers is too large; nullopt when it is not.
-std::optional<std::string> problem_of_answers(int64_t answers, int64_t lost,
-                                              double max_bad_fraction);
+std::optional<std::string> lost_answers_problem(int64_t answers, int64_t lost,
+                                                double max_bad_fraction);
 // Both, by this process alone.
 Index build_index(const SampleSource& source, const text::ChatFormat& chat,
                   const IndexOptions& options, SampleReport& report);

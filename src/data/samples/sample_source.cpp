@@ -48,7 +48,7 @@ struct SampleSource::Shared {
 };
 
 Result<RecordFormat> detect_format(const json& record) {
-  if (!record.is_object()) return Fault{"a record must be an object, not " + kind_of(record)};
+  if (!record.is_object()) return Fault{"a record must be an object, not " + json_kind(record)};
   if (record.contains("messages")) return RecordFormat::kStream;
   for (const char* name : {"response", "question", "video_path"}) {
     if (record.contains(name)) return RecordFormat::kRaw;
@@ -91,7 +91,7 @@ std::vector<fs::path> SampleSource::files() const {
   return paths;
 }
 
-const SampleSource::File& SampleSource::file_of(size_t index) const {
+const SampleSource::File& SampleSource::containing_file(size_t index) const {
   STREAMO_CHECK(index < size_, fmt::format("sample {} of {}", index, size_));
   const auto after =
       std::upper_bound(files_.begin(), files_.end(), index,
@@ -100,7 +100,7 @@ const SampleSource::File& SampleSource::file_of(size_t index) const {
 }
 
 std::string SampleSource::id(size_t index) const {
-  const File& file = file_of(index);
+  const File& file = containing_file(index);
   return fmt::format("{}:{}", file.name, index - file.first_index);
 }
 
@@ -120,8 +120,8 @@ video::SampleOptions SampleSource::sample_options() const {
           .time_limit = options_.decode_timeout};
 }
 
-std::string SampleSource::place_of(size_t index) const {
-  const File& file = file_of(index);
+std::string SampleSource::record_place(size_t index) const {
+  const File& file = containing_file(index);
   return file.records->place(index - file.first_index);
 }
 
@@ -136,11 +136,11 @@ Result<std::string> SampleSource::video_path(size_t index) const {
 }
 
 Result<Record> SampleSource::record(size_t index) const {
-  const File& file = file_of(index);
+  const File& file = containing_file(index);
   const Result<json> value = file.records->read(index - file.first_index);
   if (!value) return value.fault();
   const auto at_place = [&](const Fault& fault) {
-    return Fault{fmt::format("{}: {}", place_of(index), fault.reason)};
+    return Fault{fmt::format("{}: {}", record_place(index), fault.reason)};
   };
   if (file.raw) {
     Result<Annotation> annotation = parse_annotation(*value);
@@ -166,8 +166,8 @@ std::vector<std::string*> SampleSource::paths_in(Record& record) {
 
 std::optional<Fault> SampleSource::resolve_paths(Record& record) const {
   for (std::string* path : paths_in(record)) {
-    Result<fs::path> located = file_of(record.index).root.locate(*path);
-    if (!located) return Fault{place_of(record.index) + ": " + located.reason()};
+    Result<fs::path> located = containing_file(record.index).root.locate(*path);
+    if (!located) return Fault{record_place(record.index) + ": " + located.reason()};
     *path = located->string();
   }
   return std::nullopt;
@@ -189,7 +189,7 @@ Result<Conversation> SampleSource::to_conversation(Record record, ConversionLoss
     available = info->num_samples;
   }
   if (auto fault = check_num_frames(conversation, available, of)) {
-    return Fault{place_of(record.index) + ": " + fault->reason};
+    return Fault{record_place(record.index) + ": " + fault->reason};
   }
   return std::move(conversation);
 }

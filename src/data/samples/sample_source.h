@@ -103,9 +103,9 @@ class SampleSource {
   };
   struct Shared;  // what is known about videos already
 
-  const File& file_of(size_t index) const;
+  const File& containing_file(size_t index) const;
   static std::vector<std::string*> paths_in(Record& record);
-  std::string place_of(size_t index) const;  // "FILE, record 3, line 17, column 5"
+  std::string record_place(size_t index) const;  // "FILE, record 3, line 17, column 5"
   core::Result<std::vector<video::Frame>> sample_video(const std::string& path) const;
   core::Result<std::vector<video::Frame>> read_images(const std::vector<std::string>& paths) const;
 

@@ -31,8 +31,8 @@ int64_t placeholders_before(const Conversation& conversation, int64_t round) {
   return count;
 }
 
-Conversation window_of(const Conversation& conversation, int64_t first, int64_t count,
-                       int64_t sinks) {
+Conversation cut_window(const Conversation& conversation, int64_t first, int64_t count,
+                        int64_t sinks) {
   const std::vector<Message>& all = conversation.messages;
   const size_t head = first_user_message(all);
   const size_t begin = head + 2 * static_cast<size_t>(first);
@@ -45,18 +45,18 @@ Conversation window_of(const Conversation& conversation, int64_t first, int64_t 
   window.messages.insert(window.messages.end(), all.begin() + static_cast<std::ptrdiff_t>(begin),
                          all.begin() + static_cast<std::ptrdiff_t>(end));
   std::string& opening = window.messages[kept].content;
-  for (size_t turn = begin; question_of(opening).empty() && turn > head; turn -= 2) {
-    const std::string open_question = question_of(all[turn - 2].content);
+  for (size_t turn = begin; extract_question(opening).empty() && turn > head; turn -= 2) {
+    const std::string open_question = extract_question(all[turn - 2].content);
     if (!open_question.empty()) opening = open_question + "\n" + opening;
   }
   return window;
 }
 
-Sample window_of(Sample sample, int64_t first, int64_t count, int64_t sinks) {
+Sample cut_window(Sample sample, int64_t first, int64_t count, int64_t sinks) {
   const int64_t kept = placeholders_before(sample.conversation, sinks);
   const int64_t begin = placeholders_before(sample.conversation, first);
   const int64_t end = placeholders_before(sample.conversation, first + count);
-  Sample window{sample.id, window_of(sample.conversation, first, count, sinks), {}};
+  Sample window{sample.id, cut_window(sample.conversation, first, count, sinks), {}};
   const auto frames = std::make_move_iterator(sample.frames.begin());
   window.frames.assign(frames, frames + kept);
   window.frames.insert(window.frames.end(), frames + begin, frames + end);

@@ -25,10 +25,10 @@ struct Example {
 // Rounds [first, first + count) of a conversation, after its first `sinks` (at most `first`): a
 // round is a user message and the assistant's. The system prompt is kept. Round `first` asks the
 // open question again (context_window.h): the last question before it, unless it asks one itself.
-Conversation window_of(const Conversation& conversation, int64_t first, int64_t count,
-                       int64_t sinks = 0);
-Sample window_of(Sample sample, int64_t first, int64_t count,
-                 int64_t sinks = 0);  // with its pictures
+Conversation cut_window(const Conversation& conversation, int64_t first, int64_t count,
+                        int64_t sinks = 0);
+Sample cut_window(Sample sample, int64_t first, int64_t count,
+                  int64_t sinks = 0);  // with its pictures
 int64_t num_rounds(const Conversation& conversation);
 // Of the rounds before `round`: the number of its first picture.
 int64_t placeholders_before(const Conversation& conversation, int64_t round);

@@ -58,8 +58,8 @@ std::string capitalised(std::string text) {
 }
 
 // "A red circle." No shape or colour of ours begins with a vowel.
-std::string sentence_of(const Shape& shape) {
-  return "A " + name_of(shape) + ".";
+std::string answer_sentence(const Shape& shape) {
+  return "A " + display_name(shape) + ".";
 }
 
 ShapeColour any_colour(core::Rng& rng) {
@@ -85,10 +85,11 @@ struct Wanted {
 };
 
 // "the red circle", "a red shape", "a circle"
-std::string name_of(const Wanted& wanted) {
-  if (wanted.colour && wanted.kind) return "the " + name_of(Shape{*wanted.kind, *wanted.colour});
-  if (wanted.colour) return "a " + name_of(*wanted.colour) + " shape";
-  return "a " + name_of(*wanted.kind);
+std::string display_name(const Wanted& wanted) {
+  if (wanted.colour && wanted.kind)
+    return "the " + display_name(Shape{*wanted.kind, *wanted.colour});
+  if (wanted.colour) return "a " + display_name(*wanted.colour) + " shape";
+  return "a " + display_name(*wanted.kind);
 }
 
 class Interviewer {
@@ -139,7 +140,7 @@ ordered_json Interviewer::narration() {
                 "Say what has passed each time."},
                clip_.passages.front().visible.last + 2);
   for (const Passage& passage : clip_.passages) {
-    record.answer_event(fmt::format("A {} passed.", name_of(passage.shape)), passage.visible,
+    record.answer_event(fmt::format("A {} passed.", display_name(passage.shape)), passage.visible,
                         asked_at);
   }
   return record.take();
@@ -151,9 +152,9 @@ ordered_json Interviewer::captions() {
       record, {"Describe each scene when it ends.", "Caption every scene once it is over."},
       clip_.scenes.front().seconds.last + 1);
   for (const Scene& scene : clip_.scenes) {
-    const std::string tint = name_of(scene.tint);
+    const std::string tint = display_name(scene.tint);
     record.answer_event(scene.shape
-                            ? fmt::format("A {} scene with a {}.", tint, name_of(*scene.shape))
+                            ? fmt::format("A {} scene with a {}.", tint, display_name(*scene.shape))
                             : fmt::format("An empty {} scene.", tint),
                         scene.seconds, asked_at);
   }
@@ -161,7 +162,7 @@ ordered_json Interviewer::captions() {
 }
 
 Texts ways_to_ask_for(const Wanted& wanted) {
-  const std::string name = name_of(wanted);
+  const std::string name = display_name(wanted);
   return {fmt::format("Tell me when {} has left.", name), fmt::format("Say when {} is gone.", name),
           fmt::format("Let me know once {} leaves.", name)};
 }
@@ -175,8 +176,8 @@ ordered_json Interviewer::grounding(const Wanted& wanted) {
                                 first ? first->visible.last + 1 : clip_.num_seconds - 1);
   for (const Passage& passage : clip_.passages) {
     if (!wanted.matches(passage.shape)) continue;
-    record.answer_event(fmt::format("The {} has left.", name_of(passage.shape)), passage.visible,
-                        asked_at);
+    record.answer_event(fmt::format("The {} has left.", display_name(passage.shape)),
+                        passage.visible, asked_at);
   }
   return record.take();
 }
@@ -220,7 +221,8 @@ std::pair<std::string, std::string> Interviewer::yes_or_no(
       if (which > 0.4) asked.colour = any_colour(rng_);
     }
   }
-  return {fmt::format("Do you see a {} now?", name_of(asked)), is_visible(asked) ? "Yes." : "No."};
+  return {fmt::format("Do you see a {} now?", display_name(asked)),
+          is_visible(asked) ? "Yes." : "No."};
 }
 
 // A question about what is to be seen at that second, and the answer.
@@ -232,15 +234,15 @@ std::pair<std::string, std::string> Interviewer::question_for(int second) {
     const bool first_is_left = visible.front()->lane == Lane::kLeft;
     const Passage& asked = left == first_is_left ? *visible.front() : *visible.back();
     return {fmt::format("Which shape is on the {}?", left ? "left" : "right"),
-            sentence_of(asked.shape)};
+            answer_sentence(asked.shape)};
   }
   if (visible.empty() || rng_.chance(0.6)) {
     return {rng_.pick(Texts{"What shape is visible now?", "Which shape do you see now?"}),
-            visible.empty() ? "Nothing." : sentence_of(visible.front()->shape)};
+            visible.empty() ? "Nothing." : answer_sentence(visible.front()->shape)};
   }
   const Shape& shape = visible.front()->shape;
-  return {fmt::format("What colour is the {}?", name_of(shape.kind)),
-          capitalised(name_of(shape.colour)) + "."};
+  return {fmt::format("What colour is the {}?", display_name(shape.kind)),
+          capitalised(display_name(shape.colour)) + "."};
 }
 
 ordered_json Interviewer::questions_and_answers() {

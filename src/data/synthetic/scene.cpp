@@ -43,23 +43,23 @@ Point between(Point from, Point to, double share) {
 
 }  // namespace
 
-std::string name_of(ShapeKind kind) {
+std::string display_name(ShapeKind kind) {
   constexpr std::array kNames{"circle", "square", "triangle"};
   return kNames[static_cast<size_t>(kind)];
 }
 
-std::string name_of(ShapeColour colour) {
+std::string display_name(ShapeColour colour) {
   constexpr std::array kNames{"red", "green", "blue"};
   return kNames[static_cast<size_t>(colour)];
 }
 
-std::string name_of(Tint tint) {
+std::string display_name(Tint tint) {
   constexpr std::array kNames{"grey", "dark", "bright", "striped"};
   return kNames[static_cast<size_t>(tint)];
 }
 
-std::string name_of(const Shape& shape) {
-  return name_of(shape.colour) + " " + name_of(shape.kind);
+std::string display_name(const Shape& shape) {
+  return display_name(shape.colour) + " " + display_name(shape.kind);
 }
 
 std::optional<Point> Passage::position(double time) const {

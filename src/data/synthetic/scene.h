@@ -27,10 +27,10 @@ struct Shape {
   ShapeColour colour;
   friend bool operator==(const Shape&, const Shape&) = default;
 };
-std::string name_of(const Shape& shape);  // "red circle"
-std::string name_of(ShapeKind kind);
-std::string name_of(ShapeColour colour);
-std::string name_of(Tint tint);
+std::string display_name(const Shape& shape);  // "red circle"
+std::string display_name(ShapeKind kind);
+std::string display_name(ShapeColour colour);
+std::string display_name(Tint tint);
 
 // Inclusive range of sampled seconds.
 struct Span {

@@ -39,7 +39,7 @@ std::vector<Shape> shuffled_shapes(core::Rng& rng) {
   return shapes;
 }
 
-std::vector<Edge> edges_of(Lane lane) {
+std::vector<Edge> lane_edges(Lane lane) {
   switch (lane) {
     case Lane::kLeft:
       return {Edge::kLeft, Edge::kTop, Edge::kBottom};
@@ -53,7 +53,7 @@ std::vector<Edge> edges_of(Lane lane) {
 
 // In units of the frame's height. Outlines alone take a small model hours to learn; with a size of
 // its own each kind is learnt in minutes, as a man and a child are told apart from afar.
-double radius_of(ShapeKind kind) {
+double shape_radius(ShapeKind kind) {
   switch (kind) {
     case ShapeKind::kCircle:
       return 0.2;
@@ -72,9 +72,9 @@ Passage plan_passage(core::Rng& rng, const Shape& shape, Lane lane, Span visible
   passage.visible = visible;
   passage.enter = visible.first - 1 + rng.uniform(0.1, 0.55);
   passage.leave = visible.last + rng.uniform(0.1, 0.55);
-  passage.from = rng.pick(edges_of(lane));
-  passage.to = rng.pick(edges_of(lane));
-  passage.radius = radius_of(shape.kind) * rng.uniform(0.97, 1.03);
+  passage.from = rng.pick(lane_edges(lane));
+  passage.to = rng.pick(lane_edges(lane));
+  passage.radius = shape_radius(shape.kind) * rng.uniform(0.97, 1.03);
   const double low = lane == Lane::kRight ? kFrameWidth / 2 : 0;
   const double high = lane == Lane::kLeft ? kFrameWidth / 2 : kFrameWidth;
   const double clear = passage.radius + kMargin;

@@ -38,7 +38,7 @@ std::string clip_path(int64_t index) {
   return fmt::format("videos/{}.mp4", clip_name(index));
 }
 
-std::string marker_of(const ExampleTaskOptions& options, bool complete = true) {
+std::string marker_text(const ExampleTaskOptions& options, bool complete = true) {
   ordered_json marker{{"generator_version", kGeneratorVersion},
                       {"seed", options.seed},
                       {"clips", options.num_clips}};
@@ -48,7 +48,7 @@ std::string marker_of(const ExampleTaskOptions& options, bool complete = true) {
 
 bool is_complete(const ExampleTaskOptions& options) {
   const fs::path marker = options.out_dir / kMarker;
-  if (!fs::exists(marker) || core::read_file(marker) != marker_of(options)) return false;
+  if (!fs::exists(marker) || core::read_file(marker) != marker_text(options)) return false;
   if (!fs::exists(options.out_dir / "raw_data.json")) return false;
   for (int64_t i = 0; i < options.num_clips; ++i) {
     if (!fs::exists(options.out_dir / clip_path(i))) return false;
@@ -95,7 +95,7 @@ void synthesize_example_task(const ExampleTaskOptions& options) {
                    options.num_clips);
     return;
   }
-  core::write_file_atomic(options.out_dir / kMarker, marker_of(options, /*complete=*/false));
+  core::write_file_atomic(options.out_dir / kMarker, marker_text(options, /*complete=*/false));
   const auto count = static_cast<size_t>(options.num_clips);
   std::vector<std::vector<ordered_json>> records(count);
   core::ProgressBar progress("example clips", options.num_clips);
@@ -107,7 +107,7 @@ void synthesize_example_task(const ExampleTaskOptions& options) {
                        progress.advance();
                      });
   core::write_file_atomic(options.out_dir / "raw_data.json", as_json_array(records));
-  core::write_file_atomic(options.out_dir / kMarker, marker_of(options));
+  core::write_file_atomic(options.out_dir / kMarker, marker_text(options));
 }
 
 }  // namespace streamo::data

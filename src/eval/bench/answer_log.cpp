@@ -70,7 +70,7 @@ void AnswerLog::take_over(const std::string& line, size_t number) {
                                   text("model"), entry["context"].get<double>(), model_, context_),
                       where, "give another file as --out");
   }
-  keys_.insert(key_of(answer));
+  keys_.insert(answer_key(answer));
 }
 
 void AnswerLog::append(const Answer& answer) {
@@ -80,7 +80,7 @@ void AnswerLog::append(const Answer& answer) {
   const std::string line = core::dump_json(entry) + "\n";
   if (const int error = core::write_all(fd_, line); error != 0)
     throw core::system_error(error, "cannot write", path_.string());
-  keys_.insert(key_of(answer));
+  keys_.insert(answer_key(answer));
 }
 
 }  // namespace streamo::eval

@@ -18,7 +18,7 @@ class AnswerLog {
   AnswerLog(const AnswerLog&) = delete;
   AnswerLog& operator=(const AnswerLog&) = delete;
 
-  bool has(const Answer& answer) const { return keys_.contains(key_of(answer)); }
+  bool has(const Answer& answer) const { return keys_.contains(answer_key(answer)); }
   void append(const Answer& answer);
 
  private:

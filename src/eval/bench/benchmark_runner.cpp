@@ -25,12 +25,12 @@ namespace {
 using Frames = std::span<const video::Frame>;
 
 // The plays of one video.
-struct Reel {
+struct VideoGroup {
   std::string video;
-  std::vector<Play> plays;
+  std::vector<Episode> plays;
 };
 
-int64_t points_of(const Play& play) {
+int64_t num_points(const Episode& play) {
   return static_cast<int64_t>(play.answers.size());
 }
 
@@ -44,10 +44,10 @@ Frames cut(Frames frames, double from, double end) {
 }
 
 // Why `play` is none of this video, if so. Benchmarks give times to the second or finer.
-std::optional<std::string> misfit(const Play& play, Frames frames, double fps) {
+std::optional<std::string> misfit(const Episode& play, Frames frames, double fps) {
   constexpr double kSlack = 2;  // seconds that a question may lie behind the last picture
   const double length = static_cast<double>(frames.size()) / fps;
-  const double asked = play.kind == Play::Kind::kAnswerAtEnd ? play.end : play.asked;
+  const double asked = play.kind == Episode::Kind::kAnswerAtEnd ? play.end : play.asked;
   if (asked <= length + kSlack) return std::nullopt;
   return fmt::format("{} lasts {:.1f} s, and is asked about at {:.1f} s", play.video, length,
                      asked);
@@ -60,12 +60,13 @@ class Player {
       : model_(model), format_(format), options_(options) {}
 
   // All plays of a reel, in groups that share a watch; `done` gets each with its answers.
-  void play(const Reel& reel, Frames frames, const std::function<void(Play)>& done) const {
-    std::map<double, std::vector<Play>> cuts;  // by their begin
-    for (const Play& play : reel.plays) {
-      if (play.kind == Play::Kind::kAnswerAtEnd) {
+  void play(const VideoGroup& video_group, Frames frames,
+            const std::function<void(Episode)>& done) const {
+    std::map<double, std::vector<Episode>> cuts;  // by their begin
+    for (const Episode& play : video_group.plays) {
+      if (play.kind == Episode::Kind::kAnswerAtEnd) {
         cuts[play.from].push_back(play);
-      } else if (play.kind == Play::Kind::kPoll) {
+      } else if (play.kind == Episode::Kind::kPoll) {
         done(poll(play, frames));
       } else {
         done(watch(play, frames));
@@ -79,13 +80,13 @@ class Player {
     return {model_, format_, options_.system_prompt, options_.video.fps};
   }
 
-  void ask_on_the_way(Frames frames, std::vector<Play> plays,
-                      const std::function<void(Play)>& done) const {
+  void ask_on_the_way(Frames frames, std::vector<Episode> plays,
+                      const std::function<void(Episode)>& done) const {
     std::stable_sort(plays.begin(), plays.end(),
-                     [](const Play& a, const Play& b) { return a.end < b.end; });
+                     [](const Episode& a, const Episode& b) { return a.end < b.end; });
     SilentWatch watch = silent_watch();
     size_t watched = 0;
-    for (Play& play : plays) {
+    for (Episode& play : plays) {
       const Frames shown = cut(frames, play.from, play.end);
       for (; watched + 1 < shown.size(); ++watched) watch.watch(shown[watched]);
       play.answers[0].response = watch.ask(play.question, shown.back(), options_.max_answer_tokens);
@@ -93,7 +94,7 @@ class Player {
     }
   }
 
-  Play poll(Play play, Frames frames) const {
+  Episode poll(Episode play, Frames frames) const {
     const Frames shown = cut(frames, play.from, play.end);
     SilentWatch watch = silent_watch();
     for (size_t i = 0; i < shown.size(); ++i) {
@@ -112,14 +113,14 @@ class Player {
   }
 
   // Before the question the model is made to be silent, as the Streamo authors' script does it.
-  Play watch(Play play, Frames frames) const {
+  Episode watch(Episode play, Frames frames) const {
     const double fps = options_.video.fps;
     const Frames shown = cut(frames, 0, play.end);
     const size_t asked =
         std::min(static_cast<size_t>(std::floor(play.asked * fps)), shown.size() - 1);
     stream::Session session(model_, format_, {.max_answer_tokens = options_.max_answer_tokens});
     session.begin(options_.system_prompt);
-    const std::string silence(text::token_of(text::State::kSilence));
+    const std::string silence(text::state_token(text::State::kSilence));
     std::vector<BenchmarkRound> rounds;
     for (size_t i = 0; i < shown.size(); ++i) {
       const std::string turn =
@@ -128,8 +129,8 @@ class Player {
       stream::Round round = session.step(turn, shown.subspan(i, 1), forced);
       if (forced) continue;
       rounds.push_back({static_cast<double>(i) / fps, round.state, std::move(round.answer)});
-      const bool over =
-          play.kind == Play::Kind::kWatchForAnswer && rounds.back().state == text::State::kResponse;
+      const bool over = play.kind == Episode::Kind::kWatchForAnswer &&
+                        rounds.back().state == text::State::kResponse;
       if (over) break;
     }
     settle(play, rounds);
@@ -142,32 +143,34 @@ class Player {
 };
 
 // Pictures of a video up to the last one that any play wants.
-core::Result<std::vector<video::Frame>> decode(const std::filesystem::path& path, const Reel& reel,
+core::Result<std::vector<video::Frame>> decode(const std::filesystem::path& path,
+                                               const VideoGroup& video_group,
                                                const BenchmarkOptions& options) {
   if (options.frame_cache) return options.frame_cache->sample_video(path, options.video);
   double end = 0;
-  for (const Play& play : reel.plays) end = std::max(end, play.end);
+  for (const Episode& play : video_group.plays) end = std::max(end, play.end);
   const bool whole = std::isinf(end);
   return video::sample_video(path, options.video,
                              whole ? -1 : static_cast<int64_t>(std::ceil(end * options.video.fps)));
 }
 
 // What is not answered yet, by video in the order of the annotation.
-std::vector<Reel> reels_of(std::vector<Play> plays, const AnswerLog& log, BenchmarkRun& run) {
-  std::vector<Reel> reels;
+std::vector<VideoGroup> group_unanswered(std::vector<Episode> plays, const AnswerLog& log,
+                                         BenchmarkRun& run) {
+  std::vector<VideoGroup> video_groups;
   std::map<std::string, size_t> place;
-  for (Play& play : plays) {
-    run.points += points_of(play);
+  for (Episode& play : plays) {
+    run.points += num_points(play);
     if (std::all_of(play.answers.begin(), play.answers.end(),
                     [&](const Answer& answer) { return log.has(answer); })) {
-      run.answered_before += points_of(play);
+      run.answered_before += num_points(play);
       continue;
     }
-    const auto [found, added] = place.try_emplace(play.video, reels.size());
-    if (added) reels.push_back({play.video, {}});
-    reels[found->second].plays.push_back(std::move(play));
+    const auto [found, added] = place.try_emplace(play.video, video_groups.size());
+    if (added) video_groups.push_back({play.video, {}});
+    video_groups[found->second].plays.push_back(std::move(play));
   }
-  return reels;
+  return video_groups;
 }
 
 // What happens to the points, from many threads.
@@ -176,12 +179,12 @@ class Ledger {
   Ledger(AnswerLog& log, BenchmarkRun& run, const BenchmarkOptions& options)
       : log_(log), run_(run), options_(options), done_(run.answered_before) {}
 
-  void keep(const Play& play) {
+  void keep(const Episode& play) {
     const std::lock_guard lock(mutex_);
     for (const Answer& answer : play.answers) {
       if (!log_.has(answer)) log_.append(answer);
     }
-    advance(points_of(play));
+    advance(num_points(play));
   }
 
   void give_up(const std::string& video, const std::string& reason, int64_t points) {
@@ -203,15 +206,16 @@ class Ledger {
   int64_t done_;
 };
 
-void play_reel(const Reel& reel, const Player& player, const data::VideoRoot& videos,
-               const BenchmarkOptions& options, Ledger& ledger) {
-  const core::Result<std::filesystem::path> path = videos.locate(reel.video);
-  const auto frames =
-      path ? decode(*path, reel, options) : core::Result<std::vector<video::Frame>>(path.fault());
-  Reel fitting{reel.video, {}};
+void run_video_group(const VideoGroup& video_group, const Player& player,
+                     const data::VideoRoot& videos, const BenchmarkOptions& options,
+                     Ledger& ledger) {
+  const core::Result<std::filesystem::path> path = videos.locate(video_group.video);
+  const auto frames = path ? decode(*path, video_group, options)
+                           : core::Result<std::vector<video::Frame>>(path.fault());
+  VideoGroup fitting{video_group.video, {}};
   std::string reason;  // the first one
   int64_t lost = 0;
-  for (const Play& play : reel.plays) {
+  for (const Episode& play : video_group.plays) {
     const auto trouble =
         frames ? misfit(play, *frames, options.video.fps) : std::optional(frames.reason());
     if (!trouble) {
@@ -219,24 +223,25 @@ void play_reel(const Reel& reel, const Player& player, const data::VideoRoot& vi
       continue;
     }
     if (lost == 0) reason = *trouble;
-    lost += points_of(play);
+    lost += num_points(play);
   }
-  if (lost > 0) ledger.give_up(reel.video, reason, lost);
-  if (frames) player.play(fitting, *frames, [&](const Play& play) { ledger.keep(play); });
+  if (lost > 0) ledger.give_up(video_group.video, reason, lost);
+  if (frames) player.play(fitting, *frames, [&](const Episode& play) { ledger.keep(play); });
 }
 
 }  // namespace
 
 BenchmarkRun run_benchmark(model::VisionLanguageModel& model, const text::ChatFormat& format,
-                           std::vector<Play> plays, const data::VideoRoot& videos,
+                           std::vector<Episode> plays, const data::VideoRoot& videos,
                            const std::filesystem::path& answers, const BenchmarkOptions& options) {
   BenchmarkRun run;
   AnswerLog log(answers, options.model_name, options.context);
-  const std::vector<Reel> reels = reels_of(std::move(plays), log, run);
+  const std::vector<VideoGroup> video_groups = group_unanswered(std::move(plays), log, run);
   const Player player(model, format, options);
   Ledger ledger(log, run, options);
-  run_concurrently(reels.size(), options.num_threads,
-                   [&](size_t i) { play_reel(reels[i], player, videos, options, ledger); });
+  run_concurrently(video_groups.size(), options.num_threads, [&](size_t i) {
+    run_video_group(video_groups[i], player, videos, options, ledger);
+  });
   std::stable_sort(run.unplayed.begin(), run.unplayed.end(),
                    [](const auto& a, const auto& b) { return a.video < b.video; });
   int64_t lost = 0;

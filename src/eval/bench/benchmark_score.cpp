@@ -24,7 +24,7 @@ struct Category {
   std::vector<TaskName> tasks;
 };
 
-const std::vector<Category>& categories_of(const std::string& benchmark) {
+const std::vector<Category>& benchmark_categories(const std::string& benchmark) {
   static const std::vector<Category> kOvo = {
       {"Real-Time Visual Perception",
        {{"OCR", "OCR"},
@@ -59,8 +59,8 @@ const std::vector<Category>& categories_of(const std::string& benchmark) {
   return benchmark == kOvoBench ? kOvo : kStreaming;
 }
 
-std::string column_of(const std::string& benchmark, const std::string& task) {
-  for (const Category& category : categories_of(benchmark)) {
+std::string table_column(const std::string& benchmark, const std::string& task) {
+  for (const Category& category : benchmark_categories(benchmark)) {
     for (const TaskName& name : category.tasks) {
       if (task == name.name) return name.column;
     }
@@ -83,7 +83,7 @@ double mean(const BenchmarkScore& score, const std::vector<std::string>& tasks,
 
 void summarise(BenchmarkScore& score) {
   std::vector<std::string> all;
-  for (const Category& category : categories_of(score.benchmark)) {
+  for (const Category& category : benchmark_categories(score.benchmark)) {
     CategoryScore row{category.name, {}};
     for (const TaskName& task : category.tasks) {
       if (score.tasks.contains(task.name)) row.tasks.emplace_back(task.name);
@@ -120,7 +120,7 @@ std::string category_table(const BenchmarkScore& score, const CategoryScore& cat
   std::vector<std::string> columns, shares, strict, points;
   for (const std::string& name : category.tasks) {
     const TaskScore& task = score.tasks.at(name);
-    columns.push_back(column_of(score.benchmark, name));
+    columns.push_back(table_column(score.benchmark, name));
     shares.push_back(percent(task.accuracy()));
     strict.push_back(percent(static_cast<double>(task.strict) / static_cast<double>(task.points)));
     points.push_back(std::to_string(task.points));
@@ -134,7 +134,7 @@ std::string category_table(const BenchmarkScore& score, const CategoryScore& cat
 
 std::string absent_tasks(const BenchmarkScore& score) {
   std::string names;
-  for (const Category& category : categories_of(score.benchmark)) {
+  for (const Category& category : benchmark_categories(score.benchmark)) {
     for (const TaskName& task : category.tasks) {
       if (score.tasks.contains(task.name)) continue;
       names += (names.empty() ? "" : ", ") + std::string(task.column);
@@ -153,7 +153,7 @@ std::vector<BenchmarkScore> score_benchmarks(const std::vector<Answer>& answers,
     BenchmarkScore& score = scores[{answer.benchmark, answer.protocol}];
     score.benchmark = answer.benchmark;
     score.protocol = answer.protocol;
-    score.repeated += seen.insert(key_of(answer)).second ? 0 : 1;
+    score.repeated += seen.insert(answer_key(answer)).second ? 0 : 1;
     const PointScore point = score_answer(answer, verdicts);
     TaskScore& task = score.tasks[answer.task];
     ++task.points;

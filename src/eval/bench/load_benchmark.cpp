@@ -23,7 +23,7 @@ bool is_streaming(const json& entry) {
   return entry.is_object() && entry.contains("questions") && entry.contains("video_path");
 }
 
-void require_plain_questions(const std::filesystem::path& path, const Play& play) {
+void require_plain_questions(const std::filesystem::path& path, const Episode& play) {
   for (const std::string& question : {play.question, play.poll_question}) {
     text::require_plain_text(question, core::ErrorKind::kData,
                              path.string() + ", " + play.answers[0].id);
@@ -32,11 +32,11 @@ void require_plain_questions(const std::filesystem::path& path, const Play& play
 
 }  // namespace
 
-std::vector<Play> load_benchmark(const std::filesystem::path& annotation,
-                                 const LoadOptions& options) {
+std::vector<Episode> load_benchmark(const std::filesystem::path& annotation,
+                                    const LoadOptions& options) {
   const json entries = read_json_or_lines(annotation);
   const json first = entries.is_array() && !entries.empty() ? entries[0] : json();
-  std::vector<Play> plays;
+  std::vector<Episode> plays;
   if (is_ovo(first)) {
     size_t number = 0;
     for (const json& entry : entries) {
@@ -55,7 +55,7 @@ std::vector<Play> load_benchmark(const std::filesystem::path& annotation,
                       fmt::format("no entry of the tasks {}", fmt::join(options.tasks, ", ")),
                       annotation.string(), "tasks are named as in the file");
   }
-  for (const Play& play : plays) require_plain_questions(annotation, play);
+  for (const Episode& play : plays) require_plain_questions(annotation, play);
   return plays;
 }
 

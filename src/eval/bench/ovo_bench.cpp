@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string options_of(const json& entry, const char* between) {
+std::string answer_options(const json& entry, const char* between) {
   std::string text;
   int64_t index = 0;
   for (const json& option : entry.at("options")) {
@@ -30,7 +30,7 @@ std::string official_choice_prompt(const json& entry) {
       "\nQuestion: {}\nOptions:\n{};\n\nRespond only with the letter corresponding to your chosen "
       "option (e.g., A, B, C). \nDo not include any additional text or explanation in your "
       "response.\n",
-      entry.at("question").get<std::string>(), options_of(entry, "; "));
+      entry.at("question").get<std::string>(), answer_options(entry, "; "));
 }
 
 std::string official_forward_prompt(const json& entry, const json& point) {
@@ -65,7 +65,7 @@ std::string official_forward_prompt(const json& entry, const json& point) {
       entry.at("question").get<std::string>());
 }
 
-Answer answer_of(const json& entry, const std::string& protocol) {
+Answer make_answer(const json& entry, const std::string& protocol) {
   Answer answer;
   answer.benchmark = kOvoBench;
   answer.protocol = protocol;
@@ -75,9 +75,9 @@ Answer answer_of(const json& entry, const std::string& protocol) {
   return answer;
 }
 
-void add_official(const json& entry, double context, std::vector<Play>& plays) {
+void add_official(const json& entry, double context, std::vector<Episode>& plays) {
   const auto add = [&](const Answer& answer, double end) {
-    Play play;
+    Episode play;
     play.video = answer.video;
     play.end = end;
     play.from = context > 0 ? std::max(0.0, end - context) : 0.0;
@@ -85,7 +85,7 @@ void add_official(const json& entry, double context, std::vector<Play>& plays) {
     play.answers = {answer};
     plays.push_back(std::move(play));
   };
-  Answer answer = answer_of(entry, kOfficial);
+  Answer answer = make_answer(entry, kOfficial);
   if (!is_forward_task(answer.task)) {
     answer.question = official_choice_prompt(entry);
     answer.truth = option_letter(entry.at("gt").get<int64_t>());
@@ -105,9 +105,9 @@ void add_official(const json& entry, double context, std::vector<Play>& plays) {
 // Seconds that are watched after the last test point: its own second.
 constexpr double kLastSecond = 1;
 
-void add_streamo_forward(const json& entry, Play play, const std::string& step,
-                         std::vector<Play>& plays) {
-  Answer answer = answer_of(entry, kStreamo);
+void add_streamo_forward(const json& entry, Episode play, const std::string& step,
+                         std::vector<Episode>& plays) {
+  Answer answer = make_answer(entry, kStreamo);
   const std::string id = answer.id;
   answer.question = play.question;
   int64_t index = 0;
@@ -122,11 +122,11 @@ void add_streamo_forward(const json& entry, Play play, const std::string& step,
   if (!play.answers.empty()) plays.push_back(std::move(play));
 }
 
-void add_streamo(const json& entry, std::vector<Play>& plays) {
-  Answer answer = answer_of(entry, kStreamo);
-  Play play;
+void add_streamo(const json& entry, std::vector<Episode>& plays) {
+  Answer answer = make_answer(entry, kStreamo);
+  Episode play;
   play.video = answer.video;
-  play.kind = Play::Kind::kWatchForAnswer;
+  play.kind = Episode::Kind::kWatchForAnswer;
   if (answer.task == "CRR") {
     play.question = entry.at("question").get<std::string>();
     play.asked = entry.at("ask_time").get<double>();
@@ -137,7 +137,7 @@ void add_streamo(const json& entry, std::vector<Play>& plays) {
     for (int64_t count = 1; count <= 10; ++count) {
       options += fmt::format("{}{}. {}", count > 1 ? "\n" : "", option_letter(count - 1), count);
     }
-    play.kind = Play::Kind::kWatch;
+    play.kind = Episode::Kind::kWatch;
     play.question = fmt::format(
         "How many times did activity '{}' occur?\n{}. Please respond with only the letter of the "
         "correct answer. Update your answer if it becomes different at a later time.",
@@ -161,7 +161,7 @@ void add_streamo(const json& entry, std::vector<Play>& plays) {
   play.question = fmt::format(
       "{}\n{}\nPlease provide your answer by stating the letter followed by the full "
       "option.",
-      entry.at("question").get<std::string>(), options_of(entry, "\n"));
+      entry.at("question").get<std::string>(), answer_options(entry, "\n"));
   play.asked = std::floor(entry.at("realtime").get<double>());
   play.end = std::numeric_limits<double>::infinity();  // the script plays on until it answers
   answer.question = play.question;
@@ -180,7 +180,7 @@ std::string forward_truth(const std::string& task, const json& point) {
   return point.at("type").get<int64_t>() == 0 ? "No" : "Yes";
 }
 
-void add_ovo_plays(const json& entry, const LoadOptions& options, std::vector<Play>& plays) {
+void add_ovo_plays(const json& entry, const LoadOptions& options, std::vector<Episode>& plays) {
   const auto task = entry.at("task").get<std::string>();
   if (!options.tasks.empty() && !options.tasks.contains(task)) return;
   if (options.protocol == kOfficial) {

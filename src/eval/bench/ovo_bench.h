@@ -17,6 +17,6 @@ std::string forward_truth(const std::string& task, const nlohmann::json& point);
 // Appends the plays of one entry of ovo_bench_new.json. Throws std::exception about what is not as
 // published.
 void add_ovo_plays(const nlohmann::json& entry, const LoadOptions& options,
-                   std::vector<Play>& plays);
+                   std::vector<Episode>& plays);
 
 }  // namespace streamo::eval

@@ -115,7 +115,7 @@ std::vector<BenchmarkRound> parse_rounds(const json& output) {
 }
 
 void add_streamo_line(const json& entry, std::vector<Answer>& answers) {
-  Play play;
+  Episode play;
   Answer answer = ovo_answer(entry, kStreamo);
   if (!is_forward_task(answer.task)) {
     answer.truth = option_letter(entry.at("gt").get<int64_t>());
@@ -148,7 +148,7 @@ bool is_known_key(const std::string& key) {
   return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
 }
 
-std::string model_of(const json& question, const std::string& name) {
+std::string answering_model(const json& question, const std::string& name) {
   if (!name.empty()) return name;
   std::string found;
   for (const auto& [key, value] : question.items()) {
@@ -164,7 +164,7 @@ std::vector<Answer> read_streaming_results(const fs::path& path, const json& ent
                                            const std::string& name) {
   std::vector<Answer> answers;
   for_each_question(path, entries, [&](const json& question, Answer answer, std::string*) {
-    const std::string model = model_of(question, name);
+    const std::string model = answering_model(question, name);
     if (model.empty() || !question.contains(model)) return;
     const json& said = question.at(model);
     answer.protocol = kOfficial;
@@ -185,7 +185,7 @@ std::vector<Answer> read_streaming_results(const fs::path& path, const json& ent
 
 }  // namespace
 
-std::string key_of(const Answer& answer) {
+std::string answer_key(const Answer& answer) {
   return answer.benchmark + " " + answer.protocol + " " + answer.id;
 }
 

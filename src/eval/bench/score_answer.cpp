@@ -71,13 +71,13 @@ PointScore score_streaming(const Answer& answer, const std::string& said) {
 }
 
 // "1468" of "1468/0".
-std::string entry_of(const std::string& id) {
+std::string entry_id(const std::string& id) {
   return id.substr(0, id.find('/'));
 }
 
 const bool* verdict_on(const Answer& answer, const Verdicts& verdicts) {
   auto found = verdicts.find(answer.id);
-  if (found == verdicts.end()) found = verdicts.find(entry_of(answer.id));
+  if (found == verdicts.end()) found = verdicts.find(entry_id(answer.id));
   return found == verdicts.end() ? nullptr : &found->second;
 }
 
@@ -87,7 +87,7 @@ int64_t unused_verdicts(const std::vector<Answer>& answers, const Verdicts& verd
   std::set<std::string> ids;
   for (const Answer& answer : answers) {
     ids.insert(answer.id);
-    ids.insert(entry_of(answer.id));
+    ids.insert(entry_id(answer.id));
   }
   return std::count_if(verdicts.begin(), verdicts.end(),
                        [&](const auto& verdict) { return !ids.contains(verdict.first); });

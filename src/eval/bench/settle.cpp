@@ -11,7 +11,7 @@ namespace streamo::eval {
 namespace {
 
 // "C", "C. 3" -> 3; "3 times" -> 3; else the text as it is.
-std::string count_of(const std::string& answer) {
+std::string parse_count(const std::string& answer) {
   const std::string text(text::trimmed(answer));
   const auto is_alnum = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'J' && (text.size() == 1 || !is_alnum(text[1])))
@@ -29,7 +29,7 @@ std::string forward_response(const Answer& answer, const std::vector<BenchmarkRo
     if (answer.task == "SSR") {
       said = round.state == text::State::kStandby ? "Yes" : "No";
     } else if (round.state == text::State::kResponse) {
-      said = answer.task == "REC" ? count_of(round.answer) : "Yes";
+      said = answer.task == "REC" ? parse_count(round.answer) : "Yes";
     }
   }
   return said;
@@ -37,7 +37,7 @@ std::string forward_response(const Answer& answer, const std::vector<BenchmarkRo
 
 }  // namespace
 
-void settle(Play& play, const std::vector<BenchmarkRound>& rounds) {
+void settle(Episode& play, const std::vector<BenchmarkRound>& rounds) {
   const auto first = std::find_if(rounds.begin(), rounds.end(), [](const BenchmarkRound& round) {
     return round.state == text::State::kResponse;
   });

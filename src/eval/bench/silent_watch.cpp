@@ -28,7 +28,7 @@ SilentWatch::SilentWatch(model::VisionLanguageModel& model, const text::ChatForm
 void SilentWatch::watch(const video::Frame& frame) {
   const c10::InferenceMode inference;
   append_turn("", frame, pending_);
-  const std::string silence(text::token_of(text::State::kSilence));
+  const std::string silence(text::state_token(text::State::kSilence));
   format_.append({"assistant", silence}, {}, pending_.tokens);
   ++turn_;
   if (pending_.patches.size() >= kTurnsAtOnce) feed_all_but_last();
@@ -44,7 +44,7 @@ std::string SilentWatch::ask(const std::string& question, const video::Frame& fr
   const std::vector<TokenId> prompt = format_.assistant_prompt();
   std::vector<TokenId>& ids = asked.tokens.input_ids;
   ids.insert(ids.end(), prompt.begin(), prompt.end());
-  ids.push_back(format_.special().id_of(text::State::kResponse));
+  ids.push_back(format_.special().state_id(text::State::kResponse));
   std::string answer = generate(feed(asked), max_tokens);
   cache_.length = length;
   cache_.next_position = next_position;
@@ -53,7 +53,7 @@ std::string SilentWatch::ask(const std::string& question, const video::Frame& fr
 
 void SilentWatch::append_turn(const std::string& question, const video::Frame& frame,
                               Pending& to) const {
-  to.patches.push_back(stream::patches_of(model_, frame, device_, to.grid));
+  to.patches.push_back(stream::patchify_frame(model_, frame, device_, to.grid));
   const int64_t tokens = data::image_tokens(frame.size, model_.pixels_per_token_side());
   format_.append({"user", data::user_content(question, turn_, fps_)}, {{tokens}}, to.tokens);
 }

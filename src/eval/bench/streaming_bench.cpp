@@ -19,7 +19,7 @@ constexpr double kPatience = 4;  // seconds that a proactive question is watched
 
 // The first four: 13 published questions have more, as their commas were split, and the official
 // prompt has room for four.
-std::vector<std::string> options_of(const json& question) {
+std::vector<std::string> answer_options(const json& question) {
   auto options = question.at("options").get<std::vector<std::string>>();
   if (options.size() < 4) throw std::runtime_error("fewer than four options");
   options.resize(4);
@@ -74,17 +74,17 @@ std::string proactive_prompt(const std::string& query) {
          query + "\n\nThe answer is:\n";
 }
 
-Play proactive_play(const json& question, const std::string& protocol, Answer answer) {
+Episode proactive_play(const json& question, const std::string& protocol, Answer answer) {
   const auto text = question.at("question").get<std::string>();
-  Play play;
+  Episode play;
   play.asked = clock_seconds(question.at("time_stamp").get<std::string>());
   play.end = *answer.truth_second + kPatience;
   if (protocol == kStreamo) {
-    play.kind = Play::Kind::kWatchForAnswer;
+    play.kind = Episode::Kind::kWatchForAnswer;
     play.question = text;
     play.end += 1;  // the second of that time is seen
   } else {
-    play.kind = Play::Kind::kPoll;
+    play.kind = Episode::Kind::kPoll;
     play.from = play.asked;
     play.question = proactive_prompt(text);
     play.poll_question = proactive_prompt(
@@ -96,7 +96,7 @@ Play proactive_play(const json& question, const std::string& protocol, Answer an
   return play;
 }
 
-Answer answer_of(const json& question, std::string id, const std::string& video) {
+Answer make_answer(const json& question, std::string id, const std::string& video) {
   Answer answer;
   answer.benchmark = kStreamingBench;
   answer.id = std::move(id);
@@ -126,7 +126,7 @@ void for_each_question(const std::filesystem::path& path, const json& entries,
         const auto video = subset.at("video_path").get<std::string>();
         for (const json& question : subset.at("questions")) {
           const std::string id = fmt::format("{}/{}/{}", path.stem().string(), group, number++);
-          visit(question, answer_of(question, id, video), sequential ? &context : nullptr);
+          visit(question, make_answer(question, id, video), sequential ? &context : nullptr);
         }
       }
     });
@@ -134,17 +134,17 @@ void for_each_question(const std::filesystem::path& path, const json& entries,
   }
 }
 
-std::vector<Play> streaming_plays(const std::filesystem::path& path, const json& entries,
-                                  const LoadOptions& options) {
-  std::vector<Play> plays;
+std::vector<Episode> streaming_plays(const std::filesystem::path& path, const json& entries,
+                                     const LoadOptions& options) {
+  std::vector<Episode> plays;
   for_each_question(path, entries, [&](const json& question, Answer answer, std::string* dialogue) {
     answer.protocol = options.protocol;
-    Play play;
+    Episode play;
     const std::string video = answer.video, task = answer.task;
     if (answer.truth_second) {
       play = proactive_play(question, options.protocol, std::move(answer));
     } else {
-      const std::vector<std::string> choices = options_of(question);
+      const std::vector<std::string> choices = answer_options(question);
       play.question = dialogue != nullptr ? sequential_prompt(question, choices, *dialogue)
                                           : choice_prompt(question, choices);
       play.end = clock_seconds(question.at("time_stamp").get<std::string>());

@@ -21,7 +21,7 @@ using QuestionVisitor =
 void for_each_question(const std::filesystem::path& path, const nlohmann::json& entries,
                        const QuestionVisitor& visit);
 
-std::vector<Play> streaming_plays(const std::filesystem::path& path, const nlohmann::json& entries,
-                                  const LoadOptions& options);
+std::vector<Episode> streaming_plays(const std::filesystem::path& path,
+                                     const nlohmann::json& entries, const LoadOptions& options);
 
 }  // namespace streamo::eval

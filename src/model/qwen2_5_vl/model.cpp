@@ -115,7 +115,7 @@ Tensor Model::patchify(const Tensor& pictures, std::vector<ImageGrid>* grid) con
   return patches.flatten(1);
 }
 
-Part Model::part_of(const std::string& parameter_name) const {
+Part Model::parameter_part(const std::string& parameter_name) const {
   if (parameter_name.starts_with("visual.merger.")) return Part::kMerger;
   if (parameter_name.starts_with("visual.")) return Part::kVision;
   const bool embedding =

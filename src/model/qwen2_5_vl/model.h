@@ -29,7 +29,7 @@ class Model : public VisionLanguageModel {
   torch::Tensor patchify(const torch::Tensor& pictures,
                          std::vector<ImageGrid>* grid) const override;
 
-  Part part_of(const std::string& parameter_name) const override;
+  Part parameter_part(const std::string& parameter_name) const override;
   void set_gradient_checkpointing(bool enabled) override;
   std::vector<Block> blocks() const override;
   void set_block_hooks(nn::BlockHooks* hooks) override;

@@ -34,7 +34,7 @@ bool is_tied_copy(const Weights& wanted, const std::string& name) {
 }
 
 template <typename Named>
-std::vector<std::string> names_of(const Named& map) {
+std::vector<std::string> weight_names(const Named& map) {
   std::vector<std::string> names;
   for (const auto& [name, value] : map) names.push_back(name);
   return names;
@@ -51,7 +51,7 @@ std::string nearest(std::string name, std::vector<std::string> known) {
 }
 
 // Blocks by where they are: "model.layers" -> one more than the largest number after it.
-std::map<std::string, int64_t> blocks_of(const std::vector<std::string>& names) {
+std::map<std::string, int64_t> count_blocks(const std::vector<std::string>& names) {
   std::map<std::string, int64_t> blocks;
   for (const std::string& name : names) {
     for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
@@ -69,7 +69,8 @@ std::map<std::string, int64_t> blocks_of(const std::vector<std::string>& names) 
 
 // What the names as a whole say about why they do not fit; "" when nothing.
 std::string contradiction(const WeightFiles& files, const Weights& wanted) {
-  const auto stored = blocks_of(names_of(files.weights())), asked = blocks_of(names_of(wanted));
+  const auto stored = count_blocks(weight_names(files.weights())),
+             asked = count_blocks(weight_names(wanted));
   for (const auto& [where, count] : asked) {
     const auto found = stored.find(where);
     if (found == stored.end() || found->second == count) continue;
@@ -111,7 +112,7 @@ void check_one(const VisionLanguageModel& model, const std::string& name, const 
   }
   std::string hint = contradiction(files, wanted);
   if (hint.empty()) hint = nearest(published_name(weight.name), missing);
-  if (hint.empty()) hint = nearest(published_name(weight.name), names_of(wanted));
+  if (hint.empty()) hint = nearest(published_name(weight.name), weight_names(wanted));
   refuse("weight " + weight.name + " is not one of this model", file,
          hint.empty() ? kContradiction : hint);
 }
@@ -127,7 +128,7 @@ void refuse_missing(const WeightFiles& files, const Weights& wanted, const fs::p
     hint = "set tie_word_embeddings in config.json if the embedding is the head";
   }
   if (hint.empty()) {
-    hint = nearest(missing.front(), names_of(files.weights()));
+    hint = nearest(missing.front(), weight_names(files.weights()));
     if (!hint.empty()) hint = "the nearest name there: " + hint;
   }
   refuse(fmt::format("{} of {} weights are missing, the first is {} of shape {}", missing.size(),

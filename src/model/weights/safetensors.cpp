@@ -40,7 +40,7 @@ constexpr torch::ScalarType kScalarTypes[] = {  // in the order of Dtype
                     "give a safetensors file that is whole, its weights in bf16, fp16 or fp32");
 }
 
-std::string_view bytes_of(const Tensor& host) {
+std::string_view raw_bytes(const Tensor& host) {
   return {static_cast<const char*>(host.data_ptr()), static_cast<size_t>(host.nbytes())};
 }
 
@@ -50,7 +50,7 @@ torch::ScalarType scalar_type(Dtype dtype) {
   return kScalarTypes[static_cast<size_t>(dtype)];
 }
 
-Dtype dtype_of(torch::ScalarType type) {
+Dtype safetensors_dtype(torch::ScalarType type) {
   const auto* found = std::find(std::begin(kScalarTypes), std::end(kScalarTypes), type);
   STREAMO_CHECK(found != std::end(kScalarTypes), "a dtype that safetensors does not have");
   return static_cast<Dtype>(found - std::begin(kScalarTypes));
@@ -197,7 +197,7 @@ void write_safetensors(const fs::path& path, const std::vector<TensorToWrite>& t
     for (int64_t first = 0; first < flat.size(0); first += step) {
       const Tensor part = flat.slice(0, first, std::min(first + step, flat.size(0)));
       const Tensor host = part.to(torch::kCPU, scalar_type(item.dtype));
-      writer.write(bytes_of(host));
+      writer.write(raw_bytes(host));
     }
   }
   writer.commit();
@@ -207,7 +207,7 @@ void write_safetensors(const fs::path& path, const std::map<std::string, Tensor>
                        const std::map<std::string, std::string>& metadata) {
   std::vector<TensorToWrite> ordered;
   for (const auto& [name, tensor] : tensors) {
-    ordered.push_back({name, tensor, dtype_of(tensor.scalar_type())});
+    ordered.push_back({name, tensor, safetensors_dtype(tensor.scalar_type())});
   }
   write_safetensors(path, ordered, metadata);
 }

@@ -15,7 +15,7 @@
 namespace streamo::model {
 
 torch::ScalarType scalar_type(Dtype dtype);
-Dtype dtype_of(torch::ScalarType type);  // STREAMO_CHECKs that the format has it
+Dtype safetensors_dtype(torch::ScalarType type);  // STREAMO_CHECKs that the format has it
 
 // Maps the file and checks the whole header before a byte of the data is used. Throws
 // core::Error{kModel} naming file and tensor.

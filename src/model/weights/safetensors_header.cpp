@@ -30,7 +30,7 @@ struct DtypeRow {
 constexpr DtypeRow kDtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
                                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1}};
 
-std::optional<Dtype> dtype_of(std::string_view name) {
+std::optional<Dtype> safetensors_dtype(std::string_view name) {
   for (size_t i = 0; i < std::size(kDtypes); ++i) {
     if (name == kDtypes[i].name) return static_cast<Dtype>(i);
   }
@@ -101,7 +101,7 @@ class HeaderReader final : public core::JsonEvents {
       return true;
     }
     if (at_ != At::kEntry || field_ != "dtype") return unexpected(shown(value));
-    const auto dtype = dtype_of(value);
+    const auto dtype = safetensors_dtype(value);
     if (value.starts_with("F8_"))
       return refuse_entry("FP8 is not supported, dtype " + shown(value));
     if (!dtype) return refuse_entry(fmt::format("dtype {} is not supported", shown(value)));

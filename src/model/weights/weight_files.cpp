@@ -36,7 +36,7 @@ std::string hint_without_weights(const fs::path& model_dir) {
   return "give a complete model directory";
 }
 
-std::map<std::string, std::string> weight_map_of(const Json& index, const fs::path& path) {
+std::map<std::string, std::string> read_weight_map(const Json& index, const fs::path& path) {
   if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
     refuse("has no weight_map", path, "the index is damaged");
   }
@@ -80,7 +80,7 @@ WeightFiles::WeightFiles(const fs::path& model_dir) {
 void WeightFiles::open_shards(const fs::path& model_dir) {
   const fs::path path = model_dir / kIndexFile;
   const Json index = read_json_object(path);
-  const std::map<std::string, std::string> weight_map = weight_map_of(index, path);
+  const std::map<std::string, std::string> weight_map = read_weight_map(index, path);
   has_index_ = true;
   index_metadata_ = index.value("metadata", Json::object());
 

@@ -22,7 +22,7 @@ using torch::Tensor;
 
 constexpr const char* kFormat = "format";
 
-WeightLayout layout_of(const WeightFiles& stored) {
+WeightLayout layout_from_files(const WeightFiles& stored) {
   WeightLayout layout;
   for (const Shard& shard : stored.shards()) {
     WeightLayout::File file{shard.name, shard.file.metadata(), {}};
@@ -54,7 +54,7 @@ WeightLayout new_layout(const std::map<std::string, Tensor>& weights, std::optio
   layout.files.push_back({kSingleFile, metadata, {}});
   int64_t bytes = 0;
   for (const auto& [name, tensor] : weights) {
-    const Dtype stored = dtype.value_or(dtype_of(tensor.scalar_type()));
+    const Dtype stored = dtype.value_or(safetensors_dtype(tensor.scalar_type()));
     const int64_t size = tensor.numel() * static_cast<int64_t>(dtype_bytes(stored));
     if (bytes + size > shard_bytes && bytes > 0) {
       layout.files.push_back({"", metadata, {}});
@@ -101,7 +101,7 @@ WeightLayout parse_layout(const fs::path& path) {
 // By kLayoutFile, else by the weights; without files where neither is there.
 WeightLayout stored_layout(const fs::path& model_dir) {
   if (fs::exists(model_dir / kLayoutFile)) return parse_layout(model_dir / kLayoutFile);
-  if (WeightFiles::exist_in(model_dir)) return layout_of(WeightFiles(model_dir));
+  if (WeightFiles::exist_in(model_dir)) return layout_from_files(WeightFiles(model_dir));
   return {};
 }
 

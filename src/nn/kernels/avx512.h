@@ -49,7 +49,7 @@ template <typename T>
 
 // e^x for x <= 88: Cody-Waite reduction, the polynomial of Cephes' expf (error below 2 units in the
 // last place). Operands of max and min stand so that a NaN passes.
-[[maybe_unused]] inline __m512 exp_of(__m512 x) {
+[[maybe_unused]] inline __m512 vector_exp(__m512 x) {
   x = _mm512_max_ps(_mm512_set1_ps(-104.0F), x);
   x = _mm512_min_ps(_mm512_set1_ps(89.0F), x);
   const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)),

@@ -163,7 +163,8 @@ void softmax_block(const float* scores, float scale, int64_t rows, int64_t diago
     __m512 sum = _mm512_setzero_ps();
     for (int64_t c = 0; c < kBlock; c += 16) {
       const __m512 p = _mm512_maskz_mov_ps(
-          first_lanes(end - c), exp_of(_mm512_sub_ps(_mm512_mul_ps(load(in + c), factor), shift)));
+          first_lanes(end - c),
+          vector_exp(_mm512_sub_ps(_mm512_mul_ps(load(in + c), factor), shift)));
       sum = _mm512_add_ps(sum, p);
       store(probabilities + r * kBlock + c, p);
     }
@@ -213,7 +214,7 @@ Pair backward_lanes(const float* scores_t, const float* grad_t, float scale, int
   const __m512 exponent =
       _mm512_sub_ps(_mm512_mul_ps(load(scores_t + c), _mm512_set1_ps(scale)), load(log_sum + c));
   const auto seen = static_cast<__mmask16>(~first_lanes(begin - c));
-  const __m512 p = _mm512_maskz_mov_ps(seen, exp_of(exponent));
+  const __m512 p = _mm512_maskz_mov_ps(seen, vector_exp(exponent));
   return {p, _mm512_mul_ps(p, _mm512_sub_ps(load(grad_t + c), load(delta + c)))};
 }
 

@@ -30,7 +30,7 @@ inline bool has_products(const at::Tensor& tensor) {
 }
 
 // A thread that has multiplied calls this when it is done: some processors hold a state for it.
-inline void finish_multiplying() {
+inline void release_matmul_state() {
   at::native::cpublas::brgemm_release();
 }
 

@@ -35,7 +35,7 @@ struct Shape {
   float scale;
 };
 
-Shape shape_of(const Tensor& q, const Tensor& k) {
+Shape attention_shape(const Tensor& q, const Tensor& k) {
   return {q.size(0), q.size(1), k.size(1), q.size(2),
           1.0F / std::sqrt(static_cast<float>(q.size(2)))};
 }
@@ -48,7 +48,7 @@ struct Sequence {
   int64_t token(int64_t block) const { return begin + block * kBlock; }
 };
 
-std::vector<Sequence> sequences_of(const std::vector<int64_t>& cu_seqlens) {
+std::vector<Sequence> split_sequences(const std::vector<int64_t>& cu_seqlens) {
   std::vector<Sequence> sequences;
   int64_t blocks = 0;
   for (size_t i = 1; i < cu_seqlens.size(); ++i) {
@@ -69,7 +69,7 @@ void for_heads_and_sequences(int64_t heads, const std::vector<Sequence>& sequenc
     for (int64_t task = begin; task < end; ++task) {
       work(task / count, sequences[static_cast<size_t>(task % count)]);
     }
-    finish_multiplying();
+    release_matmul_state();
   });
 }
 
@@ -181,7 +181,7 @@ void backward_head(const BackwardInputs<T>& in, int64_t head, const Sequence& se
 template <typename T>
 void forward_all(const Tensor& q, const Tensor& k, const Tensor& v,
                  const std::vector<Sequence>& sequences, const Tensor& out, const Tensor& log_sum) {
-  const Shape shape = shape_of(q, k);
+  const Shape shape = attention_shape(q, k);
   const View<const T> vq(q), vk(k), vv(v);
   const View<T> to(out);
   auto* sums = log_sum.data_ptr<float>();
@@ -194,7 +194,7 @@ template <typename T>
 tensor_list backward_all(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& out,
                          const Tensor& log_sum, const Tensor& grad,
                          const std::vector<Sequence>& sequences) {
-  const Shape shape = shape_of(q, k);
+  const Shape shape = attention_shape(q, k);
   const int64_t blocks = sequences.back().first_block + sequences.back().blocks();
   const int64_t step = blocks * kBlock * shape.d, group = shape.heads / shape.kv_heads;
   const auto dense = [&](int64_t heads) {
@@ -240,7 +240,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
                         const std::vector<int64_t>& cu_seqlens) {
     const Tensor out = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
     const Tensor log_sum = at::empty({q.size(1), q.size(0)}, q.options().dtype(torch::kFloat));
-    const std::vector<Sequence> sequences = sequences_of(cu_seqlens);
+    const std::vector<Sequence> sequences = split_sequences(cu_seqlens);
     if (q.scalar_type() == torch::kFloat) {
       forward_all<float>(q, k, v, sequences, out, log_sum);
     } else {
@@ -257,7 +257,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     const Tensor &q = saved[0], &k = saved[1], &v = saved[2];
     const Tensor out = saved[3].view(q.sizes()), grad = grads[0].contiguous().view(q.sizes());
     const std::vector<Sequence> sequences =
-        sequences_of(ctx->saved_data["cu_seqlens"].toIntVector());
+        split_sequences(ctx->saved_data["cu_seqlens"].toIntVector());
     tensor_list result = q.scalar_type() == torch::kFloat
                              ? backward_all<float>(q, k, v, out, saved[4], grad, sequences)
                              : backward_all<uint16_t>(q, k, v, out, saved[4], grad, sequences);

@@ -144,7 +144,7 @@ void attend_all(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor&
       attend<T>(queries, {pk + kv_head * k.stride(0), k.stride(1)},
                 {pv + kv_head * v.stride(0), v.stride(1)}, keys, d);
     }
-    finish_multiplying();
+    release_matmul_state();
   });
 }
 

@@ -15,12 +15,12 @@ __m512 rounded(__m512 x) {
 
 __m512 sigmoid(__m512 x) {
   const __m512 one = _mm512_set1_ps(1.0F);
-  return _mm512_div_ps(one, _mm512_add_ps(one, exp_of(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+  return _mm512_div_ps(one, _mm512_add_ps(one, vector_exp(_mm512_sub_ps(_mm512_setzero_ps(), x))));
 }
 
 // LibTorch divides by 1 + e^-x rather than multiplying with the sigmoid.
 __m512 silu(__m512 x) {
-  const __m512 e = exp_of(_mm512_sub_ps(_mm512_setzero_ps(), x));
+  const __m512 e = vector_exp(_mm512_sub_ps(_mm512_setzero_ps(), x));
   return _mm512_div_ps(x, _mm512_add_ps(_mm512_set1_ps(1.0F), e));
 }
 

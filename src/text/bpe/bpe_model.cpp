@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kHint = "copy the tokenizer's files again from where the model was published";
 
-size_t hash_of(TokenId left, TokenId right) {
+size_t hash_pair(TokenId left, TokenId right) {
   const uint64_t pair =
       static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   return static_cast<size_t>(pair * 0x9e3779b97f4a7c15u >> 20);  // Fibonacci hashing
@@ -64,7 +64,7 @@ void BpeModel::add_tokens(const std::string& source) {
   }
   for (int byte = 0; byte < 256; ++byte) {
     const char character = static_cast<char>(byte);
-    byte_ids_[byte] = id_of({&character, 1});
+    byte_ids_[byte] = token_id({&character, 1});
     if (byte_ids_[byte] < 0) {
       throw core::Error(
           core::ErrorKind::kModel,
@@ -84,7 +84,7 @@ void BpeModel::add_merges(const std::string& source) {
   for (const auto& [left, right] : files_.merges) {
     joined.assign(left).append(right);
     // Where the same pair stands twice, the later rank counts, as in tokenizers.
-    const Merge merge = {id_of(left), id_of(right), rank, id_of(joined)};
+    const Merge merge = {token_id(left), token_id(right), rank, token_id(joined)};
     if (merge.left < 0 || merge.right < 0 || merge.id < 0) {
       const std::string& missing = merge.left < 0 ? left : merge.right < 0 ? right : joined;
       throw core::Error(
@@ -102,7 +102,7 @@ void BpeModel::add_merges(const std::string& source) {
 
 BpeModel::Merge& BpeModel::slot(TokenId left, TokenId right) {
   const size_t mask = merges_.size() - 1;
-  size_t at = hash_of(left, right) & mask;
+  size_t at = hash_pair(left, right) & mask;
   while (merges_[at].id >= 0 && (merges_[at].left != left || merges_[at].right != right)) {
     at = (at + 1) & mask;
   }
@@ -111,18 +111,18 @@ BpeModel::Merge& BpeModel::slot(TokenId left, TokenId right) {
 
 const BpeModel::Merge* BpeModel::find_merge(TokenId left, TokenId right) const {
   const size_t mask = merges_.size() - 1;
-  for (size_t at = hash_of(left, right) & mask; merges_[at].id >= 0; at = (at + 1) & mask) {
+  for (size_t at = hash_pair(left, right) & mask; merges_[at].id >= 0; at = (at + 1) & mask) {
     if (merges_[at].left == left && merges_[at].right == right) return &merges_[at];
   }
   return nullptr;
 }
 
-TokenId BpeModel::id_of(std::string_view bytes) const {
+TokenId BpeModel::token_id(std::string_view bytes) const {
   const auto found = ids_.find(bytes);
   return found == ids_.end() ? -1 : found->second;
 }
 
-std::string_view BpeModel::bytes_of(TokenId id) const {
+std::string_view BpeModel::token_bytes(TokenId id) const {
   return id >= 0 && id < vocab_size() ? bytes_[static_cast<size_t>(id)] : std::string_view();
 }
 
@@ -159,7 +159,7 @@ void BpeModel::join(int32_t position, TokenId id, Scratch& scratch) const {
 
 void BpeModel::encode(std::string_view word, Scratch& scratch, std::vector<TokenId>& ids) const {
   if (files_.ignore_merges) {
-    if (const TokenId id = id_of(word); id >= 0) {
+    if (const TokenId id = token_id(word); id >= 0) {
       ids.push_back(id);
       return;
     }

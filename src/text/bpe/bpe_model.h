@@ -51,9 +51,9 @@ class BpeModel {
   // Appends the ids of a word (any bytes).
   void encode(std::string_view word, Scratch& scratch, std::vector<TokenId>& ids) const;
 
-  TokenId id_of(std::string_view bytes) const;  // -1: not in the vocabulary
+  TokenId token_id(std::string_view bytes) const;  // -1: not in the vocabulary
   // The bytes of a token; nothing for an id that has none.
-  std::string_view bytes_of(TokenId id) const;
+  std::string_view token_bytes(TokenId id) const;
   int64_t num_tokens() const { return static_cast<int64_t>(files_.vocabulary.size()); }
   int64_t vocab_size() const { return static_cast<int64_t>(bytes_.size()); }  // largest id + 1
 

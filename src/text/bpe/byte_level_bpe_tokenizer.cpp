@@ -21,7 +21,7 @@ void check_ids(const std::vector<AddedToken>& tokens, const BpeModel& model,
                const std::string& source) {
   TokenId next = static_cast<TokenId>(model.num_tokens());
   for (const AddedToken& token : tokens) {
-    const TokenId in_vocabulary = model.id_of(token.content);
+    const TokenId in_vocabulary = model.token_id(token.content);
     const TokenId expected = in_vocabulary >= 0 ? in_vocabulary : next++;
     if (token.id != expected) {
       throw core::Error(
@@ -127,7 +127,7 @@ std::string ByteLevelBpeTokenizer::decode(std::span<const TokenId> ids, bool ski
   for (const TokenId id : ids) {
     const auto added = added_.find(id);
     if (added == added_.end()) {
-      bytes += model_.bytes_of(id);  // nothing for the rows of an embedding that have no token
+      bytes += model_.token_bytes(id);  // nothing for the rows of an embedding that have no token
     } else if (!skip_special || !added->second.special) {
       bytes += added->second.content;
     }

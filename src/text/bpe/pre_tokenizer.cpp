@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kMaxExpressionBytes = 1 << 16;
 constexpr const char* kHint = "use a tokenizer with the expression of Qwen2 or one like it";
 
-std::string message_of(int code) {
+std::string error_message(int code) {
   std::array<PCRE2_UCHAR, 256> text{};
   pcre2_get_error_message(code, text.data(), text.size());
   return reinterpret_cast<const char*>(text.data());
@@ -45,7 +45,7 @@ pcre2_code* compile(std::string_view expression, const std::string& source) {
   if (code == nullptr) {
     throw core::Error(core::ErrorKind::kModel,
                       fmt::format("the pre-tokenizer's expression cannot be compiled ({}): {}",
-                                  message_of(error), expression),
+                                  error_message(error), expression),
                       source, kHint);
   }
   // Where a machine forbids making code at run time, pcre2_match() interprets instead.
@@ -83,7 +83,7 @@ bool PreTokenizer::next_match(std::string_view text, size_t from, Scratch& scrat
         core::ErrorKind::kModel,
         fmt::format("the pre-tokenizer's expression does not come to an end on a text "
                     "of {} bytes ({})",
-                    text.size(), message_of(code)),
+                    text.size(), error_message(code)),
         source_, kHint);
   }
   const size_t* ends = pcre2_get_ovector_pointer(data);

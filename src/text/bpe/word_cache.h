@@ -21,8 +21,8 @@ class WordCache {
   // Appends the ids of `word` if it is there.
   bool find(std::string_view word, std::vector<TokenId>& ids) const {
     if (word.size() > kMaxBytes) return false;
-    const Key key = key_of(word);
-    const Slot& slot = slots_[place_of(key)];
+    const Key key = make_key(word);
+    const Slot& slot = slots_[slot_index(key)];
     if (slot.key != key) return false;
     for (const TokenId id : slot.ids) {
       if (id < 0) break;
@@ -34,8 +34,8 @@ class WordCache {
   // Long words and those of many ids are not kept: they are rare.
   void insert(std::string_view word, const TokenId* ids, size_t count) {
     if (word.size() > kMaxBytes || count > kMaxIds) return;
-    const Key key = key_of(word);
-    Slot& slot = slots_[place_of(key)];
+    const Key key = make_key(word);
+    Slot& slot = slots_[slot_index(key)];
     slot.key = key;
     slot.ids.fill(-1);
     std::copy(ids, ids + count, slot.ids.begin());
@@ -50,7 +50,7 @@ class WordCache {
     std::array<TokenId, kMaxIds> ids{};
   };
 
-  static Key key_of(std::string_view word) {
+  static Key make_key(std::string_view word) {
     std::array<char, sizeof(Key)> bytes{};
     std::memcpy(bytes.data(), word.data(), word.size());
     bytes.back() = static_cast<char>(word.size());
@@ -58,7 +58,7 @@ class WordCache {
     std::memcpy(key.data(), bytes.data(), sizeof(key));
     return key;
   }
-  static size_t place_of(const Key& key) {
+  static size_t slot_index(const Key& key) {
     const uint64_t mixed = (key[0] ^ (key[1] * 0x9e3779b97f4a7c15u)) * 0xff51afd7ed558ccdu;
     return static_cast<size_t>(mixed >> 40) % kSlots;
   }

@@ -129,7 +129,7 @@ int64_t CacheFolder::filesystem_clock() {
   return modified_ns(status);
 }
 
-fs::path CacheFolder::path_of(const std::string& name) const {
+fs::path CacheFolder::entry_path(const std::string& name) const {
   return folder_ / name.substr(0, 2) / name;  // 256 shelves: no folder gets too large to list
 }
 
@@ -139,7 +139,7 @@ fs::path CacheFolder::temporary_path(const fs::path& path) {
 
 FileDescriptor CacheFolder::open(const std::string& name) const {
   // Others write to the folder, too: a pipe of that name would be waited for.
-  FileDescriptor file = open_file(path_of(name));
+  FileDescriptor file = open_file(entry_path(name));
   struct stat status = {};
   if (!file || ::fstat(file.get(), &status) != 0) return file;
   const auto since_start =
@@ -152,7 +152,7 @@ FileDescriptor CacheFolder::open(const std::string& name) const {
 }
 
 bool CacheFolder::write(const std::string& name, const Fill& fill) {
-  const fs::path path = path_of(name);
+  const fs::path path = entry_path(name);
   const fs::path temporary = temporary_path(path);
   std::error_code error;
   fs::create_directories(path.parent_path(), error);  // if it fails, open() says why

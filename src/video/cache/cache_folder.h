@@ -59,7 +59,7 @@ class CacheFolder {
   std::string why_not_writing() const;
 
  private:
-  std::filesystem::path path_of(const std::string& name) const;
+  std::filesystem::path entry_path(const std::string& name) const;
   int64_t filesystem_clock();
   bool write(const std::string& name, const Fill& fill);
   void stop_writing(const std::string& reason);

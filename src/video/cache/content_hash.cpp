@@ -29,7 +29,7 @@ int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-std::optional<FileState> state_of(const struct stat& status) {
+std::optional<FileState> to_file_state(const struct stat& status) {
   if (!S_ISREG(status.st_mode)) return std::nullopt;
   return FileState{.inode = status.st_ino,
                    .bytes = static_cast<uint64_t>(status.st_size),
@@ -37,10 +37,10 @@ std::optional<FileState> state_of(const struct stat& status) {
                    .changed_ns = nanoseconds(status.st_ctim)};
 }
 
-std::optional<FileState> state_of(int fd) {
+std::optional<FileState> to_file_state(int fd) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return std::nullopt;
-  return state_of(status);
+  return to_file_state(status);
 }
 
 std::string hex(XXH128_hash_t hash) {
@@ -52,7 +52,7 @@ std::string hex(XXH128_hash_t hash) {
 std::optional<FileState> file_state(const fs::path& path) {
   struct stat status = {};
   if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return state_of(status);
+  return to_file_state(status);
 }
 
 bool is_settled(const FileState& state) {
@@ -71,7 +71,7 @@ core::Result<ContentHash> hash_content(const fs::path& path, TimeLimit& limit) {
   const FileDescriptor file(core::system_call(
       "video.open", [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
   if (!file) return unreadable();
-  const std::optional<FileState> before = state_of(file.get());
+  const std::optional<FileState> before = to_file_state(file.get());
   if (!before) return core::Fault{path.string() + ": not a regular file"};
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(),
                                                                               XXH3_freeState);
@@ -87,7 +87,7 @@ core::Result<ContentHash> hash_content(const fs::path& path, TimeLimit& limit) {
     limit.renew();
     XXH3_128bits_update(state.get(), chunk.data(), static_cast<size_t>(got));
   }
-  if (state_of(file.get()) != before) {
+  if (to_file_state(file.get()) != before) {
     return core::Fault{path.string() + ": it changed while it was read"};
   }
   return ContentHash{hex(XXH3_128bits_digest(state.get())), *before};

@@ -16,7 +16,7 @@ core::Fault file_fault(const std::filesystem::path& path, std::string_view what)
 }
 
 int FileWatch::failed(int error) {
-  if (core::trouble_of(error) != core::Trouble::kBroken) machine_error = error;
+  if (core::classify_errno(error) != core::Trouble::kBroken) machine_error = error;
   return AVERROR(error);
 }
 
@@ -41,7 +41,7 @@ core::Fault time_limit_fault(FileWatch& watch, bool is_left_behind) {
       fmt::format("it did not get on for {:g} s and was given up", watch.limit.seconds());
   if (is_left_behind) {
     what += fmt::format("; it cannot be interrupted, so its thread was left behind ({} so far)",
-                        threads_left_behind());
+                        num_abandoned_threads());
   }
   return file_fault(watch.path, what);
 }

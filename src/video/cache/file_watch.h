@@ -51,7 +51,7 @@ core::Fault time_limit_fault(FileWatch& watch, bool is_left_behind);
 template <typename T>
 core::Result<T> run_watched(const std::shared_ptr<FileWatch>& watch,
                             std::function<core::Result<T>()> work) {
-  if (watch->limit.was_up()) return time_limit_fault(*watch, false);
+  if (watch->limit.has_expired()) return time_limit_fault(*watch, false);
   watch->limit.renew();
   const auto result = std::make_shared<std::optional<core::Result<T>>>();
   const bool is_done = run_within(watch->limit, [watch, result, work = std::move(work)] {
@@ -61,7 +61,7 @@ core::Result<T> run_watched(const std::shared_ptr<FileWatch>& watch,
   });
   require_no_machine_error(*watch);
   if (is_done && !**result) require_memory(*watch);
-  if (!is_done || watch->limit.was_up()) return time_limit_fault(*watch, !is_done);
+  if (!is_done || watch->limit.has_expired()) return time_limit_fault(*watch, !is_done);
   return *std::move(*result);
 }
 

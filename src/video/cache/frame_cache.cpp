@@ -136,7 +136,7 @@ core::Result<std::optional<Source>> FrameCache::Impl::source(const fs::path& pat
       run_watched<ContentHash>(watch, [watch] { return hash_content(watch->path, watch->limit); });
   // A timeout is the file's fault. Any other failure is left to the decoder, which reports it
   // better.
-  if (watch->limit.was_up()) return hash.fault();
+  if (watch->limit.has_expired()) return hash.fault();
   if (!hash) return std::optional<Source>();
   ++probed;
   core::Result<VideoInfo> info = video::probe(path, without_limits(sampling));

@@ -25,7 +25,7 @@ struct Stored {
 constexpr size_t kUnchecked = 16;  // magic and checksum
 static_assert(std::is_trivially_copyable_v<Stored>);
 
-uint64_t checksum_of(const Stored& stored, std::string_view key) {
+uint64_t fingerprint_checksum(const Stored& stored, std::string_view key) {
   const auto* bytes = reinterpret_cast<const char*>(&stored);
   return XXH3_64bits_withSeed(bytes + kUnchecked, sizeof(Stored) - kUnchecked,
                               XXH3_64bits(key.data(), key.size()));
@@ -38,7 +38,7 @@ std::string write_fingerprint(const VideoFingerprint& note, std::string_view key
   STREAMO_CHECK(note.content.size() == stored.content.size(), "not a hash: " + note.content);
   std::copy(note.content.begin(), note.content.end(), stored.content.begin());
   stored.info = note.info;
-  stored.checksum = checksum_of(stored, key);
+  stored.checksum = fingerprint_checksum(stored, key);
   return {reinterpret_cast<const char*>(&stored), sizeof(Stored)};
 }
 
@@ -50,7 +50,8 @@ std::optional<VideoFingerprint> read_fingerprint(int fd, std::string_view key) {
   Stored stored;
   const std::array<char, 8> magic = stored.magic;
   std::memcpy(&stored, bytes.data(), sizeof(Stored));
-  if (stored.magic != magic || stored.checksum != checksum_of(stored, key)) return std::nullopt;
+  if (stored.magic != magic || stored.checksum != fingerprint_checksum(stored, key))
+    return std::nullopt;
   VideoFingerprint note;
   note.content.assign(stored.content.begin(), stored.content.end());
   note.info = stored.info;

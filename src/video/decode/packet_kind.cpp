@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kSequenceShift = 33;  // picture order counts are of 32 bits, with a sign
 
-Bytes bytes_of(const AVPacket& packet) {
+Bytes packet_bytes(const AVPacket& packet) {
   return {packet.data, static_cast<size_t>(packet.size)};
 }
 
@@ -76,7 +76,7 @@ int mpeg4_type(Bytes packet) {
 
 }  // namespace
 
-PacketClassifier::Coding PacketClassifier::coding_of(AVCodecID codec) {
+PacketClassifier::Coding PacketClassifier::classify_codec(AVCodecID codec) {
   switch (codec) {
     case AV_CODEC_ID_H264:
       return Coding::kH264;
@@ -111,7 +111,7 @@ PacketClassifier::Coding PacketClassifier::coding_of(AVCodecID codec) {
 }
 
 PacketClassifier::PacketClassifier(const AVCodecParameters& codec)
-    : coding_(coding_of(codec.codec_id)), length_size_(nal_length_size(codec)) {
+    : coding_(classify_codec(codec.codec_id)), length_size_(nal_length_size(codec)) {
   constexpr int kAv1HeaderSize = 4;  // of av1C, before its OBUs
   if (coding_ == Coding::kAv1 && codec.extradata_size > kAv1HeaderSize) {
     av1_.read_header(
@@ -163,7 +163,7 @@ PacketKind PacketClassifier::look_at(const AVPacket& packet) {
       av_packet_get_side_data(&packet, AV_PKT_DATA_NEW_EXTRADATA, &side_bytes) != nullptr) {
     return {};
   }
-  const Bytes bytes = bytes_of(packet);
+  const Bytes bytes = packet_bytes(packet);
   PacketKind kind{.understood = true};
   switch (coding_) {
     case Coding::kH264:
@@ -207,7 +207,7 @@ bool PacketClassifier::remember(Bytes parameter_set) {
 PacketKind PacketClassifier::classify_h264(const AVPacket& packet) {
   constexpr int kFirstSlice = 1, kIdr = 5, kSei = 6, kSequence = 7, kPicture = 8;
   bool recovery = false, new_parameters = false;
-  NalUnits units(bytes_of(packet), length_size_);
+  NalUnits units(packet_bytes(packet), length_size_);
   while (const auto unit = units.next()) {
     if (unit->empty()) continue;
     const int type = unit->front() & 31;
@@ -243,7 +243,7 @@ PacketKind PacketClassifier::classify_hevc(const AVPacket& packet) {
   constexpr int kLastOfTwoTypes = 14;  // below, even types are those without references
   constexpr size_t kHeaderBytes = 256;
   bool new_parameters = false;
-  NalUnits units(bytes_of(packet), length_size_);
+  NalUnits units(packet_bytes(packet), length_size_);
   while (const auto unit = units.next()) {
     // Units of a layer above (another view, transparency) are not decoded.
     if (unit->size() < 2 || ((*unit)[0] & 1) != 0 || (*unit)[1] >> 3 != 0) continue;
@@ -268,7 +268,7 @@ PacketKind PacketClassifier::classify_hevc(const AVPacket& packet) {
 }
 
 PacketKind PacketClassifier::classify_av1(const AVPacket& packet) {
-  std::optional<Av1References::Packet> read = av1_.next(bytes_of(packet));
+  std::optional<Av1References::Packet> read = av1_.next(packet_bytes(packet));
   PacketKind kind{.understood = read.has_value()};
   if (!read) return kind;
   kind.random_access = read->key;
@@ -279,7 +279,7 @@ PacketKind PacketClassifier::classify_av1(const AVPacket& packet) {
 }
 
 PacketKind PacketClassifier::classify_vp9(const AVPacket& packet) {
-  Vp9References::Packet read = vp9_.next(bytes_of(packet));
+  Vp9References::Packet read = vp9_.next(packet_bytes(packet));
   // Where a packet shows several frames (spatial layers), the decoder hands out all of them.
   PacketKind kind{.understood = read.shown <= 1};
   kind.random_access = read.key;

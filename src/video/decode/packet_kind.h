@@ -56,7 +56,7 @@ class PacketClassifier {
     kH264,
     kHevc,
   };
-  static Coding coding_of(AVCodecID codec);
+  static Coding classify_codec(AVCodecID codec);
   PacketKind look_at(const AVPacket& packet);
   PacketKind classify_h264(const AVPacket& packet);
   PacketKind classify_hevc(const AVPacket& packet);

@@ -46,7 +46,7 @@ void PacketTimes::begin_at(const AVPacket& packet) {
   times_.clear();
 }
 
-int64_t PacketTimes::time_of(const AVPacket& packet) const {
+int64_t PacketTimes::packet_time(const AVPacket& packet) const {
   switch (clock_) {
     case Clock::kPresentation:
       return packet.pts;
@@ -63,7 +63,7 @@ bool PacketTimes::add(const AVPacket& packet) {
   if (!any_ || (keyframe && !keyframe_seen_)) begin_at(packet);
   any_ = true;
   if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) return false;
-  const int64_t time = time_of(packet);
+  const int64_t time = packet_time(packet);
   if (!is_time(time) || time < earliest_allowed_) return false;
   if (times_.empty() || time < start_) start_ = time;
   if (times_.empty() || time >= last_) {

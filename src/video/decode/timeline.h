@@ -47,7 +47,7 @@ class PacketTimes {
 
  private:
   void begin_at(const AVPacket& packet);
-  int64_t time_of(const AVPacket& packet) const;
+  int64_t packet_time(const AVPacket& packet) const;
 
   int64_t nominal_duration_;
   Clock clock_ = Clock::kPresentation;

@@ -13,7 +13,7 @@ constexpr uint32_t kResetOne = 2, kResetAll = 3;  // reset_frame_context
 constexpr int kSizeBits = 32;                     // width and height
 
 // Annex B. One frame where there is no index; none where it is damaged.
-std::vector<Bytes> frames_of(Bytes packet) {
+std::vector<Bytes> split_superframe(Bytes packet) {
   constexpr uint8_t kSuperframeMarker = 0b110;
   const uint8_t marker = packet.empty() ? uint8_t{0} : packet.back();
   const size_t count = (marker & 7U) + 1, width = (marker >> 3 & 3U) + 1;
@@ -46,7 +46,7 @@ void skip_render_size(BitReader& bits) {
 Vp9References::Packet Vp9References::next(Bytes bytes) {
   Packet packet;
   std::vector<uint32_t> references;
-  const std::vector<Bytes> frames = frames_of(bytes);
+  const std::vector<Bytes> frames = split_superframe(bytes);
   lost_ = lost_ || frames.empty();
   for (const Bytes frame : frames) {
     const std::optional<Header> header = read_header(frame);

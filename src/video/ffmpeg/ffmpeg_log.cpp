@@ -23,7 +23,7 @@ constexpr int kMaxMessage = 512;
 
 thread_local FfmpegLog* log_of_thread = nullptr;  // NOLINT: FFmpeg calls back without an argument
 
-std::function<void(const std::string&)>& listener_of_all() {
+std::function<void(const std::string&)>& global_listener() {
   static std::function<void(const std::string&)> listener;
   return listener;
 }
@@ -61,7 +61,7 @@ FfmpegLog::~FfmpegLog() {
 
 void FfmpegLog::add(std::string message) {
   ++count_;
-  if (listener_of_all()) listener_of_all()(message);
+  if (global_listener()) global_listener()(message);
   last_ = std::move(message);
   if (first_.size() < kMessagesReported &&
       std::find(first_.begin(), first_.end(), last_) == first_.end()) {
@@ -69,8 +69,8 @@ void FfmpegLog::add(std::string message) {
   }
 }
 
-void hear_ffmpeg(std::function<void(const std::string&)> listener) {
-  listener_of_all() = std::move(listener);
+void set_ffmpeg_listener(std::function<void(const std::string&)> listener) {
+  global_listener() = std::move(listener);
 }
 
 std::string FfmpegLog::summary() const {

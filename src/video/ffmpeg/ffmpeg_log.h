@@ -51,7 +51,7 @@ class FfmpegLog {
 };
 
 // In a decoder process, which has no log: `listener` hears what is said about any file.
-void hear_ffmpeg(std::function<void(const std::string&)> listener);
+void set_ffmpeg_listener(std::function<void(const std::string&)> listener);
 
 // "moov atom not found: Invalid data found when processing input": the last message of the
 // thread's Scope, and the meaning of `error_code` (negative, as FFmpeg's functions return it).

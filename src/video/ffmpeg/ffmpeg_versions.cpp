@@ -13,7 +13,7 @@ bool is_key(const AVFrame& picture) {
 #endif
 }
 
-int64_t duration_of(const AVFrame& picture) {
+int64_t frame_duration(const AVFrame& picture) {
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 2, 100)  // 6.0
   return picture.duration;
 #else
@@ -21,7 +21,7 @@ int64_t duration_of(const AVFrame& picture) {
 #endif
 }
 
-std::span<const uint8_t> side_data_of(const AVStream& stream, AVPacketSideDataType type) {
+std::span<const uint8_t> stream_side_data(const AVStream& stream, AVPacketSideDataType type) {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)  // 6.1
   const AVCodecParameters& codec = *stream.codecpar;
   const AVPacketSideData* found =

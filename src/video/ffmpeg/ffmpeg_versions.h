@@ -14,9 +14,9 @@ namespace streamo::video {
 bool is_key(const AVFrame& picture);
 
 // In the stream's time base; 0: unknown.
-int64_t duration_of(const AVFrame& picture);
+int64_t frame_duration(const AVFrame& picture);
 
 // What the container says of the stream beside its packets; empty where it says nothing.
-std::span<const uint8_t> side_data_of(const AVStream& stream, AVPacketSideDataType type);
+std::span<const uint8_t> stream_side_data(const AVStream& stream, AVPacketSideDataType type);
 
 }  // namespace streamo::video

@@ -20,12 +20,12 @@ namespace {
 constexpr auto kGrace = std::chrono::duration_cast<TimeLimit::Clock::duration>(
     std::chrono::duration<double>(kGraceSeconds));
 
-std::atomic<int>& left_behind() {
+std::atomic<int>& abandoned_threads() {
   static std::atomic<int> count{0};
   return count;
 }
 
-std::function<void()>& in_place() {
+std::function<void()>& inline_progress() {
   static std::function<void()> renewed;
   return renewed;
 }
@@ -128,7 +128,7 @@ TimeLimit::TimeLimit(double seconds) : seconds_(seconds), deadline_(0) {
 void TimeLimit::renew() {
   const auto allowed = std::chrono::duration_cast<Clock::duration>(seconds_);
   deadline_ = (Clock::now() + allowed).time_since_epoch().count();
-  if (in_place()) in_place()();
+  if (inline_progress()) inline_progress()();
   core::reading().note();
 }
 
@@ -141,12 +141,12 @@ int TimeLimit::interrupt(void* limit) {
   return static_cast<TimeLimit*>(limit)->expired() ? 1 : 0;
 }
 
-void run_in_place(std::function<void()> renewed) {
-  in_place() = std::move(renewed);
+void run_inline(std::function<void()> renewed) {
+  inline_progress() = std::move(renewed);
 }
 
 bool run_within(TimeLimit& limit, std::function<void()> work) {
-  if (in_place()) {
+  if (inline_progress()) {
     work();
     return true;
   }
@@ -160,12 +160,12 @@ bool run_within(TimeLimit& limit, std::function<void()> work) {
   } give_back{worker};
   if (worker->run(limit, std::move(work))) return true;
   give_back.is_reusable = false;
-  ++left_behind();
+  ++abandoned_threads();
   return false;
 }
 
-int threads_left_behind() {
-  return left_behind();
+int num_abandoned_threads() {
+  return abandoned_threads();
 }
 
 }  // namespace streamo::video

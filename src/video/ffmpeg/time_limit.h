@@ -16,8 +16,8 @@ class TimeLimit {
   explicit TimeLimit(double seconds);
 
   void renew();
-  bool expired();                             // from then on for ever
-  bool was_up() const { return up_.load(); }  // expired() said so
+  bool expired();                                  // from then on for ever
+  bool has_expired() const { return up_.load(); }  // expired() said so
   double seconds() const { return seconds_.count(); }
   Clock::time_point deadline() const { return Clock::time_point(Clock::duration(deadline_)); }
 
@@ -38,8 +38,8 @@ inline constexpr double kGraceSeconds = 1;
 
 // In a decoder process: work is from then on done where it is asked for, since the process as a
 // whole can be ended; and `renewed` hears that a file gets on.
-void run_in_place(std::function<void()> renewed);
+void run_inline(std::function<void()> renewed);
 
-int threads_left_behind();  // by this process so far
+int num_abandoned_threads();  // by this process so far
 
 }  // namespace streamo::video

@@ -35,7 +35,7 @@ std::string shortest(double seconds) {
   return text;
 }
 
-int columns_of(int64_t count, int cell_width, int cell_height) {
+int choose_columns(int64_t count, int cell_width, int cell_height) {
   const double columns = std::sqrt(static_cast<double>(count) * kShape * cell_height / cell_width);
   const int64_t most = std::min<int64_t>(count, ContactSheet::kMaxColumns);
   // At least so many that the rows suffice.
@@ -82,7 +82,7 @@ void ContactSheet::write_png(const std::filesystem::path& path) const {
   const int cell_width = width + 2 * kMargin;
   const int cell_height = size_.height + scale * kGlyphHeight + 3 * kMargin;
   const auto count = static_cast<int64_t>(thumbnails_.size());
-  const int columns = columns_of(count, cell_width, cell_height);
+  const int columns = choose_columns(count, cell_width, cell_height);
   const auto rows = static_cast<int>((count + columns - 1) / columns);
   const FrameSize page_size{rows * cell_height, columns * cell_width};
   std::vector<uint8_t> page(

@@ -142,7 +142,7 @@ class Writer {
   unsigned long size_ = 0;  // NOLINT: libjpeg's type
 };
 
-core::Fault fault_of(const std::string& reason) {
+core::Fault jpeg_fault(const std::string& reason) {
   return {fmt::format("not a readable JPEG picture ({})", reason)};
 }
 
@@ -172,23 +172,23 @@ std::vector<uint8_t> inverted_cmyk_to_rgb(const std::vector<uint8_t>& ink) {
 
 core::Result<FrameSize> jpeg_size(std::string_view bytes) {
   Reader reader(bytes);
-  if (!reader.read_header()) return fault_of(reader.reason());
+  if (!reader.read_header()) return jpeg_fault(reader.reason());
   return reader.size();
 }
 
 core::Result<std::vector<uint8_t>> decode_jpeg(std::string_view bytes,
                                                const std::function<bool()>& give_up) {
   Reader reader(bytes, give_up);
-  if (!reader.read_header()) return fault_of(reader.reason());
+  if (!reader.read_header()) return jpeg_fault(reader.reason());
   const int channels = reader.channels();
   if (channels != 1 && channels != 3 && channels != 4) {
-    return fault_of(fmt::format("it has {} channels", channels));
+    return jpeg_fault(fmt::format("it has {} channels", channels));
   }
   const FrameSize size = reader.size();
   std::vector<uint8_t> pixels(static_cast<size_t>(size.height) * static_cast<size_t>(size.width) *
                               static_cast<size_t>(channels));
-  if (!reader.read_pixels(pixels.data())) return fault_of(reader.reason());
-  if (reader.cut_off()) return fault_of("it was cut off");
+  if (!reader.read_pixels(pixels.data())) return jpeg_fault(reader.reason());
+  if (reader.cut_off()) return jpeg_fault("it was cut off");
   if (channels == 1) return grey_to_rgb(pixels);
   if (channels == 4) return inverted_cmyk_to_rgb(pixels);
   return pixels;

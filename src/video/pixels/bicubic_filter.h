@@ -21,7 +21,7 @@ struct BicubicFilter {
   int taps;
   int precision;  // weights are multiples of 2^-precision, as fine as 16 bits allow
 
-  const int16_t* weights_of(int pixel) const {
+  const int16_t* pixel_weights(int pixel) const {
     return weights.data() + static_cast<ptrdiff_t>(pixel) * taps;
   }
   int32_t half() const { return 1 << (precision - 1); }  // for rounding

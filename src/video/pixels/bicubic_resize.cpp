@@ -67,7 +67,7 @@ constexpr ptrdiff_t kBlock = 32;  // values summed side by side, in registers
 // One row of the result of the pass along the columns, from the source rows beginning at `rows`.
 void mix_rows(const BicubicFilter& filter, int y, const uint8_t* rows, ptrdiff_t row_bytes,
               uint8_t* out) {
-  const int16_t* weights = filter.weights_of(y);
+  const int16_t* weights = filter.pixel_weights(y);
   const int count = filter.windows[static_cast<size_t>(y)].count;
   ptrdiff_t x = 0;
   for (; x + kBlock <= row_bytes; x += kBlock) {

@@ -52,7 +52,7 @@ int colour_matrix(const AVFrame& picture) {
 
 // A point (p, q) is shown at (a p + c q, b p + d q); the matrix is a b u / c d v / x y w.
 Orientation display_orientation(const AVStream& stream) {
-  const auto told = side_data_of(stream, AV_PKT_DATA_DISPLAYMATRIX);
+  const auto told = stream_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX);
   std::array<int32_t, 9> matrix{};
   if (told.size() < sizeof(matrix)) return {};
   std::memcpy(matrix.data(), told.data(), sizeof(matrix));

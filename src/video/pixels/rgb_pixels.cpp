@@ -14,7 +14,7 @@ extern "C" {
 namespace streamo::video {
 namespace {
 
-const AVPixFmtDescriptor& descriptor_of(const AVFrame& picture) {
+const AVPixFmtDescriptor& pixel_descriptor(const AVFrame& picture) {
   return *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture.format));
 }
 
@@ -32,7 +32,7 @@ class ComponentReader {
  public:
   explicit ComponentReader(const AVFrame& picture)
       : picture_(picture),
-        descriptor_(descriptor_of(picture)),
+        descriptor_(pixel_descriptor(picture)),
         row_(static_cast<size_t>(picture.width)) {
     std::copy(std::begin(picture.data), std::begin(picture.data) + 4, data_.begin());
     std::copy(std::begin(picture.linesize), std::begin(picture.linesize) + 4, strides_.begin());
@@ -99,7 +99,7 @@ void lay_on_white(std::span<const uint8_t> alpha, uint8_t* rgb) {
 }  // namespace
 
 bool has_rgb_values(const AVFrame& picture) {
-  const AVPixFmtDescriptor& descriptor = descriptor_of(picture);
+  const AVPixFmtDescriptor& descriptor = pixel_descriptor(picture);
   if (has(descriptor, AV_PIX_FMT_FLAG_FLOAT) || has(descriptor, AV_PIX_FMT_FLAG_HWACCEL) ||
       has(descriptor, AV_PIX_FMT_FLAG_BAYER)) {
     return false;

@@ -290,7 +290,7 @@ struct YuvScaler::Rows {
       for (int i = 0; i < std::min(8, own.to_.width - x); ++i) {
         const auto [first, count] = own.across_.windows[static_cast<size_t>(x + i)];
         const std::array<Int16x8, 3> pixel = mix_columns(
-            own.columns_.data() + ptrdiff_t{first} * 24, own.across_.weights_of(x + i), count);
+            own.columns_.data() + ptrdiff_t{first} * 24, own.across_.pixel_weights(x + i), count);
         for (size_t channel = 0; channel < 3; ++channel) {
           block[channel][static_cast<size_t>(i)] = pixel[channel];
         }
@@ -321,7 +321,7 @@ struct YuvScaler::Rows {
       for (; prepared < first + count; prepared += kGroup) prepare_rows(prepared);
       rows.clear();
       for (int k = first; k < first + count; ++k) rows.push_back(own.narrowed_row(k));
-      mix_rows(rows, own.down_.weights_of(y), 3 * own.narrow_pitch_, own.mixed_.data());
+      mix_rows(rows, own.down_.pixel_weights(y), 3 * own.narrow_pitch_, own.mixed_.data());
       const int16_t *red = own.mixed_.data(), *green = red + own.narrow_pitch_,
                     *blue = green + own.narrow_pitch_;
       for (int x = 0; x < own.to_.width; ++x) {

@@ -252,7 +252,7 @@ std::optional<std::string> DecoderProcess::receive(TimeLimit& limit) {
 
 Result<DecoderReply> DecoderProcess::ask(const DecoderRequest& request, FileWatch& watch,
                                          int file) {
-  if (watch.limit.was_up()) return time_limit_fault(watch, false);
+  if (watch.limit.has_expired()) return time_limit_fault(watch, false);
   if (!ended_.empty()) return file_fault(watch.path, ended_);
   watch.limit.renew();
   std::optional<std::string> bytes = "";

@@ -38,14 +38,14 @@ constexpr unsigned kAlarm = 10;
 class Service {
  public:
   Service() {
-    hear_ffmpeg([this](const std::string& message) {
+    set_ffmpeg_listener([this](const std::string& message) {
       if (said_.size() < kMaxSaid) {
         said_.push_back(message);
       } else {
         ++said_more_;
       }
     });
-    run_in_place([this] { tell_progress(); });
+    run_inline([this] { tell_progress(); });
   }
 
   void run() {

@@ -16,11 +16,11 @@ using testing::HasSubstr;
 
 TEST(SystemError, TellsTheMachinesTroubleFromTheFiles) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC, EDQUOT, EFBIG, EROFS})
-    EXPECT_EQ(trouble_of(error), Trouble::kMachine) << error;
+    EXPECT_EQ(classify_errno(error), Trouble::kMachine) << error;
   for (const int error : {EIO, ESTALE, ETIMEDOUT, EHOSTDOWN})
-    EXPECT_EQ(trouble_of(error), Trouble::kMayPass) << error;
+    EXPECT_EQ(classify_errno(error), Trouble::kMayPass) << error;
   for (const int error : {0, ENOENT, EACCES, EISDIR, ELOOP, ENAMETOOLONG, EINVAL})
-    EXPECT_EQ(trouble_of(error), Trouble::kBroken) << error;
+    EXPECT_EQ(classify_errno(error), Trouble::kBroken) << error;
   EXPECT_NO_THROW(throw_if_of_the_machine(ENOENT, "cannot open", "a.mp4"));
   EXPECT_THROW(throw_if_of_the_machine(EIO, "cannot open", "a.mp4"), Error);
 }

@@ -23,7 +23,7 @@ struct Settings {
   std::vector<double> betas = {0.9, 0.999};
 };
 
-ConfigSchema schema_of(Settings& s) {
+ConfigSchema make_schema(Settings& s) {
   ConfigSchema schema;
   schema.add("optim.lr", &s.lr, "Peak learning rate.", at_least(0));
   schema.add("optim.schedule", &s.schedule, "Shape.", one_of({"cosine", "linear", "constant"}));
@@ -42,7 +42,7 @@ std::string load_error(const std::string& text, Settings* settings = nullptr) {
   const std::string path = folder + "/config_schema_test.json";
   write_file_atomic(path, text);
   Settings local;
-  ConfigSchema schema = schema_of(settings != nullptr ? *settings : local);
+  ConfigSchema schema = make_schema(settings != nullptr ? *settings : local);
   try {
     schema.load_file(path);
   } catch (const Error& error) {
@@ -104,13 +104,13 @@ TEST(ConfigSchema, RefusesDoubledKeysBrokenJsonMissingFileAndUnsetEnvironment) {
   EXPECT_THAT(load_error(R"({"checkpoint": {"dir": "${STREAMO_NOT_SET}/x"}})"),
               HasSubstr("STREAMO_NOT_SET"));
   Settings s;
-  ConfigSchema schema = schema_of(s);
+  ConfigSchema schema = make_schema(s);
   EXPECT_THROW(schema.load_file("/nonexistent/x.json"), Error);
 }
 
 TEST(ConfigSchema, OverridesTakeJsonOrBareText) {
   Settings s;
-  ConfigSchema schema = schema_of(s);
+  ConfigSchema schema = make_schema(s);
   schema.apply_overrides({"optim.lr=2e-5", "optim.schedule=linear", "data.packing=false",
                           "data.train=[\"/a\",\"/b\"]", "train.max_steps=12"});
   EXPECT_EQ(s.lr, 2e-5);
@@ -128,14 +128,14 @@ TEST(ConfigSchema, EffectiveValuesLoadBackUnchanged) {
   s.lr = 3e-4;
   s.train = {"/x.json"};
   Settings back;
-  EXPECT_EQ(load_error(schema_of(s).values().dump(), &back), "");
+  EXPECT_EQ(load_error(make_schema(s).values().dump(), &back), "");
   EXPECT_EQ(back.lr, 3e-4);
   EXPECT_EQ(back.train, s.train);
 }
 
 TEST(ConfigSchema, DescribesOneKeyASectionOrAll) {
   Settings s;
-  const ConfigSchema schema = schema_of(s);
+  const ConfigSchema schema = make_schema(s);
   EXPECT_THAT(schema.describe("optim.lr"), HasSubstr("number >= 0, default 1e-05"));
   EXPECT_THAT(schema.describe("optim"), HasSubstr("optim.betas"));
   EXPECT_THROW(schema.describe("optin"), Error);
@@ -147,7 +147,7 @@ TEST(ConfigSchema, DescribesOneKeyASectionOrAll) {
 TEST(ConfigSchema, TakesPathsThatAreNotUtf8) {
   Settings s;
   s.dir = "/caf\xE9/run";
-  const ConfigSchema schema = schema_of(s);  // with a value that is its default
+  const ConfigSchema schema = make_schema(s);  // with a value that is its default
   EXPECT_EQ(schema.values()["checkpoint"]["dir"], "/caf\xEF\xBF\xBD/run");
   EXPECT_THAT(schema.describe("checkpoint.dir"), HasSubstr("caf"));
 }

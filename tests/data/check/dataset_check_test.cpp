@@ -56,7 +56,7 @@ class DatasetChecks : public testing::Test {
     return record;
   }
 
-  static SampleSource source_of(const std::string& name, const json& records) {
+  static SampleSource make_source(const std::string& name, const json& records) {
     std::ofstream(folder_ / name) << records;
     SourceOptions options;
     options.conversation.system_prompt = "Watch.";
@@ -93,8 +93,8 @@ class DatasetChecks : public testing::Test {
 fs::path DatasetChecks::folder_;
 
 TEST_F(DatasetChecks, FindNothingWhereAllIsWell) {
-  const DatasetCheck result = check(
-      source_of("raw.json", {raw("twelve.mp4"), raw("four.mp4"), raw("four.mp4", json::array())}));
+  const DatasetCheck result = check(make_source(
+      "raw.json", {raw("twelve.mp4"), raw("four.mp4"), raw("four.mp4", json::array())}));
   EXPECT_EQ(result.samples, 3u);
   EXPECT_EQ(result.bad_samples, 0u);
   // The second one of four.mp4 asks the same as the first and answers nothing.
@@ -107,7 +107,7 @@ TEST_F(DatasetChecks, FindNothingWhereAllIsWell) {
   EXPECT_THAT(result.states, ElementsAre(18, 0, 2));
   EXPECT_EQ(result.samples_without_response, 1);
   EXPECT_THAT(result.tokens_of_item, IsEmpty());
-  EXPECT_EQ(problem_of(result, 0), std::nullopt);
+  EXPECT_EQ(dataset_problem(result, 0), std::nullopt);
 }
 
 TEST_F(DatasetChecks, TellWhyASampleCannotBeUsed) {
@@ -118,12 +118,12 @@ TEST_F(DatasetChecks, TellWhyASampleCannotBeUsed) {
   no_picture["messages"][0]["content"] = "<image>";
   no_picture["images"] = {"none.png"};
   const SampleSource raws =
-      source_of("raw.json", {raw("none.mp4"),
-                             raw("text.mp4"),
-                             raw("strip.mp4"),
-                             raw("../outside.mp4"),
-                             {{"video_path", "four.mp4"}, {"respons", json::array()}},
-                             raw("four.mp4")});
+      make_source("raw.json", {raw("none.mp4"),
+                               raw("text.mp4"),
+                               raw("strip.mp4"),
+                               raw("../outside.mp4"),
+                               {{"video_path", "four.mp4"}, {"respons", json::array()}},
+                               raw("four.mp4")});
   const DatasetCheck result = check(raws);
   EXPECT_EQ(result.samples, 6u);
   EXPECT_EQ(result.bad_samples, 5u);
@@ -144,7 +144,7 @@ TEST_F(DatasetChecks, TellWhyASampleCannotBeUsed) {
   EXPECT_EQ(result.videos, 4u);
   EXPECT_EQ(result.unreadable_videos, 2u);
 
-  const DatasetCheck streams = check(source_of(
+  const DatasetCheck streams = check(make_source(
       "stream.json", {no_answer, stream("four.mp4", 7), no_picture, stream("four.mp4", 4)}));
   EXPECT_EQ(streams.bad_samples, 3u);
   expect_no_more(streams, {Finding::kUnsupervised, Finding::kFrames, Finding::kPicture});
@@ -156,7 +156,7 @@ TEST_F(DatasetChecks, TellWhyASampleCannotBeUsed) {
 }
 
 TEST_F(DatasetChecks, ListWhatIsOddAboutSamplesThatAreUsed) {
-  const DatasetCheck result = check(source_of(
+  const DatasetCheck result = check(make_source(
       "raw.json",
       {raw("twelve.mp4", {{{"content", "It crosses."}, {"time", 13}},
                           {{"content", "a"}, {"st_time", 5}, {"end_time", 2}},
@@ -188,7 +188,7 @@ TEST_F(DatasetChecks, ListWhatIsOddAboutSamplesThatAreUsed) {
 TEST_F(DatasetChecks, ListMendedFramesAndTurnsWithoutState) {
   json odd = stream("four.mp4", 5);
   odd["messages"][1]["content"] = "Hello.";
-  const DatasetCheck result = check(source_of("stream.json", {odd, stream("four.mp4", 3)}));
+  const DatasetCheck result = check(make_source("stream.json", {odd, stream("four.mp4", 3)}));
   EXPECT_EQ(result.bad_samples, 0u);
   EXPECT_THAT(lines(result, Finding::kMendedFrames),
               ElementsAre("stream.json:0: 4 pictures for 5 placeholders: the last is repeated",
@@ -199,7 +199,7 @@ TEST_F(DatasetChecks, ListMendedFramesAndTurnsWithoutState) {
 }
 
 TEST_F(DatasetChecks, CountASampleOnceHoweverManyEntriesItHas) {
-  const DatasetCheck result = check(source_of(
+  const DatasetCheck result = check(make_source(
       "raw.json",
       {raw("four.mp4", {{{"content", "a"}, {"time", 8}}, {{"content", "b"}, {"time", 9}}})}));
   EXPECT_THAT(result.entries(Finding::kOutOfRange), SizeIs(2));
@@ -208,8 +208,8 @@ TEST_F(DatasetChecks, CountASampleOnceHoweverManyEntriesItHas) {
 
 TEST_F(DatasetChecks, AgreeWithTheRun) {
   const SampleSource source =
-      source_of("raw.json", {raw("twelve.mp4"), raw("none.mp4"), raw("four.mp4"), raw("strip.mp4"),
-                             raw("one.mp4", json::array())});
+      make_source("raw.json", {raw("twelve.mp4"), raw("none.mp4"), raw("four.mp4"),
+                               raw("strip.mp4"), raw("one.mp4", json::array())});
   for (const Overlong overlong : {Overlong::kSplit, Overlong::kDrop, Overlong::kTruncate}) {
     for (const int64_t max_length : {150, 32768}) {
       const CheckOptions options{
@@ -247,7 +247,7 @@ TEST_F(DatasetChecks, AgreeWithTheRun) {
 }
 
 TEST_F(DatasetChecks, CountVisualTokensOfTheItems) {
-  const SampleSource source = source_of("raw.json", {raw("twelve.mp4"), raw("four.mp4")});
+  const SampleSource source = make_source("raw.json", {raw("twelve.mp4"), raw("four.mp4")});
   // 96x128 -> 84x140 = 3x5 tokens, 128x192 -> 140x196 = 5x7, by the resize rule.
   EXPECT_EQ(check(source).visual_tokens, 12 * 15 + 4 * 35);
   const DatasetCheck cut = check(
@@ -260,8 +260,8 @@ TEST_F(DatasetChecks, CountVisualTokensOfTheItems) {
 TEST_F(DatasetChecks, CompareTheSetsWithTheFirst) {
   DatasetChecker checker;
   const SampleSource trained =
-      source_of("train.json", {raw("twelve.mp4"), raw("four.mp4"), raw("twelve.mp4")});
-  const SampleSource held_out = source_of("eval.json", {raw("four.mp4"), raw("one.mp4")});
+      make_source("train.json", {raw("twelve.mp4"), raw("four.mp4"), raw("twelve.mp4")});
+  const SampleSource held_out = make_source("eval.json", {raw("four.mp4"), raw("one.mp4")});
   const DatasetCheck first = checker.check("train", trained, {});
   const DatasetCheck second = checker.check("eval", held_out, {});
   EXPECT_THAT(lines(first, Finding::kDuplicate), ElementsAre("train.json:2: is train.json:0"));
@@ -276,13 +276,13 @@ TEST_F(DatasetChecks, SayWhatARunWouldStopFor) {
   DatasetCheck result;
   result.samples = 10;
   result.bad_samples = 1;
-  EXPECT_EQ(problem_of(result, 0.1), std::nullopt);
+  EXPECT_EQ(dataset_problem(result, 0.1), std::nullopt);
   result.bad_samples = 2;
-  EXPECT_EQ(problem_of(result, 0.1),
+  EXPECT_EQ(dataset_problem(result, 0.1),
             "2 of 10 samples cannot be used, more than data.max_bad_fraction = 0.1");
-  EXPECT_EQ(problem_of(result, 1), std::nullopt);
+  EXPECT_EQ(dataset_problem(result, 1), std::nullopt);
   result.bad_samples = 10;
-  EXPECT_EQ(problem_of(result, 1), "no sample can be used");
+  EXPECT_EQ(dataset_problem(result, 1), "no sample can be used");
 }
 
 TEST_F(DatasetChecks, HaveKeysThatNeverRepeat) {

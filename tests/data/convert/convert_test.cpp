@@ -249,7 +249,7 @@ TEST_F(Conversions, AgreeWithASecondProgramOfTheSameRules) {
 class ImageConversions : public Conversions {
  protected:
   // Stream records of the raw ones, in out.json.
-  static fs::path stream_of(const json& records) {
+  static fs::path write_stream_file(const json& records) {
     to_stream(write("in.json", records.dump()));
     return folder_ / "out.json";
   }
@@ -277,7 +277,7 @@ class ImageConversions : public Conversions {
 };
 
 TEST_F(ImageConversions, WriteTheFramesOfEachTurn) {
-  const fs::path input = stream_of(
+  const fs::path input = write_stream_file(
       {raw("clips/four.mp4", "a"), raw("clips/b/four.mp4", "b"), raw("clips/four.mp4", "c")});
   const json streams = read(input);
   EXPECT_EQ(to_image(input, "frames").converted, 3u);
@@ -297,7 +297,7 @@ TEST_F(ImageConversions, WriteTheFramesOfEachTurn) {
 
 TEST_F(ImageConversions, CutAfterTheLastWantedFrame) {
   const ConversionReport report =
-      to_image(stream_of({raw("clips/nine.mp4"), raw("clips/four.mp4")}), "cut", 4);
+      to_image(write_stream_file({raw("clips/nine.mp4"), raw("clips/four.mp4")}), "cut", 4);
   const json converted = read(folder_ / "images.json");
   EXPECT_EQ(converted[0]["images"].size(), 4u);
   EXPECT_EQ(converted[0]["messages"].size(), 9u);
@@ -308,7 +308,7 @@ TEST_F(ImageConversions, CutAfterTheLastWantedFrame) {
 }
 
 TEST_F(ImageConversions, MendADifferenceOfOneAndRefuseMore) {
-  json records = read(stream_of({raw("clips/four.mp4"), raw("clips/four.mp4")}));
+  json records = read(write_stream_file({raw("clips/four.mp4"), raw("clips/four.mp4")}));
   const json round = {records[0]["messages"][1], records[0]["messages"][2]};
   for (int i = 0; i < 3; ++i) {
     for (const json& message : round) {

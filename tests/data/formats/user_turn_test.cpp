@@ -28,8 +28,8 @@ TEST(TimeTag, TellsTurnsApart) {
     for (int64_t turn = 0; turn < 5000; ++turn) {
       const std::string tag = time_tag(turn, fps);
       EXPECT_TRUE(tags.insert(tag).second) << fps << ": " << tag;
-      EXPECT_EQ(question_of(user_content("What?", turn, fps)), "What?") << tag;
-      EXPECT_EQ(question_of(user_content("", turn, fps)), "") << tag;
+      EXPECT_EQ(extract_question(user_content("What?", turn, fps)), "What?") << tag;
+      EXPECT_EQ(extract_question(user_content("", turn, fps)), "") << tag;
     }
   }
 }
@@ -63,7 +63,7 @@ TEST(QuestionOf, IsFoundWhereverItStands) {
            "What?\n<stream>\n<stream>",
            "What?",
        }) {
-    EXPECT_EQ(question_of(content), "What?") << content;
+    EXPECT_EQ(extract_question(content), "What?") << content;
   }
 }
 
@@ -71,17 +71,18 @@ TEST(QuestionOf, IsEmptyWhereNothingIsAsked) {
   for (const char* content :
        {"", "<4s-5s>\n<stream>", "<stream>", "<stream>\n<4s-5s>", "<4s-5s>\r\n<stream>\r\n",
         "[00:04]<image>", "<4.0 seconds>\n<stream>", "Time: 4.0s\n<stream>", "\n<stream>\n"}) {
-    EXPECT_EQ(question_of(content), "") << content;
+    EXPECT_EQ(extract_question(content), "") << content;
   }
 }
 
 TEST(QuestionOf, KeepsItsLinesAndItsOwnNumbers) {
-  EXPECT_EQ(question_of("How many?\n1\n2\n12:30\n<4s-5s>\n<stream>"), "How many?\n1\n2\n12:30");
-  EXPECT_EQ(question_of("First?\n<4s-5s>\n<stream>\nSecond?"), "First?\nSecond?");
-  EXPECT_EQ(question_of("What is between <2s-3s> and now?\n<4s-5s>\n<stream>"),
+  EXPECT_EQ(extract_question("How many?\n1\n2\n12:30\n<4s-5s>\n<stream>"),
+            "How many?\n1\n2\n12:30");
+  EXPECT_EQ(extract_question("First?\n<4s-5s>\n<stream>\nSecond?"), "First?\nSecond?");
+  EXPECT_EQ(extract_question("What is between <2s-3s> and now?\n<4s-5s>\n<stream>"),
             "What is between <2s-3s> and now?");
-  EXPECT_EQ(question_of("<stream>\nHow many?\n1\n2"), "How many?\n1\n2");
-  EXPECT_EQ(question_of("Is <b> bold?\n<stream>"), "Is <b> bold?");
+  EXPECT_EQ(extract_question("<stream>\nHow many?\n1\n2"), "How many?\n1\n2");
+  EXPECT_EQ(extract_question("Is <b> bold?\n<stream>"), "Is <b> bold?");
 }
 
 TEST(Repeats, OfOneTurnAreAskedOnce) {

@@ -66,7 +66,7 @@ TEST(OrderedPipeline, AnExceptionOfAnyPartReachesTheCaller) {
     size_t delivered = 0;
     const auto count = [&](size_t, size_t) { ++delivered; };
     const std::string expected = "at " + std::to_string(at);
-    const auto message_of = [](const auto& run) {
+    const auto error_message = [](const auto& run) {
       try {
         run();
       } catch (const std::runtime_error& error) {
@@ -74,11 +74,13 @@ TEST(OrderedPipeline, AnExceptionOfAnyPartReachesTheCaller) {
       }
       return std::string("none");
     };
-    EXPECT_EQ(message_of([&] { ordered_pipeline(kCount, 4, fail_at(at), same, count); }), expected);
+    EXPECT_EQ(error_message([&] { ordered_pipeline(kCount, 4, fail_at(at), same, count); }),
+              expected);
     EXPECT_LE(delivered, at);
-    EXPECT_EQ(message_of([&] { ordered_pipeline(kCount, 4, same, fail_at(at), count); }), expected);
+    EXPECT_EQ(error_message([&] { ordered_pipeline(kCount, 4, same, fail_at(at), count); }),
+              expected);
     const auto deliver = [&](size_t i, size_t) { fail_at(at)(i); };
-    EXPECT_EQ(message_of([&] { ordered_pipeline(kCount, 4, same, same, deliver); }), expected);
+    EXPECT_EQ(error_message([&] { ordered_pipeline(kCount, 4, same, same, deliver); }), expected);
   }
 }
 

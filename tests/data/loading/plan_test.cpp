@@ -104,14 +104,14 @@ std::vector<std::vector<size_t>> joined(std::vector<Plan>& ranks, int64_t step) 
 
 TEST(Plan, MicroBatchesDoNotDependOnTheNumberOfRanks) {
   for (const bool packing : {false, true}) {
-    for (const bool in_order : {false, true}) {
+    for (const bool fixed_order : {false, true}) {
       PlanOptions options{.seed = 3,
                           .packing = packing,
                           .max_length = 80,
                           .micro_batch_size = 2,
                           .grad_accum_steps = 12,
                           .epochs = 2,
-                          .in_order = in_order};
+                          .fixed_order = fixed_order};
       std::vector<Plan> one = {Plan(lengths(53), options)};
       for (const int size : {2, 3, 4}) {
         options.world_size = size;
@@ -128,7 +128,7 @@ TEST(Plan, MicroBatchesDoNotDependOnTheNumberOfRanks) {
 }
 
 TEST(Plan, InOrderEachRankHasARowOfThem) {
-  PlanOptions options{.grad_accum_steps = 2, .rank = 1, .world_size = 3, .in_order = true};
+  PlanOptions options{.grad_accum_steps = 2, .rank = 1, .world_size = 3, .fixed_order = true};
   Plan plan(lengths(10), options);  // 10 micro-batches: 6, then 4
   const auto numbers = [&](int64_t step) {
     std::vector<int64_t> found;
@@ -170,7 +170,7 @@ TEST(Plan, InRoundsEveryRankHasOneOfAboutTheSameCost) {
     }
   }
   // In order: rank r has the micro-batches r, r + 4, ...; the last round may have fewer.
-  options.in_order = true;
+  options.fixed_order = true;
   for (options.rank = 0; options.rank < 4; ++options.rank) {
     const StepPlan step = Plan(lengths(6), options).step(0);
     EXPECT_EQ(step.rounds, 2);

@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Annotation annotation_of(const std::string& questions, const std::string& responses) {
+Annotation make_annotation(const std::string& questions, const std::string& responses) {
   const json record = {{"video_path", "v.mp4"},
                        {"question", json::parse(questions)},
                        {"response", json::parse(responses)}};
@@ -83,7 +83,8 @@ TEST(Labels, FollowTheRules) {
   };
   for (const LabelCase& c : cases) {
     ConversionLosses losses;
-    EXPECT_EQ(letters(label_turns(annotation_of("[]", c.responses), 8, c.fps, &losses)), c.expected)
+    EXPECT_EQ(letters(label_turns(make_annotation("[]", c.responses), 8, c.fps, &losses)),
+              c.expected)
         << c.name;
     EXPECT_EQ(losses.overwritten_answers.size(), c.overwritten) << c.name;
     EXPECT_EQ(losses.out_of_range.size(), c.out_of_range) << c.name;
@@ -95,7 +96,7 @@ TEST(Labels, FollowTheRules) {
 // 300,000 events that span a day: 26,000 million turns, were each gone through.
 TEST(Labels, ManyLongEventsAreLabelledInLinearTime) {
   Annotation annotation =
-      annotation_of("[]", R"([{"content": "", "st_time": 0, "end_time": 86400}])");
+      make_annotation("[]", R"([{"content": "", "st_time": 0, "end_time": 86400}])");
   annotation.responses.assign(300'000, Response(annotation.responses[0]));
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<TurnLabel> labels = label_turns(annotation, 86'400, 1, nullptr);
@@ -105,7 +106,7 @@ TEST(Labels, ManyLongEventsAreLabelledInLinearTime) {
 
 TEST(Labels, LossesNameResponseAndTurn) {
   ConversionLosses losses;
-  label_turns(annotation_of("[]", R"([{"content": "a", "time": 3}, {"content": "b", "time": 3},
+  label_turns(make_annotation("[]", R"([{"content": "a", "time": 3}, {"content": "b", "time": 3},
                                       {"content": "c", "time": 20}])"),
               8, 1, &losses);
   EXPECT_THAT(losses.overwritten_answers, ElementsAre(HasSubstr("response[1]")));
@@ -117,7 +118,7 @@ TEST(Labels, LossesCutLongAnswersBetweenCharacters) {
   std::string text = "x";
   for (int i = 0; i < 100; ++i) text += "é";
   ConversionLosses losses;
-  label_turns(annotation_of("[]", json::array({{{"content", text}, {"time", 20}}}).dump()), 8, 1,
+  label_turns(make_annotation("[]", json::array({{{"content", text}, {"time", 20}}}).dump()), 8, 1,
               &losses);
   ASSERT_EQ(losses.out_of_range.size(), 1u);
   EXPECT_LT(losses.out_of_range[0].size(), 150u);
@@ -151,7 +152,7 @@ ConversationOptions plain_options() {
 }
 
 TEST(Conversations, AskAQuestionOnceInATurn) {
-  const Annotation annotation = annotation_of(
+  const Annotation annotation = make_annotation(
       R"([{"content": "Why?", "time": 2}, {"content": "Who?\nYes\nNo", "time": 2},
           {"content": "Why?", "time": 2}, {"content": "Which?\nYes\nNo", "time": 2},
           {"content": "Who?\nYes\nNo", "time": 2}, {"content": "Why?", "time": 3}])",
@@ -173,7 +174,7 @@ TEST(Conversations, OfFilesAskAQuestionOnceInATurn) {
 }
 
 TEST(Conversations, AreWrittenOutInFull) {
-  const Annotation annotation = annotation_of(
+  const Annotation annotation = make_annotation(
       R"([{"content": "why?", "time": 2}])", R"([{"content": "so", "st_time": 1, "end_time": 2}])");
   const Conversation conversation = build_conversation(annotation, 4, plain_options(), nullptr);
   EXPECT_EQ(conversation.video_path, "v.mp4");
@@ -193,7 +194,7 @@ TEST(Conversations, AreWrittenOutInFull) {
 TEST(Conversations, PlaceQuestions) {
   const auto texts = [](const std::string& questions, ConversionLosses* losses) {
     return user_texts(
-        build_conversation(annotation_of(questions, "[]"), 3, plain_options(), losses));
+        build_conversation(make_annotation(questions, "[]"), 3, plain_options(), losses));
   };
   ConversionLosses losses;
   EXPECT_THAT(texts("[]", &losses),
@@ -215,7 +216,7 @@ TEST(Conversations, PlaceQuestions) {
 
 TEST(Conversations, PassUnreadableTimesOn) {
   ConversionLosses losses;
-  build_conversation(annotation_of("[]", R"([{"content": "a", "time": "soon"}])"), 3,
+  build_conversation(make_annotation("[]", R"([{"content": "a", "time": "soon"}])"), 3,
                      plain_options(), &losses);
   EXPECT_THAT(losses.unreadable_times, ElementsAre(HasSubstr("soon")));
 }
@@ -228,14 +229,14 @@ TEST(Conversations, PromptAndQuestionCanBeLeftOut) {
   }
   options.system_prompt = options.default_question = "";
   const Conversation conversation =
-      build_conversation(annotation_of("[]", "[]"), 1, options, nullptr);
+      build_conversation(make_annotation("[]", "[]"), 1, options, nullptr);
   ASSERT_EQ(conversation.messages.size(), 2u);
   EXPECT_EQ(conversation.messages[0].content, "<0s-1s>\n<stream>");
 }
 
 TEST(StreamFormat, ReadsWhatItWrites) {
-  Annotation annotation = annotation_of(R"([{"content": "wo? \"ü\" 猫", "time": 2}])",
-                                        R"([{"content": "da", "time": 3}])");
+  Annotation annotation = make_annotation(R"([{"content": "wo? \"ü\" 猫", "time": 2}])",
+                                          R"([{"content": "da", "time": 3}])");
   annotation.video_name = "n";
   annotation.task_type = "t";
   annotation.source = "s";

@@ -41,7 +41,7 @@ class Indices : public testing::Test {
             {"response", {{{"content", "It crosses the line now."}, {"time", 3}}}}};
   }
 
-  static SampleSource source_of(const json& records) {
+  static SampleSource make_source(const json& records) {
     std::ofstream(folder_ / "raw.json") << records;
     SourceOptions options;
     options.conversation.system_prompt = "Watch.";
@@ -53,8 +53,8 @@ class Indices : public testing::Test {
     return format;
   }
 
-  static Index index_of(const SampleSource& source, int64_t max_length, Overlong overlong,
-                        SampleReport& report) {
+  static Index index_samples(const SampleSource& source, int64_t max_length, Overlong overlong,
+                             SampleReport& report) {
     return build_index(source, chat(),
                        {.max_length = max_length, .overlong = overlong, .num_workers = 2}, report);
   }
@@ -63,7 +63,7 @@ class Indices : public testing::Test {
     auto sample = source.load(item.sample);
     EXPECT_TRUE(sample) << sample.reason();
     auto example = encode_example(
-        window_of(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat(),
+        cut_window(*std::move(sample), item.first_round, item.num_rounds, item.sink_rounds), chat(),
         kTokenSide, item.sink_rounds + item.seen_rounds);
     EXPECT_TRUE(example) << example.reason();
     return *std::move(example);
@@ -95,9 +95,9 @@ class Indices : public testing::Test {
 fs::path Indices::folder_;
 
 TEST_F(Indices, HoldASampleAsOneItemWhenItFits) {
-  const SampleSource source = source_of({raw("twelve.mp4"), raw("four.mp4")});
+  const SampleSource source = make_source({raw("twelve.mp4"), raw("four.mp4")});
   SampleReport report;
-  const Index index = index_of(source, 32768, Overlong::kSplit, report);
+  const Index index = index_samples(source, 32768, Overlong::kSplit, report);
   ASSERT_EQ(index.items.size(), 2u);
   EXPECT_EQ(index.items[0].num_rounds, 12);
   EXPECT_EQ(index.items[1].num_rounds, 4);
@@ -108,15 +108,15 @@ TEST_F(Indices, HoldASampleAsOneItemWhenItFits) {
   expect_lengths_of_the_encoding(source, index, 32768);
   // Exactly as long as allowed is not too long; one token less is.
   const int64_t longest = index.items[0].tokens;
-  EXPECT_EQ(index_of(source, longest, Overlong::kSplit, report).items.size(), 2u);
-  EXPECT_EQ(index_of(source, longest - 1, Overlong::kSplit, report).items.size(), 3u);
+  EXPECT_EQ(index_samples(source, longest, Overlong::kSplit, report).items.size(), 2u);
+  EXPECT_EQ(index_samples(source, longest - 1, Overlong::kSplit, report).items.size(), 3u);
 }
 
 TEST_F(Indices, SplitCoversEveryRoundOnceInTheLongestWindows) {
-  const SampleSource source = source_of({raw("twelve.mp4"), raw("four.mp4")});
+  const SampleSource source = make_source({raw("twelve.mp4"), raw("four.mp4")});
   SampleReport report;
   for (const int64_t max_length : {150, 200, 301}) {
-    const Index index = index_of(source, max_length, Overlong::kSplit, report);
+    const Index index = index_samples(source, max_length, Overlong::kSplit, report);
     expect_lengths_of_the_encoding(source, index, max_length);
     std::vector<int64_t> next = {0, 0};
     for (const Item& item : index.items) {
@@ -135,9 +135,9 @@ TEST_F(Indices, SplitCoversEveryRoundOnceInTheLongestWindows) {
 }
 
 TEST_F(Indices, TruncateKeepsTheBeginning) {
-  const SampleSource source = source_of({raw("twelve.mp4"), raw("four.mp4")});
+  const SampleSource source = make_source({raw("twelve.mp4"), raw("four.mp4")});
   SampleReport report;
-  const Index index = index_of(source, 200, Overlong::kTruncate, report);
+  const Index index = index_samples(source, 200, Overlong::kTruncate, report);
   ASSERT_EQ(index.items.size(), 2u);
   EXPECT_EQ(index.items[0].first_round, 0);
   EXPECT_LT(index.items[0].num_rounds, 12);
@@ -146,14 +146,14 @@ TEST_F(Indices, TruncateKeepsTheBeginning) {
 }
 
 TEST_F(Indices, DropListsTheSample) {
-  const SampleSource source = source_of({raw("twelve.mp4"), raw("four.mp4")});
+  const SampleSource source = make_source({raw("twelve.mp4"), raw("four.mp4")});
   SampleReport all;
-  const Index whole = index_of(source, 32768, Overlong::kDrop, all);
+  const Index whole = index_samples(source, 32768, Overlong::kDrop, all);
   ASSERT_EQ(whole.items.size(), 2u);
   const int64_t max_length = whole.items[0].tokens - 1;
   ASSERT_LE(whole.items[1].tokens, max_length);
   SampleReport report;
-  const Index index = index_of(source, max_length, Overlong::kDrop, report);
+  const Index index = index_samples(source, max_length, Overlong::kDrop, report);
   ASSERT_EQ(index.items.size(), 1u);
   EXPECT_EQ(index.items[0].sample, 1u);
   EXPECT_EQ(index.overlong_samples, 1);
@@ -162,9 +162,9 @@ TEST_F(Indices, DropListsTheSample) {
 }
 
 TEST_F(Indices, OverlappingWindowsLearnFromEachTurnOnce) {
-  const SampleSource source = source_of({raw("twelve.mp4")});
+  const SampleSource source = make_source({raw("twelve.mp4")});
   SampleReport report;
-  const Index whole = index_of(source, 32768, Overlong::kSplit, report);
+  const Index whole = index_samples(source, 32768, Overlong::kSplit, report);
   for (const ContextRule& context :
        {ContextRule{.max_rounds = 5}, ContextRule{.max_rounds = 5, .overlap_rounds = 3},
         ContextRule{.max_rounds = 6, .overlap_rounds = 2, .sink_rounds = 2}}) {
@@ -196,10 +196,10 @@ TEST_F(Indices, ALastTurnWithoutAnswerDoesNotShiftThePictures) {
     record["messages"].push_back({{"role", "assistant"}, {"content", "</Silence>"}});
   }
   record["messages"].erase(23);
-  const SampleSource source = source_of({record});
+  const SampleSource source = make_source({record});
   SampleReport report;
   for (const int64_t max_length : {150, 32768}) {
-    const Index index = index_of(source, max_length, Overlong::kSplit, report);
+    const Index index = index_samples(source, max_length, Overlong::kSplit, report);
     EXPECT_EQ(index.total_frames, 11);
     expect_lengths_of_the_encoding(source, index, max_length);
     for (const Item& item : index.items) {
@@ -209,14 +209,14 @@ TEST_F(Indices, ALastTurnWithoutAnswerDoesNotShiftThePictures) {
 }
 
 TEST_F(Indices, ReportBadSamplesAndKeepTheRest) {
-  const SampleSource source = source_of({raw("none.mp4"),
-                                         raw("four.mp4"),
-                                         raw("text.mp4"),
-                                         {{"video_path", "four.mp4"}},
-                                         raw("twelve.mp4"),
-                                         raw("strip.mp4")});
+  const SampleSource source = make_source({raw("none.mp4"),
+                                           raw("four.mp4"),
+                                           raw("text.mp4"),
+                                           {{"video_path", "four.mp4"}},
+                                           raw("twelve.mp4"),
+                                           raw("strip.mp4")});
   SampleReport report;
-  const Index index = index_of(source, 32768, Overlong::kSplit, report);
+  const Index index = index_samples(source, 32768, Overlong::kSplit, report);
   ASSERT_EQ(index.items.size(), 2u);
   EXPECT_EQ(index.items[0].sample, 1u);
   EXPECT_EQ(index.items[1].sample, 4u);
@@ -230,20 +230,20 @@ TEST_F(Indices, ReportBadSamplesAndKeepTheRest) {
 }
 
 TEST_F(Indices, RefuseToStartWithNothing) {
-  const auto message_of = [](const SampleSource& source, int64_t max_length) -> std::string {
+  const auto error_message = [](const SampleSource& source, int64_t max_length) -> std::string {
     SampleReport report;
     try {
-      index_of(source, max_length, Overlong::kSplit, report);
+      index_samples(source, max_length, Overlong::kSplit, report);
     } catch (const core::Error& error) {
       EXPECT_EQ(error.kind(), core::ErrorKind::kData);
       return error.what();
     }
     return "";
   };
-  EXPECT_THAT(message_of(source_of({raw("none.mp4")}), 32768),
+  EXPECT_THAT(error_message(make_source({raw("none.mp4")}), 32768),
               testing::AllOf(HasSubstr("no sample can be used"), HasSubstr("raw.json:0"),
                              HasSubstr("none.mp4")));
-  EXPECT_THAT(message_of(source_of({raw("four.mp4")}), 20),
+  EXPECT_THAT(error_message(make_source({raw("four.mp4")}), 20),
               HasSubstr("longer than data.max_length = 20 tokens"));
 }
 

@@ -213,7 +213,7 @@ TEST_F(SampleSources, NameMissingVideosAndBadRecords) {
   EXPECT_THAT(source.conversation(1).reason(), HasSubstr("did you mean \"response\""));
 }
 
-std::string message_of(const std::vector<fs::path>& files, const SourceOptions& options) {
+std::string error_message(const std::vector<fs::path>& files, const SourceOptions& options) {
   try {
     const SampleSource source(files, options);
     return "";
@@ -224,11 +224,11 @@ std::string message_of(const std::vector<fs::path>& files, const SourceOptions& 
 }
 
 TEST_F(SampleSources, RefuseUnusableFiles) {
-  EXPECT_THAT(message_of({folder_ / "none.json"}, {}), HasSubstr("none.json"));
-  EXPECT_THAT(message_of({write("e.json", json::array())}, {}), HasSubstr("no records"));
-  const std::string message = message_of({write("m.json", {{{"message", 1}}})}, {});
+  EXPECT_THAT(error_message({folder_ / "none.json"}, {}), HasSubstr("none.json"));
+  EXPECT_THAT(error_message({write("e.json", json::array())}, {}), HasSubstr("no records"));
+  const std::string message = error_message({write("m.json", {{{"message", 1}}})}, {});
   EXPECT_THAT(message, HasSubstr("unknown field \"message\", did you mean \"messages\"?"));
-  EXPECT_THAT(message_of({write("m.json", {{{"a", 1}, {"b", 2}}})}, {}), HasSubstr("a, b"));
+  EXPECT_THAT(error_message({write("m.json", {{{"a", 1}, {"b", 2}}})}, {}), HasSubstr("a, b"));
 }
 
 // Wherever they lie and whatever they are called.

@@ -26,7 +26,7 @@ const text::ChatFormat& chat() {
 }
 
 // System, then one round for each user message; round i is answered by answer i.
-Conversation conversation_of(const std::vector<std::string>& users) {
+Conversation make_conversation(const std::vector<std::string>& users) {
   Conversation conversation;
   conversation.messages = {{"system", "Watch."}};
   for (size_t i = 0; i < users.size(); ++i) {
@@ -64,62 +64,62 @@ const std::vector<std::string> kUsers = {"What?\n<0s-1s>\n<stream>", "<1s-2s>\n<
                                          "<4s-5s>\n<stream>"};
 
 TEST(Windows, KeepTheSystemPromptAndTheRounds) {
-  const Conversation whole = conversation_of(kUsers);
+  const Conversation whole = make_conversation(kUsers);
   ASSERT_EQ(num_rounds(whole), 5);
   EXPECT_EQ(num_placeholders(whole), 5);
-  const Conversation window = window_of(whole, 2, 2);
+  const Conversation window = cut_window(whole, 2, 2);
   EXPECT_THAT(contents(window), ElementsAre("Watch.", kUsers[2], "</Response> answer 2", kUsers[3],
                                             "</Response> answer 3"));
   EXPECT_EQ(window.messages[1].role, "user");
   EXPECT_EQ(window.video_path, "clip.mp4");
-  EXPECT_EQ(contents(window_of(whole, 0, 5)), contents(whole));
+  EXPECT_EQ(contents(cut_window(whole, 0, 5)), contents(whole));
 }
 
 TEST(Windows, CarryTheOpenQuestion) {
-  const Conversation whole = conversation_of(kUsers);
+  const Conversation whole = make_conversation(kUsers);
   // The last one asked before, with all its lines; only on the window's first turn.
-  EXPECT_THAT(contents(window_of(whole, 1, 1)),
+  EXPECT_THAT(contents(cut_window(whole, 1, 1)),
               ElementsAre("Watch.", "What?\n<1s-2s>\n<stream>", testing::_));
-  const Conversation late = window_of(whole, 3, 2);
+  const Conversation late = cut_window(whole, 3, 2);
   EXPECT_EQ(late.messages[1].content, "And now?\nWhere?\n<3s-4s>\n<stream>");
   EXPECT_EQ(late.messages[3].content, "<4s-5s>\n<stream>");
   // A turn that asks by itself gets no second question.
-  EXPECT_EQ(window_of(whole, 2, 1).messages[1].content, kUsers[2]);
+  EXPECT_EQ(cut_window(whole, 2, 1).messages[1].content, kUsers[2]);
 }
 
 TEST(Windows, CarryTheQuestionOfTurnsWithoutTimes) {
-  const Conversation whole = conversation_of({"Which?\n<stream>", "<stream>", "<stream>"});
-  EXPECT_EQ(window_of(whole, 2, 1).messages[1].content, "Which?\n<stream>");
-  const Conversation unasked = conversation_of({"<stream>", "<stream>"});
-  EXPECT_EQ(window_of(unasked, 1, 1).messages[1].content, "<stream>");
+  const Conversation whole = make_conversation({"Which?\n<stream>", "<stream>", "<stream>"});
+  EXPECT_EQ(cut_window(whole, 2, 1).messages[1].content, "Which?\n<stream>");
+  const Conversation unasked = make_conversation({"<stream>", "<stream>"});
+  EXPECT_EQ(cut_window(unasked, 1, 1).messages[1].content, "<stream>");
 }
 
 TEST(Windows, QuestionsMayHoldTheSignsOfATag) {
-  EXPECT_EQ(question_of("<b>How</b> many <3s>?\n<1s-2s>\n<stream>"), "<b>How</b> many <3s>?");
-  EXPECT_EQ(question_of("Which?\n<0.5s-1s>\n<stream>"), "Which?");
-  EXPECT_EQ(question_of("<1s-2s>\n<stream>"), "");
-  EXPECT_EQ(question_of("Is 2s>1s?\n<stream>"), "Is 2s>1s?");
-  EXPECT_EQ(question_of("<b>How?</b>\n<image>\n<image>"), "<b>How?</b>");
-  EXPECT_EQ(question_of("Which?"), "Which?");  // a turn without a picture
-  EXPECT_EQ(question_of("<stream>"), "");
+  EXPECT_EQ(extract_question("<b>How</b> many <3s>?\n<1s-2s>\n<stream>"), "<b>How</b> many <3s>?");
+  EXPECT_EQ(extract_question("Which?\n<0.5s-1s>\n<stream>"), "Which?");
+  EXPECT_EQ(extract_question("<1s-2s>\n<stream>"), "");
+  EXPECT_EQ(extract_question("Is 2s>1s?\n<stream>"), "Is 2s>1s?");
+  EXPECT_EQ(extract_question("<b>How?</b>\n<image>\n<image>"), "<b>How?</b>");
+  EXPECT_EQ(extract_question("Which?"), "Which?");  // a turn without a picture
+  EXPECT_EQ(extract_question("<stream>"), "");
 }
 
 TEST(Windows, TakeThePicturesOfTheirRounds) {
-  const Sample whole{"s", conversation_of(kUsers), frames_of(5)};
-  EXPECT_THAT(indices(window_of(whole, 0, 5).frames), ElementsAre(0, 1, 2, 3, 4));
-  EXPECT_THAT(indices(window_of(whole, 0, 2).frames), ElementsAre(0, 1));
-  EXPECT_THAT(indices(window_of(whole, 2, 2).frames), ElementsAre(2, 3));
-  EXPECT_THAT(indices(window_of(whole, 4, 1).frames), ElementsAre(4));
+  const Sample whole{"s", make_conversation(kUsers), frames_of(5)};
+  EXPECT_THAT(indices(cut_window(whole, 0, 5).frames), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(indices(cut_window(whole, 0, 2).frames), ElementsAre(0, 1));
+  EXPECT_THAT(indices(cut_window(whole, 2, 2).frames), ElementsAre(2, 3));
+  EXPECT_THAT(indices(cut_window(whole, 4, 1).frames), ElementsAre(4));
 }
 
 TEST(Windows, LeaveOutALastTurnWithoutAnswer) {
-  Sample whole{"s", conversation_of(kUsers), frames_of(6)};
+  Sample whole{"s", make_conversation(kUsers), frames_of(6)};
   whole.conversation.messages.push_back({"user", "<5s-6s>\n<stream>"});
   ASSERT_EQ(num_rounds(whole.conversation), 5);
-  EXPECT_THAT(indices(window_of(whole, 0, 5).frames), ElementsAre(0, 1, 2, 3, 4));
-  EXPECT_EQ(num_placeholders(window_of(whole, 0, 5).conversation), 5);
-  EXPECT_THAT(indices(window_of(whole, 1, 2).frames), ElementsAre(1, 2));
-  EXPECT_THAT(indices(window_of(whole, 3, 2).frames), ElementsAre(3, 4));
+  EXPECT_THAT(indices(cut_window(whole, 0, 5).frames), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(num_placeholders(cut_window(whole, 0, 5).conversation), 5);
+  EXPECT_THAT(indices(cut_window(whole, 1, 2).frames), ElementsAre(1, 2));
+  EXPECT_THAT(indices(cut_window(whole, 3, 2).frames), ElementsAre(3, 4));
 }
 
 void append(std::vector<TokenId>& ids, const std::vector<TokenId>& more) {
@@ -201,7 +201,7 @@ TEST(Encoding, CountsVisualTokensBySquares) {
 }
 
 TEST(MessageTokens, AreThoseOfTheEncodedText) {
-  const Conversation conversation = conversation_of(kUsers);
+  const Conversation conversation = make_conversation(kUsers);
   const std::vector<int64_t> pictures = {2, 2, 3, 2, 2};
   const std::vector<MessageTokens> counts =
       count_message_tokens(conversation.messages, chat(), pictures);
@@ -209,7 +209,7 @@ TEST(MessageTokens, AreThoseOfTheEncodedText) {
   // Each beginning of the conversation, encoded by itself, is as long as its messages' sum.
   for (int64_t rounds = 1; rounds <= 5; ++rounds) {
     const auto example = encode_example(
-        window_of(Sample{"s", conversation, frames_of(5, 2)}, 0, rounds), chat(), 28);
+        cut_window(Sample{"s", conversation, frames_of(5, 2)}, 0, rounds), chat(), 28);
     ASSERT_TRUE(example);
     MessageTokens sum;
     for (size_t i = 0; i < 1 + 2 * static_cast<size_t>(rounds); ++i) {

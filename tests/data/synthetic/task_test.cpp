@@ -115,7 +115,7 @@ TEST_F(ExampleTaskTest, EveryRecordConvertsWithoutLoss) {
 // ----------------------------------------------------------------------------
 
 // Pixels of the shapes: one channel is far above the rest.
-std::optional<ShapeColour> colour_of(const uint8_t* rgb) {
+std::optional<ShapeColour> classify_colour(const uint8_t* rgb) {
   const int red = rgb[0], green = rgb[1], blue = rgb[2];
   if (blue > 150 && blue - red > 70 && blue - green > 70) return ShapeColour::kBlue;
   if (red > 150 && red - green > 100 && red - blue > 100) return ShapeColour::kRed;
@@ -132,7 +132,7 @@ std::map<ShapeColour, Patch> find_patches(const video::Frame& frame) {
   for (int row = 0; row < frame.size.height; ++row) {
     for (int column = 0; column < frame.size.width; ++column) {
       const auto colour =
-          colour_of(&frame.rgb[static_cast<size_t>(row * frame.size.width + column) * 3]);
+          classify_colour(&frame.rgb[static_cast<size_t>(row * frame.size.width + column) * 3]);
       if (!colour) continue;
       Patch& patch = patches[*colour];
       ++patch.pixels;
@@ -173,7 +173,7 @@ TEST_F(ExampleTaskTest, ShapesAreSeenExactlyAtTheSecondsOfThePlan) {
       }
       EXPECT_EQ(patches.size(), expected.size());
       for (const auto& [colour, kinds] : expected) {
-        ASSERT_TRUE(patches.contains(colour)) << name_of(colour);
+        ASSERT_TRUE(patches.contains(colour)) << display_name(colour);
         if (kinds.size() == 1) {
           EXPECT_EQ(kind_of(patches[colour]), kinds.front());
         }
@@ -240,8 +240,8 @@ State expected_state(bool now, bool before, int turn, int asked_at) {
 
 // By its full name, as any shape of its colour, or as any of its kind.
 bool is_named(const Shape& shape, const std::string& question) {
-  for (const std::string& name :
-       {name_of(shape), name_of(shape.colour) + " shape", " a " + name_of(shape.kind)}) {
+  for (const std::string& name : {display_name(shape), display_name(shape.colour) + " shape",
+                                  " a " + display_name(shape.kind)}) {
     if (question.find(name) != std::string::npos) return true;
   }
   return false;
@@ -302,7 +302,7 @@ TEST(ExampleRecords, GroundingNamesTheShapeThatHasLeft) {
         if (label.state != State::kResponse) continue;
         const auto left = named_shape(question, clip, turn - 1);
         ASSERT_TRUE(left);
-        EXPECT_EQ(label.answer, "The " + name_of(*left) + " has left.");
+        EXPECT_EQ(label.answer, "The " + display_name(*left) + " has left.");
       }
     }
   }
@@ -324,7 +324,7 @@ TEST(ExampleRecords, QuestionsAreAnsweredInTheirOwnTurnByWhatIsInView) {
         const auto visible = clip.visible_at(static_cast<int>(turn));
         EXPECT_EQ(label.answer == "Nothing.", visible.empty());
         if (question.content.starts_with("What shape") && !visible.empty()) {
-          EXPECT_EQ(label.answer, "A " + name_of(visible.front()->shape) + ".");
+          EXPECT_EQ(label.answer, "A " + display_name(visible.front()->shape) + ".");
         }
         if (question.content.starts_with("Do you see")) {
           const bool there =

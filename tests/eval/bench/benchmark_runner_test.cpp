@@ -54,11 +54,11 @@ class BenchmarkRunner : public BenchFolder {
             }};
   }
 
-  BenchmarkRun run(model::VisionLanguageModel& model, const std::vector<Play>& plays) {
+  BenchmarkRun run(model::VisionLanguageModel& model, const std::vector<Episode>& plays) {
     return run_benchmark(model, format_, plays, data::VideoRoot(folder_, false, "."), answers_,
                          options_);
   }
-  std::vector<Play> ovo(const std::string& protocol, const std::set<std::string>& tasks = {}) {
+  std::vector<Episode> ovo(const std::string& protocol, const std::set<std::string>& tasks = {}) {
     nlohmann::json entries = ovo_entries();
     for (auto& entry : entries) {
       entry["video"] = "videos/" + entry["video"].get<std::string>();
@@ -117,7 +117,7 @@ TEST_F(BenchmarkRunner, AnswersOfOneWatchAreThoseOfEachAlone) {
   const auto model = stream::small_model();
   (void)run(*model, ovo(kOfficial));
   const auto together = answers();
-  for (const Play& play : ovo(kOfficial)) {
+  for (const Episode& play : ovo(kOfficial)) {
     std::filesystem::remove(answers_);
     (void)run(*model, {play});
     const std::string id = play.answers[0].id;

@@ -15,17 +15,17 @@ using testing::HasSubstr;
 
 class OvoBench : public BenchFolder {
  protected:
-  std::vector<Play> load(const std::string& protocol, const std::set<std::string>& tasks = {},
-                         double context = 0) {
+  std::vector<Episode> load(const std::string& protocol, const std::set<std::string>& tasks = {},
+                            double context = 0) {
     return load_benchmark(write("ovo.json", ovo_entries()), {protocol, tasks, context});
   }
 };
 
 TEST_F(OvoBench, OfficialCutsEachPointAtItsTime) {
-  const std::vector<Play> plays = load(kOfficial);
+  const std::vector<Episode> plays = load(kOfficial);
   ASSERT_EQ(plays.size(), 1u + 1 + 2 + 3 + 2);
-  const Play& choice = plays[0];
-  EXPECT_EQ(choice.kind, Play::Kind::kAnswerAtEnd);
+  const Episode& choice = plays[0];
+  EXPECT_EQ(choice.kind, Episode::Kind::kAnswerAtEnd);
   EXPECT_EQ(choice.video, "a.mp4");
   EXPECT_EQ(choice.from, 0);
   EXPECT_EQ(choice.end, 3);
@@ -49,33 +49,33 @@ TEST_F(OvoBench, OfficialCutsEachPointAtItsTime) {
 }
 
 TEST_F(OvoBench, OfficialWithContextBeginsLater) {
-  const std::vector<Play> plays = load(kOfficial, {"EPM", "ASI"}, 2.75);
+  const std::vector<Episode> plays = load(kOfficial, {"EPM", "ASI"}, 2.75);
   EXPECT_EQ(plays[0].from, 0.25);
   EXPECT_EQ(plays[1].from, 0);
 }
 
 TEST_F(OvoBench, StreamoAsksOnceAndWatches) {
-  const std::vector<Play> plays = load(kStreamo);
+  const std::vector<Episode> plays = load(kStreamo);
   ASSERT_EQ(plays.size(), 1u + 1 + 1 + 2 + 1);
-  EXPECT_EQ(plays[0].kind, Play::Kind::kWatchForAnswer);
+  EXPECT_EQ(plays[0].kind, Episode::Kind::kWatchForAnswer);
   EXPECT_EQ(plays[0].asked, 3);
   EXPECT_TRUE(std::isinf(plays[0].end));
   EXPECT_EQ(plays[0].question,
             "Who came?\nA. Al\nB. Bo\nC. Cy\nPlease provide your answer by stating the letter "
             "followed by the full option.");
   EXPECT_EQ(plays[1].asked, 2);  // 2.5: in the turn of that second
-  const Play& crr = plays[2];
+  const Episode& crr = plays[2];
   EXPECT_EQ(crr.asked, 1);
   EXPECT_EQ(crr.end, 5);  // its last point's second is seen
   EXPECT_EQ(crr.answers.size(), 2u);
-  const Play& pour = plays[4];
+  const Episode& pour = plays[4];
   EXPECT_EQ(pour.asked, 3);
   ASSERT_EQ(pour.answers.size(), 2u);
   EXPECT_EQ(pour.answers[0].id, "10/1");
   EXPECT_EQ(pour.answers[1].id, "10/2");
   EXPECT_THAT(pour.question, HasSubstr("The given event is:\n'pour'"));
-  const Play& rec = plays[5];
-  EXPECT_EQ(rec.kind, Play::Kind::kWatch);
+  const Episode& rec = plays[5];
+  EXPECT_EQ(rec.kind, Episode::Kind::kWatch);
   EXPECT_EQ(rec.asked, 1);  // three seconds before the first
   EXPECT_THAT(rec.question, HasSubstr("activity 'clap' occur?\nA. 1\nB. 2"));
   EXPECT_THAT(rec.question, HasSubstr("\nJ. 10. Please respond"));

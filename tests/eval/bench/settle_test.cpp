@@ -8,8 +8,8 @@ namespace {
 
 using text::State;
 
-Play play_of(const std::string& task, const std::vector<double>& seconds) {
-  Play play;
+Episode make_play(const std::string& task, const std::vector<double>& seconds) {
+  Episode play;
   for (const double second : seconds) {
     Answer answer;
     answer.benchmark = kOvoBench;
@@ -21,7 +21,7 @@ Play play_of(const std::string& task, const std::vector<double>& seconds) {
   return play;
 }
 
-std::vector<std::string> responses(Play play, const std::vector<BenchmarkRound>& rounds) {
+std::vector<std::string> responses(Episode play, const std::vector<BenchmarkRound>& rounds) {
   settle(play, rounds);
   std::vector<std::string> said;
   for (const Answer& answer : play.answers) said.push_back(answer.response.value_or("-"));
@@ -33,31 +33,31 @@ TEST(Settle, CountsAreTheLastOneSaidByThen) {
                                               {4, State::kResponse, "A. 1"},
                                               {6, State::kResponse, "B"},
                                               {8, State::kResponse, "3 times"}};
-  EXPECT_THAT(responses(play_of("REC", {3, 4, 5, 7, 9}), rounds),
+  EXPECT_THAT(responses(make_play("REC", {3, 4, 5, 7, 9}), rounds),
               testing::ElementsAre("0", "1", "1", "2", "3 times"));
 }
 
 TEST(Settle, AClueIsThereOnceItHasAnswered) {
-  EXPECT_THAT(responses(play_of("CRR", {4, 5, 9}),
+  EXPECT_THAT(responses(make_play("CRR", {4, 5, 9}),
                         {{4, State::kStandby, ""}, {5, State::kResponse, "she sings"}}),
               testing::ElementsAre("No", "Yes", "Yes"));
 }
 
 TEST(Settle, AStepIsInProgressWhileOnStandby) {
-  EXPECT_THAT(responses(play_of("SSR", {2, 3, 4, 5, 9}), {{3, State::kSilence, ""},
-                                                          {4, State::kStandby, ""},
-                                                          {5, State::kResponse, "4 to 5"}}),
+  EXPECT_THAT(responses(make_play("SSR", {2, 3, 4, 5, 9}), {{3, State::kSilence, ""},
+                                                            {4, State::kStandby, ""},
+                                                            {5, State::kResponse, "4 to 5"}}),
               testing::ElementsAre("No", "No", "Yes", "No", "No"));
 }
 
 TEST(Settle, OtherwiseTheFirstResponseIsTheAnswer) {
   const std::vector<BenchmarkRound> rounds = {
       {3, State::kStandby, ""}, {4, State::kResponse, "B. Bo"}, {5, State::kResponse, "A"}};
-  Play choice = play_of("EPM", {0});
+  Episode choice = make_play("EPM", {0});
   choice.answers[0].truth_second.reset();
   EXPECT_THAT(responses(choice, rounds), testing::ElementsAre("B. Bo"));
   EXPECT_THAT(responses(choice, {{3, State::kStandby, ""}}), testing::ElementsAre("-"));
-  Play proactive = play_of("Proactive Output", {5});
+  Episode proactive = make_play("Proactive Output", {5});
   proactive.answers[0].benchmark = kStreamingBench;
   settle(proactive, rounds);
   EXPECT_EQ(proactive.answers[0].response, "B. Bo");

@@ -12,14 +12,14 @@ using testing::HasSubstr;
 
 class StreamingBench : public BenchFolder {
  protected:
-  std::vector<Play> load(const std::string& name, const nlohmann::json& entries,
-                         const std::string& protocol = kOfficial, double context = 0) {
+  std::vector<Episode> load(const std::string& name, const nlohmann::json& entries,
+                            const std::string& protocol = kOfficial, double context = 0) {
     return load_benchmark(write(name, entries), {protocol, {}, context});
   }
 };
 
 TEST_F(StreamingBench, ChoicesAreCutAtTheirTime) {
-  const std::vector<Play> plays = load("questions_real.json", streaming_real(), kOfficial, 60);
+  const std::vector<Episode> plays = load("questions_real.json", streaming_real(), kOfficial, 60);
   ASSERT_EQ(plays.size(), 2u);
   EXPECT_EQ(plays[0].from, 0);
   EXPECT_EQ(plays[0].end, 3);
@@ -39,7 +39,7 @@ TEST_F(StreamingBench, ChoicesAreCutAtTheirTime) {
 }
 
 TEST_F(StreamingBench, ASequenceTellsWhatWasAskedBefore) {
-  const std::vector<Play> plays = load("questions_sqa.json", streaming_sqa());
+  const std::vector<Episode> plays = load("questions_sqa.json", streaming_sqa());
   ASSERT_EQ(plays.size(), 2u);
   EXPECT_THAT(plays[0].question, HasSubstr("correct option.\n\n\n\nHere is the question."));
   EXPECT_THAT(
@@ -52,8 +52,8 @@ TEST_F(StreamingBench, ASequenceTellsWhatWasAskedBefore) {
 }
 
 TEST_F(StreamingBench, ProactiveQuestionsArePolledOrWatched) {
-  const Play poll = load("questions_proactive.json", streaming_proactive()).at(0);
-  EXPECT_EQ(poll.kind, Play::Kind::kPoll);
+  const Episode poll = load("questions_proactive.json", streaming_proactive()).at(0);
+  EXPECT_EQ(poll.kind, Episode::Kind::kPoll);
   EXPECT_EQ(poll.from, 2);
   EXPECT_EQ(poll.end, 8);  // the last clip ends 4 s after the answer is due
   EXPECT_THAT(
@@ -62,8 +62,8 @@ TEST_F(StreamingBench, ProactiveQuestionsArePolledOrWatched) {
                 "time to output \"3\"? You can only answer yes or no.\n\nThe answer is:\n"));
   EXPECT_EQ(poll.answers[0].truth, "3");
   EXPECT_EQ(poll.answers[0].truth_second, 4);
-  const Play watch = load("questions_proactive.json", streaming_proactive(), kStreamo).at(0);
-  EXPECT_EQ(watch.kind, Play::Kind::kWatchForAnswer);
+  const Episode watch = load("questions_proactive.json", streaming_proactive(), kStreamo).at(0);
+  EXPECT_EQ(watch.kind, Episode::Kind::kWatchForAnswer);
   EXPECT_EQ(watch.asked, 2);
   EXPECT_EQ(watch.question, "When the board shows 3 points, output \"3\".");
 }

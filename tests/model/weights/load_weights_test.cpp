@@ -55,11 +55,11 @@ class LoadWeights : public testing::Test {
     return model;
   }
   std::string message() const {
-    return message_of([&] { load(); });
+    return error_message([&] { load(); });
   }
   // The same complaint must come before a byte of the weights is read.
   std::string message_of_check() const {
-    return message_of([&] { check_weights(*build_model(folder_ / "config.json"), folder_); });
+    return error_message([&] { check_weights(*build_model(folder_ / "config.json"), folder_); });
   }
 
   void expect_weights(VisionLanguageModel& model) const {

@@ -27,7 +27,7 @@ fs::path write_raw(const std::string& header, const std::string& data,
   return path;
 }
 
-std::string message_of(const fs::path& path) {
+std::string error_message(const fs::path& path) {
   try {
     const SafetensorsFile file(path);
     return "accepted";
@@ -112,13 +112,14 @@ TEST(Safetensors, UnknownNameSuggestsTheNearest) {
 }
 
 TEST(Safetensors, MissingFile) {
-  EXPECT_NE(message_of(fresh_folder() / "no.safetensors").find("cannot open"), std::string::npos);
+  EXPECT_NE(error_message(fresh_folder() / "no.safetensors").find("cannot open"),
+            std::string::npos);
 }
 
 TEST(Safetensors, ShorterThanItsLengthField) {
   const fs::path path = fresh_folder() / "short.safetensors";
   core::write_file_atomic(path, "abc");
-  EXPECT_NE(message_of(path).find("too short"), std::string::npos);
+  EXPECT_NE(error_message(path).find("too short"), std::string::npos);
 }
 
 TEST(Safetensors, ReadsIntoOtherTypesPieceByPiece) {
@@ -174,9 +175,9 @@ TEST(Safetensors, AFileThatShrinksWhileItIsReadIsAnErrorNotACrash) {
 
 TEST(Safetensors, WhatIsNoFileIsRefused) {
   const fs::path folder = fresh_folder();
-  EXPECT_THAT(message_of(folder), testing::HasSubstr("not a regular file"));
+  EXPECT_THAT(error_message(folder), testing::HasSubstr("not a regular file"));
   ASSERT_EQ(::mkfifo((folder / "pipe.safetensors").c_str(), 0600), 0);
-  EXPECT_THAT(message_of(folder / "pipe.safetensors"), testing::HasSubstr("not a regular file"));
+  EXPECT_THAT(error_message(folder / "pipe.safetensors"), testing::HasSubstr("not a regular file"));
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ TEST(BpeModel, EqualsTheDefinitionOnRandomMerges) {
       for (int64_t i = rng.integer(1, 40); i > 0; --i)
         word += static_cast<char>('a' + rng.integer(0, 3));
       std::vector<std::string> parts;
-      for (const TokenId id : encode(model, word)) parts.emplace_back(model.bytes_of(id));
+      for (const TokenId id : encode(model, word)) parts.emplace_back(model.token_bytes(id));
       ASSERT_EQ(parts, joined_by_definition(word, ranks)) << seed << " " << word;
     }
   }
@@ -118,7 +118,7 @@ TEST(BpeModel, AWordOfMegabytesTakesNoSquareOfItsLength) {
 
 TEST(BpeModel, ContradictionsAreNamed) {
   const auto message = [](BpeFiles files) {
-    return model_error_of([&] { BpeModel(std::move(files), "vocab.json"); });
+    return expect_model_error([&] { BpeModel(std::move(files), "vocab.json"); });
   };
   BpeFiles files = bytes_only();
   files.vocabulary.pop_back();
@@ -144,9 +144,9 @@ TEST(BpeModel, IdsWithoutATokenHaveNoBytes) {
   const BpeModel model(std::move(files), "test");
   EXPECT_EQ(model.vocab_size(), 301);
   EXPECT_EQ(model.num_tokens(), 257);
-  EXPECT_EQ(model.bytes_of(300), "far");
+  EXPECT_EQ(model.token_bytes(300), "far");
   for (const TokenId id : {-1, 256, 301, std::numeric_limits<TokenId>::max()}) {
-    EXPECT_EQ(model.bytes_of(id), "") << id;
+    EXPECT_EQ(model.token_bytes(id), "") << id;
   }
 }
 

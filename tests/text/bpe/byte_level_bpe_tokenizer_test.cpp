@@ -120,7 +120,9 @@ TEST(ByteLevelBpeTokenizer, IdsWithoutATokenStandForNothing) {
 
 // Truth: tokenizers gives added tokens their ids by this rule and only warns when the file differs.
 TEST(ByteLevelBpeTokenizer, AddedTokensMustHaveTheIdsThatTheirPlaceGives) {
-  const auto message = [](const ordered_json& json) { return model_error_of([&] { make(json); }); };
+  const auto message = [](const ordered_json& json) {
+    return expect_model_error([&] { make(json); });
+  };
   EXPECT_THAT(message(with_token("<x>", kNextFree + 1)), HasSubstr("'<x>' has the id"));
   EXPECT_THAT(message(with_token("<x>", 'a')), HasSubstr("'<x>' has the id 97"));
   EXPECT_THAT(message(with_token("the", kNextFree)), HasSubstr("the vocabulary has it as 257"));

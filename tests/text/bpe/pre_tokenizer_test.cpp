@@ -70,7 +70,7 @@ TEST(PreTokenizer, LongRunsAreFine) {
 
 TEST(PreTokenizer, ExpressionsThatCannotBeUsedAreRefused) {
   const auto message = [](const std::string& expression) {
-    return model_error_of([&] { PreTokenizer(expression, "tokenizer.json"); });
+    return expect_model_error([&] { PreTokenizer(expression, "tokenizer.json"); });
   };
   EXPECT_THAT(message("a*"), HasSubstr("empty word"));
   EXPECT_THAT(message(""), HasSubstr("empty word"));
@@ -85,7 +85,7 @@ TEST(PreTokenizer, ExpressionsThatCannotBeUsedAreRefused) {
 TEST(PreTokenizer, EndlessBacktrackingIsAnError) {
   const PreTokenizer slow("(?:(?:a+)+)+b", "tokenizer.json");
   const std::string text = std::string(40, 'a') + "cb";
-  EXPECT_THAT(model_error_of([&] { split(slow, text); }), HasSubstr("does not come to an end"));
+  EXPECT_THAT(expect_model_error([&] { split(slow, text); }), HasSubstr("does not come to an end"));
 }
 
 }  // namespace

@@ -38,14 +38,14 @@ TEST(SplitExpression, EverythingElseIsRefused) {
         "[]a]",    "[a",         "[^",         "(?:a",        "a)",
         "*a",      "\\",         "[\\",        "a]",          "a}",
         "{"}) {
-    EXPECT_THAT(model_error_of([&] { to_pcre2(expression, "tokenizer.json"); }),
+    EXPECT_THAT(expect_model_error([&] { to_pcre2(expression, "tokenizer.json"); }),
                 HasSubstr("tokenizer.json"))
         << expression;
   }
 }
 
 TEST(SplitExpression, TheRefusalSaysWhereAndWhat) {
-  EXPECT_THAT(model_error_of([] { to_pcre2("ab\\w+", "test"); }),
+  EXPECT_THAT(expect_model_error([] { to_pcre2("ab\\w+", "test"); }),
               testing::AllOf(HasSubstr("'\\w+'"), HasSubstr("byte 2")));
 }
 

@@ -11,8 +11,8 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 using testing::HasSubstr;
 
-std::string message_of(const fs::path& folder) {
-  return model_error_of([&] { read_vocab_and_merges(folder); });
+std::string error_message(const fs::path& folder) {
+  return expect_model_error([&] { read_vocab_and_merges(folder); });
 }
 
 TEST(VocabMerges, ReadsWhatTokenizerJsonWouldSay) {
@@ -55,7 +55,7 @@ TEST(VocabMerges, OtherFamiliesAreRefused) {
   write_legacy(folder.path());
   for (const char* config : {R"({"tokenizer_class": "GPT2Tokenizer"})", "{}"}) {
     write_text(folder / "tokenizer_config.json", config);
-    EXPECT_THAT(message_of(folder.path()), HasSubstr("tokenizer_class"));
+    EXPECT_THAT(error_message(folder.path()), HasSubstr("tokenizer_class"));
   }
 }
 
@@ -64,21 +64,21 @@ TEST(VocabMerges, MissingAndBrokenFilesAreNamed) {
     const ScratchFolder folder;
     write_legacy(folder.path());
     fs::remove(folder / name);
-    EXPECT_THAT(message_of(folder.path()), HasSubstr(name));
+    EXPECT_THAT(error_message(folder.path()), HasSubstr(name));
     write_text(folder / name, "{\"a");
-    EXPECT_THAT(message_of(folder.path()), HasSubstr(name));
+    EXPECT_THAT(error_message(folder.path()), HasSubstr(name));
     fs::remove(folder / name);
     fs::create_directory(folder / name);
-    EXPECT_THAT(message_of(folder.path()), HasSubstr(name));
+    EXPECT_THAT(error_message(folder.path()), HasSubstr(name));
   }
   for (const char* vocabulary : {"[]", "{\"a\": []}", "{\"a\": {\"b\": 1}}", "{\"a\": 1.5}", "3",
                                  "", "{\"a\": 1} x", "{\"a\": 1, \"a\": 2}"}) {
     const ScratchFolder folder;
     write_legacy(folder.path());
     write_text(folder / "vocab.json", vocabulary);
-    EXPECT_THAT(
-        model_error_of([&] { BpeModel(read_vocab_and_merges(folder.path()).bpe, "vocab.json"); }),
-        HasSubstr("vocab.json"))
+    EXPECT_THAT(expect_model_error(
+                    [&] { BpeModel(read_vocab_and_merges(folder.path()).bpe, "vocab.json"); }),
+                HasSubstr("vocab.json"))
         << vocabulary;
   }
 }
@@ -89,13 +89,13 @@ TEST(VocabMerges, BrokenAddedTokensAreNamed) {
   ordered_json config = small_tokenizer_config();
   config["added_tokens_decoder"]["x"] = added_token_json("<x>");
   write_text(folder / "tokenizer_config.json", config.dump());
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("'x'"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("'x'"));
   write_text(folder / "tokenizer_config.json",
              R"({"tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": {"260": "<x>"}})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("260"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("260"));
   write_text(folder / "tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer"})");
   write_text(folder / "added_tokens.json", R"({"<w>": 260, "<s>": 260})");
-  EXPECT_THAT(message_of(folder.path()), HasSubstr("the id 260"));
+  EXPECT_THAT(error_message(folder.path()), HasSubstr("the id 260"));
 }
 
 }  // namespace

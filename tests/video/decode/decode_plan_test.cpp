@@ -33,7 +33,7 @@ struct PacketSpec {
   std::optional<std::vector<uint32_t>> references = {};
 };
 
-std::optional<DecodePlan> plan_of(const std::vector<PacketSpec>& packets) {
+std::optional<DecodePlan> make_plan(const std::vector<PacketSpec>& packets) {
   PacketTimes times(1);
   DecodePlanner planner;
   for (const PacketSpec& spec : packets) {
@@ -53,17 +53,17 @@ std::optional<DecodePlan> plan_of(const std::vector<PacketSpec>& packets) {
 
 TEST(DecodePlan, CutsGroupsAfterTheirLastWantedPictureAndPassesOverTheUnreferred) {
   // Wanted: 0, 10, 20.
-  const auto plan = plan_of({{0, true},
-                             {4},
-                             {2, false, true},
-                             {8, true},
-                             {12},
-                             {10, false, true},
-                             {11, false, true},
-                             {14, true},
-                             {16},
-                             {19, true},
-                             {20}});
+  const auto plan = make_plan({{0, true},
+                               {4},
+                               {2, false, true},
+                               {8, true},
+                               {12},
+                               {10, false, true},
+                               {11, false, true},
+                               {14, true},
+                               {16},
+                               {19, true},
+                               {20}});
   ASSERT_TRUE(plan);
   EXPECT_THAT(plan->feed, ElementsAre(kDecode, kDrop, kDrop, kRestart, kDecode, kDecode, kDrop,
                                       kDrop, kDrop, kRestart, kDecode));
@@ -72,27 +72,28 @@ TEST(DecodePlan, CutsGroupsAfterTheirLastWantedPictureAndPassesOverTheUnreferred
 
 TEST(DecodePlan, FeedsTheGroupBeforeWhereALeadingPictureIsWanted) {
   // 10 is decoded after 11 and shown before it: it may refer to 8, and 8 to all before.
-  const auto plan = plan_of({{0, true}, {4}, {2, false, true}, {8}, {11, true}, {10, false, true}});
+  const auto plan =
+      make_plan({{0, true}, {4}, {2, false, true}, {8}, {11, true}, {10, false, true}});
   ASSERT_TRUE(plan);
   EXPECT_THAT(plan->feed, ElementsAre(kDecode, kDecode, kPass, kDecode, kDecode, kDecode));
 }
 
 TEST(DecodePlan, FollowsReferencesWhereTheyAreKnown) {
   using References = std::vector<uint32_t>;
-  const auto plan = plan_of({{0, true, false, References{}},
-                             {3, false, false, References{0}},
-                             {6, false, false, References{0, 1}},
-                             {8, false, false, References{1}},
-                             {10, false, false, References{3}},
-                             {11, false, false, References{4}}});
+  const auto plan = make_plan({{0, true, false, References{}},
+                               {3, false, false, References{0}},
+                               {6, false, false, References{0, 1}},
+                               {8, false, false, References{1}},
+                               {10, false, false, References{3}},
+                               {11, false, false, References{4}}});
   ASSERT_TRUE(plan);
   EXPECT_THAT(plan->feed, ElementsAre(kDecode, kDecode, kDrop, kDecode, kDecode));
 }
 
 TEST(DecodePlan, IsNoneWhereTimesTellNothing) {
-  EXPECT_FALSE(plan_of({{0, true}, {4}, {4}}));               // two at once
-  EXPECT_FALSE(plan_of({{0, true}, {4}, {AV_NOPTS_VALUE}}));  // one without
-  EXPECT_FALSE(plan_of({{0}, {4, true}, {8}}));               // begins in a group
+  EXPECT_FALSE(make_plan({{0, true}, {4}, {4}}));               // two at once
+  EXPECT_FALSE(make_plan({{0, true}, {4}, {AV_NOPTS_VALUE}}));  // one without
+  EXPECT_FALSE(make_plan({{0}, {4, true}, {8}}));               // begins in a group
   PacketTimes times(1);
   DecodePlanner planner;
   AVPacket packet{};

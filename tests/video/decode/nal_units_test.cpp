@@ -18,7 +18,7 @@ std::vector<Unit> copies(const std::vector<Bytes>& units) {
   for (const Bytes unit : units) all.emplace_back(unit.begin(), unit.end());
   return all;
 }
-std::vector<Unit> units_of(const Unit& packet, int length_size) {
+std::vector<Unit> split_units(const Unit& packet, int length_size) {
   NalUnits units(packet, length_size);
   std::vector<Bytes> all;
   while (const auto unit = units.next()) all.push_back(*unit);
@@ -26,24 +26,25 @@ std::vector<Unit> units_of(const Unit& packet, int length_size) {
 }
 
 TEST(NalUnits, AreToldApartByTheirLengths) {
-  EXPECT_THAT(units_of({2, 7, 8, 1, 9}, 1), ElementsAre(Unit{7, 8}, Unit{9}));
-  EXPECT_THAT(units_of({0, 2, 7, 8, 0, 1, 9}, 2), ElementsAre(Unit{7, 8}, Unit{9}));
-  EXPECT_THAT(units_of({0, 0, 0, 1, 7}, 4), ElementsAre(Unit{7}));
+  EXPECT_THAT(split_units({2, 7, 8, 1, 9}, 1), ElementsAre(Unit{7, 8}, Unit{9}));
+  EXPECT_THAT(split_units({0, 2, 7, 8, 0, 1, 9}, 2), ElementsAre(Unit{7, 8}, Unit{9}));
+  EXPECT_THAT(split_units({0, 0, 0, 1, 7}, 4), ElementsAre(Unit{7}));
 }
 
 TEST(NalUnits, AreToldApartByStartCodes) {
-  EXPECT_THAT(units_of({0, 0, 1, 7, 8, 0, 0, 1, 9}, 0), ElementsAre(Unit{7, 8}, Unit{9}));
-  EXPECT_THAT(units_of({5, 0, 0, 0, 1, 7, 0, 1, 0, 0, 2}, 0), ElementsAre(Unit{7, 0, 1, 0, 0, 2}));
+  EXPECT_THAT(split_units({0, 0, 1, 7, 8, 0, 0, 1, 9}, 0), ElementsAre(Unit{7, 8}, Unit{9}));
+  EXPECT_THAT(split_units({5, 0, 0, 0, 1, 7, 0, 1, 0, 0, 2}, 0),
+              ElementsAre(Unit{7, 0, 1, 0, 0, 2}));
 }
 
 TEST(NalUnits, ALengthBeyondThePacketEndsIt) {
-  EXPECT_THAT(units_of({1, 7, 3, 8, 9}, 1), ElementsAre(Unit{7}));
-  EXPECT_THAT(units_of({255, 255, 255, 255, 7}, 4), IsEmpty());
-  EXPECT_THAT(units_of({0, 7}, 1), IsEmpty());
+  EXPECT_THAT(split_units({1, 7, 3, 8, 9}, 1), ElementsAre(Unit{7}));
+  EXPECT_THAT(split_units({255, 255, 255, 255, 7}, 4), IsEmpty());
+  EXPECT_THAT(split_units({0, 7}, 1), IsEmpty());
   for (const int length_size : {0, 1, 2, 4}) {
-    EXPECT_THAT(units_of({}, length_size), IsEmpty());
-    EXPECT_THAT(units_of({0}, length_size), IsEmpty());
-    EXPECT_THAT(units_of({0, 0, 1}, length_size), IsEmpty());
+    EXPECT_THAT(split_units({}, length_size), IsEmpty());
+    EXPECT_THAT(split_units({0}, length_size), IsEmpty());
+    EXPECT_THAT(split_units({0, 0, 1}, length_size), IsEmpty());
   }
 }
 

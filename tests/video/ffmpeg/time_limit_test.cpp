@@ -16,7 +16,7 @@ TEST(TimeLimit, StaysUpOnceAskedTooLate) {
   TimeLimit limit(0.02);
   EXPECT_FALSE(limit.expired());
   std::this_thread::sleep_for(milliseconds(30));
-  EXPECT_FALSE(limit.was_up());  // nobody has asked
+  EXPECT_FALSE(limit.has_expired());  // nobody has asked
   EXPECT_EQ(TimeLimit::interrupt(&limit), 1);
   limit.renew();
   EXPECT_TRUE(limit.expired());
@@ -36,7 +36,7 @@ TEST(RunWithin, LetsWorkGoOnThatRenewsItsLimit) {
 }
 
 TEST(RunWithin, LeavesBehindWhatDoesNotStop) {
-  const int before = threads_left_behind();
+  const int before = num_abandoned_threads();
   TimeLimit limit(0.05);
   const auto held = std::make_shared<int>(1);
   const auto start = TimeLimit::Clock::now();
@@ -44,8 +44,8 @@ TEST(RunWithin, LeavesBehindWhatDoesNotStop) {
   const std::chrono::duration<double> taken = TimeLimit::Clock::now() - start;
   EXPECT_GE(taken.count(), 0.05 + kGraceSeconds);
   EXPECT_LT(taken.count(), 1.45);
-  EXPECT_TRUE(limit.was_up());
-  EXPECT_EQ(threads_left_behind(), before + 1);
+  EXPECT_TRUE(limit.has_expired());
+  EXPECT_EQ(num_abandoned_threads(), before + 1);
   EXPECT_EQ(held.use_count(), 2);  // the thread still has it
   TimeLimit other(1);
   EXPECT_TRUE(run_within(other, [] {}));  // the next file gets another thread

@@ -56,7 +56,7 @@ struct Page {
   }
 };
 
-Page page_of(int64_t num_samples, FrameSize size) {
+Page make_page(int64_t num_samples, FrameSize size) {
   const fs::path path =
       fs::path(testing::TempDir()) / fmt::format("streamo-sheet-{}.png", ::getpid());
   ContactSheet sheet(num_samples);
@@ -77,14 +77,14 @@ std::vector<int64_t> all_up_to(int64_t count) {
 TEST(ContactSheet, ShowsEachSampleInRows) {
   for (const int64_t count : {1, 2, 7, 12, 13, 100, 240}) {
     SCOPED_TRACE(count);
-    const Page page = page_of(count, {30, 40});
+    const Page page = make_page(count, {30, 40});
     EXPECT_EQ(page.num_shown, count);
     EXPECT_EQ(page.indices(), all_up_to(count));
   }
 }
 
 TEST(ContactSheet, ShowsSoManyEvenlySpreadWhereThereAreMore) {
-  const Page page = page_of(1000, {12, 16});
+  const Page page = make_page(1000, {12, 16});
   std::vector<int64_t> expected;
   for (int64_t i = 0; i < 240; ++i) expected.push_back(i * 1000 / 240);
   EXPECT_EQ(page.num_shown, 240);
@@ -98,7 +98,7 @@ TEST(ContactSheet, ShrinksLargePicturesInTheirShape) {
                                     {FrameSize{4, 1000}, FrameSize{1, 160}},
                                     {FrameSize{20, 30}, FrameSize{20, 30}}}) {
     SCOPED_TRACE(fmt::format("{}x{}", size.width, size.height));
-    const Page page = page_of(1, size);
+    const Page page = make_page(1, size);
     int pixels = 0, widest = 0;
     for (int y = 0; y < page.picture.size.height; ++y) {
       int width = 0;
@@ -113,7 +113,7 @@ TEST(ContactSheet, ShrinksLargePicturesInTheirShape) {
 
 TEST(ContactSheet, TellsTheTimesUnderThePicture) {
   const FrameSize size{90, 160};
-  const Page page = page_of(4, size);
+  const Page page = make_page(4, size);
   // Sample 3, in the second row or further to the right: its picture's lower left corner.
   int x = 0, y = 0;
   for (int row = 0; row < page.picture.size.height; ++row) {
