@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "model/hf_directory.h"
 #include "parallel/local_reducer.h"
 #include "parallel/small_model.h"
 #include "streamo/core/error.h"
-#include "streamo/model/hf_directory.h"
 #include "support/with_ranks.h"
 
 namespace streamo::parallel {
