@@ -25,6 +25,7 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 STATES = ["</Silence>", "</Standby>", "</Response>"]
 STEPS, NEW_TOKENS, LR, DECAY, GAMMA, CLIP = 3, 20, 1e-3, 0.01, 2.0, 1.0
+GRADIENT_LIMIT = 1e-4  # of the largest of the tensor
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -166,20 +167,21 @@ def published(name: str) -> str:
     return name.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
 
 
-def relative_rms(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+def relative_rms(ours: torch.Tensor, theirs: torch.Tensor, counts: torch.Tensor) -> float:
     if ours.shape != theirs.shape:
         return float("inf")
-    return ((ours.double() - theirs.double()).norm() / theirs.double().norm().clamp_min(1e-30)).item()
+    ours, theirs = ours.double()[counts], theirs.double()[counts]
+    return ((ours - theirs).norm() / theirs.norm().clamp_min(1e-30)).item()
 
 
 def compare_tensors(report: Report, name: str, ours: dict, prefix: str, theirs: dict, limit: float,
-                    difference=relative) -> None:
+                    difference=lambda key, mine, theirs: relative(mine, theirs)) -> None:
     """Of tensors by name: the largest of their differences, and that none is missing."""
     mine = {published(key[len(prefix):]): tensor for key, tensor in ours.items() if key.startswith(prefix)}
     if mine.keys() != theirs.keys():
         report.line(name, str(sorted(mine.keys() ^ theirs.keys())[:3]), "same names", False)
         return
-    differences = {key: difference(mine[key], theirs[key]) for key in theirs}
+    differences = {key: difference(key, mine[key], theirs[key]) for key in theirs}
     worst = max(differences, key=differences.get)
     report.close(f"{name} ({len(theirs)})", differences[worst], limit)
     if differences[worst] > limit:
@@ -205,9 +207,10 @@ def compare_float32(report: Report, arguments, ours: dict) -> None:
         return
     reference.backward()
     gradients = {published(name): p.grad for name, p in reference.model.named_parameters()}
-    compare_tensors(report, "gradients", ours, "grad.", gradients, 1e-4)
+    compare_tensors(report, "gradients", ours, "grad.", gradients, GRADIENT_LIMIT)
     norm = torch.nn.utils.clip_grad_norm_(reference.model.parameters(), float("inf"))
     report.close("grad_norm", relative(ours["grad_norm"], norm), 1e-5)
+    above_rounding = {key: g.abs() > 10 * GRADIENT_LIMIT * g.abs().max() for key, g in gradients.items()}
     optimizer, losses = reference.optimizer(), []
     for _ in range(STEPS):
         losses.append(reference.backward())
@@ -215,9 +218,12 @@ def compare_float32(report: Report, arguments, ours: dict) -> None:
         optimizer.step()
     report.close(f"losses of {STEPS} steps", relative(ours["losses"], torch.stack(losses)), 1e-5)
     parameters = {published(name): p.detach() for name, p in reference.model.named_parameters()}
-    # Adam moves an element by about lr however small its gradient is, also where that is nothing but rounding: a
-    # few elements of thousands differ, so it is the root mean square that is judged.
-    compare_tensors(report, f"parameters after {STEPS} steps (rms)", ours, "param.", parameters, 1e-4, relative_rms)
+    # Adam moves an element by about lr however small its gradient is, also where that is nothing but rounding: those
+    # go either way, on each processor another. Where the gradient is well above that, the root mean square is judged, as
+    # an element that is above rounding in the first step may not be in the next. Twice the decay gives 3e-5, a beta2 of
+    # 0.99 instead of 0.999 7e-5.
+    compare_tensors(report, f"parameters after {STEPS} steps (rms)", ours, "param.", parameters, 2.5e-5,
+                    lambda key, mine, theirs: relative_rms(mine, theirs, above_rounding[key]))
 
 
 def compare_bfloat16(report: Report, arguments, ours: dict) -> None:
