@@ -80,7 +80,7 @@ data::PlanOptions plan_options(const RunConfig& config, int rank, int world_size
           .max_steps = config.train.max_steps,
           .rank = rank,
           .world_size = world_size,
-          .in_order = config.train.deterministic,
+          .fixed_order = config.train.deterministic,
           .in_rounds = config.parallel.shards_blocks(world_size)};
 }
 
