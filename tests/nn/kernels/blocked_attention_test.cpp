@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/attention.h"
+#include "nn/kernels/block_kernels.h"
 #include "nn/thread_count_guard.h"
 
 namespace streamo::nn {
@@ -49,7 +50,10 @@ class BlockedAttentionTest : public testing::TestWithParam<Case> {
   void expect_near(const Tensor& actual, const Tensor& expected, const char* what) const {
     EXPECT_EQ(actual.scalar_type(), GetParam().dtype);
     const double error = (actual.to(torch::kDouble) - expected).abs().max().item<double>();
-    EXPECT_LT(error, GetParam().tolerance * expected.abs().max().item<double>()) << what;
+    // LibTorch's operator, which computes where our kernels do not run, rounds within the sums too.
+    const bool ours = actual.scalar_type() == torch::kFloat || blocks::machine_has_bf16_products();
+    const double tolerance = GetParam().tolerance * (ours ? 1 : 2);
+    EXPECT_LT(error, tolerance * expected.abs().max().item<double>()) << what;
   }
 };
 
